@@ -1,0 +1,3 @@
+module github.com/mallee-io/mallee
+
+go 1.26
