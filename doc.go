@@ -1,0 +1,2 @@
+// Package mallee is the vocabulary to write actors.
+package mallee

@@ -1,0 +1,63 @@
+package mallee
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/mallee-io/mallee/storage"
+)
+
+// Self is an actor's view of its own activation: who it is, its timers, its
+// log, and the way to call others. The constructor of the actor gets it.
+// Its methods are for the actor's turns, Invoke and Log for any goroutine.
+type Self struct{ activation Activation }
+
+// Activation is what the runtime gives to one activation; Self is its face.
+// Only runtimes implement it.
+type Activation interface {
+	Caller
+	ID() ID
+	Epoch() uint64
+	Log() *slog.Logger
+	Store() storage.Store
+	// OnLoad registers what has to be read before OnActivate.
+	OnLoad(load func(context.Context) error)
+	// Schedule runs fn as a turn after first and then, if every > 0, at each
+	// multiple of every. The function it returns stops that.
+	Schedule(first, every time.Duration, fn func(context.Context)) (stop func())
+	KeepAlive(d time.Duration)
+	// Deactivate ends the activation after the current turn.
+	Deactivate(reason Reason)
+}
+
+// NewSelf is for runtimes; an actor gets its Self from its constructor.
+func NewSelf(a Activation) Self { return Self{activation: a} }
+
+// ID is the actor's address.
+func (s *Self) ID() ID { return s.activation.ID() }
+
+// Key is the actor's key: ID().Key.
+func (s *Self) Key() string { return s.activation.ID().Key }
+
+// Epoch grows with every activation of this actor anywhere in the cluster. It
+// fences writes: a store refuses one with an epoch older than it has seen.
+func (s *Self) Epoch() uint64 { return s.activation.Epoch() }
+
+// Log carries the actor's type and key.
+func (s *Self) Log() *slog.Logger { return s.activation.Log() }
+
+// Invoke makes Self a Caller: PlayerOf(self, key) calls from inside an actor.
+// Pass the turn's own ctx: it carries the deadline and the call chain.
+func (s *Self) Invoke(ctx context.Context, id ID, call Call) error {
+	return s.activation.Invoke(ctx, id, call)
+}
+
+// KeepAlive holds off the idle timeout for at least d from now.
+func (s *Self) KeepAlive(d time.Duration) { s.activation.KeepAlive(d) }
+
+// DeactivateNow ends the activation as soon as the current turn has ended;
+// calls that wait reach the next activation.
+func (s *Self) DeactivateNow() { s.activation.Deactivate(ReasonRequested) }
+
+var _ Caller = (*Self)(nil)

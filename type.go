@@ -1,0 +1,138 @@
+package mallee
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Defaults of actor types.
+const (
+	DefaultIdleTimeout = 30 * time.Minute
+	DefaultMailboxSize = 1024
+)
+
+// Type is an actor type: how to make its actors and how they live. Generated
+// code makes it (PlayerType in the package of Player) and node.Config takes it.
+// Change nothing in it once a node has started with it.
+type Type struct {
+	Name       string          // name of the actor type, part of every ID
+	New        func(*Self) any // makes the actor of an activation; called once per activation
+	Interfaces []Interface     // what its references can call; the first one gave the type its name
+
+	IdleTimeout  time.Duration // an activation without calls for this long ends
+	MailboxSize  int           // calls that may wait at one activation; more are refused with ErrOverloaded
+	Workers      int           // > 0: a stateless worker with up to so many activations per node and key
+	NonReentrant bool          // a call chain that comes back fails with ErrCycle
+}
+
+// Interface describes an actor interface to the runtime and its edges.
+type Interface struct {
+	Name    string
+	Doc     string // the doc comment of the interface
+	Methods []Method
+}
+
+// Method describes a method of an actor interface.
+type Method struct {
+	Name string
+	Doc  string      // the doc comment of the method
+	New  func() Call // makes an empty call, to decode arguments into
+}
+
+// TypeOption changes how the actors of a type live.
+type TypeOption func(*Type)
+
+// NewType makes an actor type that is named after its first interface.
+// Generated code calls it.
+func NewType(main Interface, create func(*Self) any, options ...TypeOption) Type {
+	t := Type{
+		Name:        main.Name,
+		New:         create,
+		Interfaces:  []Interface{main},
+		IdleTimeout: DefaultIdleTimeout,
+		MailboxSize: DefaultMailboxSize,
+	}
+	for _, option := range options {
+		option(&t)
+	}
+	return t
+}
+
+// Serves lets the actors of the type be called through one more interface,
+// which they must implement: a reference of either reaches the same activation.
+func Serves(also Interface) TypeOption {
+	return func(t *Type) { t.Interfaces = append(t.Interfaces, also) }
+}
+
+// IdleTimeout ends activations that had no call for d. Defaults to
+// DefaultIdleTimeout.
+func IdleTimeout(d time.Duration) TypeOption {
+	return func(t *Type) { t.IdleTimeout = d }
+}
+
+// MailboxSize bounds the calls that wait at one activation. Defaults to
+// DefaultMailboxSize.
+func MailboxSize(n int) TypeOption {
+	return func(t *Type) { t.MailboxSize = n }
+}
+
+// NonReentrant refuses call chains that come back to an actor that waits in
+// its own call; by default they run as nested turns.
+func NonReentrant() TypeOption {
+	return func(t *Type) { t.NonReentrant = true }
+}
+
+// StatelessWorker lets a key have up to n activations on every node, so that
+// its calls run in parallel and never leave the caller's node. 0 means as many
+// as the node has processors.
+func StatelessWorker(n int) TypeOption {
+	return func(t *Type) {
+		if n == 0 {
+			n = runtime.GOMAXPROCS(0)
+		}
+		t.Workers = n
+	}
+}
+
+// Validate reports, as an ErrInvalid, what no node can start with.
+func (t *Type) Validate() error {
+	switch {
+	case t.Name == "":
+		return ErrInvalid.Errorf("actor type has no name")
+	case t.New == nil:
+		return ErrInvalid.Errorf("actor type %s has no constructor", t.Name)
+	case t.IdleTimeout <= 0:
+		return ErrInvalid.Errorf("actor type %s: idle timeout %v is not positive", t.Name, t.IdleTimeout)
+	case t.MailboxSize <= 0:
+		return ErrInvalid.Errorf("actor type %s: mailbox size %d is not positive", t.Name, t.MailboxSize)
+	case t.Workers < 0:
+		return ErrInvalid.Errorf("actor type %s: %d stateless workers", t.Name, t.Workers)
+	}
+	seen := make(map[string]bool, len(t.Interfaces))
+	for _, i := range t.Interfaces {
+		if seen[i.Name] {
+			return ErrInvalid.Errorf("actor type %s serves interface %s twice", t.Name, i.Name)
+		}
+		seen[i.Name] = true
+	}
+	return nil
+}
+
+// Method finds a method by the name of its interface and its own.
+func (t *Type) Method(iface, method string) (Method, error) {
+	for _, i := range t.Interfaces {
+		if i.Name != iface {
+			continue
+		}
+		for _, m := range i.Methods {
+			if m.Name == method {
+				return m, nil
+			}
+		}
+		return Method{}, ErrNotFound.Errorf("interface %s of actor type %s has no method %s", iface, t.Name, method).BeforeRun()
+	}
+	return Method{}, ErrNotFound.Errorf("actor type %s does not serve interface %s", t.Name, iface).BeforeRun()
+}
+
+func (t *Type) String() string { return fmt.Sprintf("actor type %s", t.Name) }
