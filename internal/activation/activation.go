@@ -1,0 +1,128 @@
+package activation
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/storage"
+)
+
+// Activation is one living actor on this node. Its memory is what an idle
+// actor costs, so every field has to be worth its bytes.
+type Activation struct {
+	self  mallee.Self
+	table *Table
+	peers *workers // the other activations of its key, for a stateless worker
+	key   string
+	epoch uint64
+	actor any
+	run   func() // a.loop, kept so that starting a goroutine allocates nothing
+
+	mu      sync.Mutex // guards the rest
+	phase   phase
+	reason  mallee.Reason // why it is to stop; 0: it is not
+	watched bool          // the watch visits it
+	called  bool          // a call came since the watch's last visit
+	baton   *Turn         // the turn that may touch the actor
+	claims  *Turn         // turns that are back from a call and want the baton
+	mailbox turns
+	nested  turns  // waiting turns of chains that are active here
+	active  turns  // begun and not ended; more than one only by nesting and read-only interleaving
+	writers int32  // active turns that are not read-only
+	turnSeq uint64 // number of the latest turn; begins at random, so that a stale call chain matches none
+	idle    int64  // runtime's clock when it was last seen busy
+	keep    int64  // runtime's clock until which KeepAlive holds it
+	timers  *timer
+	loads   []func(context.Context) error // until it has started
+	log     *slog.Logger                  // made when it is first asked for
+}
+
+// phase of an activation's life:
+//
+//	starting → running → stopping → stopped
+//	    └──────────────────────────→ stopped (it could not start)
+type phase uint8
+
+const (
+	starting phase = iota
+	running
+	stopping
+	stopped
+)
+
+func newActivation(table *Table, key string, epoch uint64) *Activation {
+	a := &Activation{table: table, key: key, epoch: epoch, turnSeq: rand.Uint64(), watched: true}
+	a.self = mallee.NewSelf(a)
+	a.run = a.loop
+	table.runtime.watch.add(a)
+	a.baton = a.newTurn(kindStart)
+	a.begin(a.baton)
+	return a
+}
+
+func (a *Activation) newTurn(k kind) *Turn { return &Turn{kind: k, id: a.ID(), at: a} }
+
+// ID is the actor's address.
+func (a *Activation) ID() mallee.ID { return mallee.ID{Type: a.table.typ.Name, Key: a.key} }
+
+// Epoch is that of the grant under which it was activated.
+func (a *Activation) Epoch() uint64 { return a.epoch }
+
+// Store keeps the states of the actor.
+func (a *Activation) Store() storage.Store { return a.table.runtime.config.Store }
+
+// Log carries type and key.
+func (a *Activation) Log() *slog.Logger {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.log == nil {
+		a.log = a.table.runtime.config.Log.With("actor_type", a.table.typ.Name, "key", a.key)
+	}
+	return a.log
+}
+
+// Invoke calls another actor.
+func (a *Activation) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error {
+	return a.table.runtime.config.Caller.Invoke(ctx, id, call)
+}
+
+// OnLoad registers a state to read before OnActivate.
+func (a *Activation) OnLoad(load func(context.Context) error) {
+	if a.actor != nil {
+		panic("mallee: states are declared in the constructor of the actor " + a.ID().String())
+	}
+	a.loads = append(a.loads, load)
+}
+
+// KeepAlive holds off the idle timeout for d.
+func (a *Activation) KeepAlive(d time.Duration) {
+	until := a.table.runtime.clock.read() + int64(d)
+	a.mu.Lock()
+	a.keep = max(a.keep, until)
+	a.mu.Unlock()
+}
+
+// Deactivate ends the activation once no turn is active. Calls that wait then
+// are routed anew, except that a stopping node serves them first.
+func (a *Activation) Deactivate(reason mallee.Reason) {
+	if a.deactivate(reason) {
+		go a.run()
+	}
+}
+
+// deactivate reports whether the caller must run the activation to stop it.
+func (a *Activation) deactivate(reason mallee.Reason) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.phase >= stopping || a.reason != 0 && reason < mallee.ReasonFailed {
+		return false
+	}
+	a.reason = reason
+	return a.baton == nil && a.pass()
+}
+
+var _ mallee.Activation = (*Activation)(nil)

@@ -1,0 +1,197 @@
+package activation
+
+import "github.com/mallee-io/mallee"
+
+// enqueue takes a turn in, or says why not. On ErrGone the activation has
+// ended and the caller must find another one.
+func (a *Activation) enqueue(t *Turn) error {
+	a.mu.Lock()
+	start, err := a.accept(t)
+	a.mu.Unlock()
+	if start {
+		go a.run()
+	}
+	return err
+}
+
+func (a *Activation) accept(t *Turn) (start bool, err error) {
+	if a.phase == stopped {
+		return false, ErrGone
+	}
+	list, at := &a.mailbox, placeMailbox
+	if t.parent != nil && a.hosts(t.parent) {
+		if a.table.typ.NonReentrant || a.phase != running {
+			return false, cycleError(t)
+		}
+		list, at = &a.nested, placeNested
+	}
+	if t.kind == kindCall {
+		if list.n >= a.table.typ.MailboxSize {
+			return false, a.overloadError()
+		}
+		a.called = true
+	}
+	list.push(t, at)
+	t.at = a
+	if !a.watched {
+		a.watched = true
+		a.table.runtime.watch.add(a)
+	}
+	if t.waiter != nil && t.deadline == 0 {
+		t.deadline = a.table.runtime.defaultDeadline()
+	}
+	return a.baton == nil && a.pass(), nil
+}
+
+// hosts reports whether a turn of the chain is active here: then a call of
+// that chain waits for this actor, and the actor for it.
+func (a *Activation) hosts(chain *Turn) bool {
+	if a.active.n == 0 {
+		return false
+	}
+	id := a.ID()
+	for hop := chain; hop != nil; hop = hop.parent {
+		if hop.id != id {
+			continue
+		}
+		for t := a.active.head; t != nil; t = t.next {
+			if t.number == hop.number {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// pass gives the free baton to the first in line: a turn that is back from its
+// call, then a nested one, then the head of the mailbox, then, when nothing is
+// active, the stop of the activation. It reports whether the turn is a new
+// one, which needs a goroutine to run it.
+func (a *Activation) pass() (run bool) {
+	a.baton = nil
+	if t := a.claims; t != nil {
+		a.claims, t.claim = t.claim, nil
+		a.baton = t
+		t.resume.signal()
+		return false
+	}
+	t := a.nextTurn()
+	if t == nil {
+		return false
+	}
+	a.begin(t)
+	a.baton = t
+	return true
+}
+
+func (a *Activation) nextTurn() *Turn {
+	if t := a.nested.head; t != nil {
+		a.nested.remove(t)
+		return t
+	}
+	serves := a.phase == running && (a.reason == 0 || a.reason == mallee.ReasonStopping)
+	if t := a.mailbox.head; t != nil && serves && a.admits(t) {
+		a.mailbox.remove(t)
+		return t
+	}
+	if a.phase == running && a.reason != 0 && a.active.n == 0 {
+		a.phase = stopping
+		return a.newTurn(kindStop)
+	}
+	return nil
+}
+
+// admits reports whether a turn of another chain may begin now: only a
+// read-only one among read-only ones interleaves. Only the head of the mailbox
+// is asked, so readers do not pass a writer that waits.
+func (a *Activation) admits(t *Turn) bool {
+	return a.active.n == 0 || t.flags&mallee.ReadOnly != 0 && a.writers == 0
+}
+
+func (a *Activation) begin(t *Turn) {
+	a.active.push(t, placeActive)
+	if t.flags&mallee.ReadOnly == 0 {
+		a.writers++
+	}
+	a.turnSeq++
+	t.number = a.turnSeq
+	t.began = a.table.runtime.clock.now.Load()
+	if t.deadline == 0 { // nobody waits: its time runs from here
+		t.deadline = a.table.runtime.defaultDeadline()
+	}
+}
+
+// Lend is called by a turn before it waits in a call of its own; each Lend
+// needs its Reclaim. While several goroutines of a turn wait in calls the
+// baton is lent until the last of them is back.
+func (t *Turn) Lend(id mallee.ID, method string) {
+	a := t.at
+	a.mu.Lock()
+	t.lent++
+	t.waitsFor = callee{id, method}
+	start := a.baton == t && a.pass()
+	a.mu.Unlock()
+	if start {
+		go a.run()
+	}
+}
+
+// Reclaim returns when the turn may touch its actor again.
+func (t *Turn) Reclaim() {
+	a := t.at
+	a.mu.Lock()
+	t.lent--
+	if t.lent > 0 || t.place == placeEnded || a.baton == t {
+		a.mu.Unlock()
+		return
+	}
+	if a.baton == nil {
+		a.baton = t
+		a.mu.Unlock()
+		return
+	}
+	t.resume = a.table.runtime.newWaiter()
+	last := &a.claims
+	for *last != nil {
+		last = &(*last).claim
+	}
+	*last = t
+	a.mu.Unlock()
+	<-t.resume.ready
+	a.table.runtime.waiters.Put(t.resume)
+}
+
+// finish ends a turn and passes the baton on. It reports whether there is
+// another turn for the goroutine to run.
+func (a *Activation) finish(t *Turn, err *mallee.Error) (more bool) {
+	a.mu.Lock()
+	a.active.remove(t)
+	t.place = placeEnded
+	if t.kind == kindStart {
+		a.phase, a.loads = running, nil
+	}
+	if t.flags&mallee.ReadOnly == 0 {
+		a.writers--
+	}
+	tell := !t.settled
+	if tell {
+		t.settled, t.err = true, err
+	}
+	more = (a.baton == t || a.baton == nil) && a.pass()
+	a.mu.Unlock()
+	t.end(canceled)
+	if tell {
+		t.tell()
+	}
+	return more
+}
+
+// tell gives a settled turn's answer to its caller, if there is one.
+func (t *Turn) tell() {
+	switch {
+	case t.waiter != nil:
+		t.waiter.signal()
+	case t.reply != nil:
+		t.reply(t.results, t.err)
+	}
+}

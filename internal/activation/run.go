@@ -1,0 +1,175 @@
+package activation
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/mallee-io/mallee"
+)
+
+// loop is the goroutine of a busy activation. It begins with the turn that
+// holds the baton and runs turns until none may begin.
+func (a *Activation) loop() {
+	for more := true; more; {
+		t := a.baton // nobody else sets it while this turn holds it
+		more = a.conclude(t, a.execute(t))
+	}
+}
+
+// conclude draws the consequences of a turn and reports whether the goroutine
+// has another one to run.
+func (a *Activation) conclude(t *Turn, err *mallee.Error) (more bool) {
+	switch {
+	case t.kind == kindStart && err != nil:
+		a.leave(t, mallee.ErrActivation.Errorf("%s could not be activated: %v", t.id, err).BeforeRun())
+		return false
+	case t.kind == kindStop:
+		if err != nil {
+			a.table.runtime.failedStops.Add(1)
+			a.Log().Error("OnDeactivate failed", "reason", a.reason, "error", err)
+		}
+		a.leave(t, nil)
+		return false
+	}
+	return a.finish(t, err)
+}
+
+// execute runs the code of a turn. A panic becomes its error and ends the
+// activation: what it left in memory cannot be trusted.
+func (a *Activation) execute(t *Turn) (err *mallee.Error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if r := recover(); r != nil {
+			err = a.broken(t, r)
+			return
+		}
+		// runtime.Goexit: this goroutine ends here, the activation must not hang.
+		if a.conclude(t, a.broken(t, "runtime.Goexit")) {
+			go a.run()
+		}
+	}()
+	err = a.dispatch(t)
+	returned = true
+	return err
+}
+
+func (a *Activation) dispatch(t *Turn) *mallee.Error {
+	var err error
+	switch t.kind {
+	case kindCall:
+		err = a.call(t)
+	case kindTick:
+		t.tick.tick(t)
+	case kindStart:
+		err = a.start(t)
+	case kindStop:
+		a.stopTimers()
+		if d, ok := a.actor.(mallee.Deactivator); ok && a.reason < mallee.ReasonFailed {
+			err = d.OnDeactivate(t, a.reason)
+		}
+	}
+	if err != nil {
+		return mallee.AsError(err)
+	}
+	return nil
+}
+
+func (a *Activation) call(t *Turn) error {
+	if err := t.call.Run(t, a.actor); err != nil {
+		return err
+	}
+	if t.reply == nil {
+		t.call.CopyResults()
+		return nil
+	}
+	// Results are encoded while the turn still owns what they point to.
+	results, err := t.call.AppendResults(nil)
+	if err != nil {
+		return fmt.Errorf("encode results of %s.%s: %w", t.id, t.call.Method(), err)
+	}
+	t.results = results
+	return nil
+}
+
+// start makes the actor, reads its state and lets it prepare itself.
+func (a *Activation) start(ctx context.Context) error {
+	a.actor = a.table.typ.New(&a.self)
+	if a.actor == nil {
+		return mallee.ErrActivation.Errorf("constructor returned nil")
+	}
+	for _, load := range a.loads {
+		if err := load(ctx); err != nil {
+			return err
+		}
+	}
+	if actor, ok := a.actor.(mallee.Activator); ok {
+		return actor.OnActivate(ctx)
+	}
+	return nil
+}
+
+func (a *Activation) broken(t *Turn, cause any) *mallee.Error {
+	a.deactivate(mallee.ReasonFailed) // takes effect after the turn, which has the baton
+	a.Log().Error("actor panicked", "turn", t.name(), "panic", cause, "stack", string(debug.Stack()))
+	return mallee.ErrPanic.Errorf("%s panicked: %v", t.name(), cause)
+}
+
+// leave takes the activation, whose last turn was t, out of the table and then
+// answers what waits: with the error or, without one, by sending it to the next
+// activation. Until then callers find this one, so two never overlap.
+func (a *Activation) leave(t *Turn, answer *mallee.Error) {
+	t.end(canceled)
+	a.table.remove(a)
+	a.mu.Lock()
+	a.phase = stopped
+	var waiting []*Turn
+	for t := a.mailbox.head; t != nil; t = a.mailbox.head {
+		a.mailbox.remove(t)
+		t.place, t.settled = placeEnded, true
+		waiting = append(waiting, t)
+	}
+	a.mu.Unlock()
+	a.table.runtime.dismiss(waiting, answer)
+}
+
+// dismiss answers the calls that waited at an activation that has left.
+func (r *Runtime) dismiss(waiting []*Turn, answer *mallee.Error) {
+	var orphans []*Turn // one-way calls: nobody waits who could route them anew
+	for _, t := range waiting {
+		t.err = answer
+		if answer == nil {
+			t.err = ErrGone
+		}
+		if t.kind == kindCall && t.waiter == nil && t.reply == nil {
+			orphans = append(orphans, t)
+		}
+		t.tell()
+	}
+	if answer == nil && orphans != nil {
+		go r.redeliver(orphans)
+		return
+	}
+	for _, t := range orphans {
+		r.lost(t, answer)
+	}
+}
+
+// redeliver keeps the order in which one-way calls arrived.
+func (r *Runtime) redeliver(orphans []*Turn) {
+	for _, t := range orphans {
+		if err := r.config.Caller.Invoke(context.Background(), t.id, t.call); err != nil {
+			r.lost(t, err)
+		}
+	}
+}
+
+// lost accounts for a one-way call that did not run: its caller is not there
+// to be told.
+func (r *Runtime) lost(t *Turn, err error) {
+	r.lostOneWays.Add(1)
+	r.config.Log.Error("one-way call lost: its activation ended before it ran", "call", t.name(), "error", err)
+}

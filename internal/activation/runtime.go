@@ -1,0 +1,144 @@
+package activation
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/storage"
+)
+
+// Config is what a Runtime needs of its node. All fields are required.
+type Config struct {
+	Node        string        // name of the node, for errors
+	CallTimeout time.Duration // of calls whose ctx has no deadline
+	Caller      mallee.Caller // routes the calls that actors make
+	Store       storage.Store
+	Log         *slog.Logger
+	// Release gives back the grant of an activation that has fully stopped.
+	Release func(id mallee.ID, epoch uint64)
+}
+
+// Runtime is what the activations of one node share.
+type Runtime struct {
+	config  Config
+	clock   clock
+	watch   watch
+	waiters sync.Pool // of *waiter
+	tables  map[string]*Table
+
+	live        atomic.Int64
+	activations atomic.Int64
+	lostOneWays atomic.Int64
+	failedStops atomic.Int64
+	drained     chan struct{} // a hint that live has become 0
+	closed      atomic.Bool
+}
+
+// ticksPerTimeout is how often the watch looks within one call timeout, so a
+// default deadline is at most a fiftieth of it late.
+const ticksPerTimeout = 50
+
+// New makes a Runtime for actor types that have been validated.
+func New(config Config, types []mallee.Type) *Runtime {
+	r := &Runtime{
+		config:  config,
+		clock:   clock{start: time.Now()},
+		tables:  make(map[string]*Table, len(types)),
+		drained: make(chan struct{}, 1),
+	}
+	r.waiters.New = func() any { return &waiter{ready: make(chan struct{}, 1)} }
+	r.watch = watch{clock: &r.clock, tick: max(config.CallTimeout/ticksPerTimeout, time.Millisecond)}
+	for _, typ := range types {
+		table := newTable(r, typ)
+		r.tables[typ.Name] = table
+		table.sweeper = time.AfterFunc(table.sweepInterval(), table.sweep)
+	}
+	return r
+}
+
+// Table finds the table of an actor type; nil for one that this node does not have.
+func (r *Runtime) Table(actorType string) *Table { return r.tables[actorType] }
+
+// defaultDeadline ends a call that brought none. The clock lags by up to a
+// tick, so one is added: a call never has less than its time.
+func (r *Runtime) defaultDeadline() int64 {
+	return r.clock.now.Load() + int64(r.config.CallTimeout+r.watch.tick)
+}
+
+// Stats are counts since the runtime started, but for Active.
+type Stats struct {
+	Active      int64 // activations now
+	Activations int64 // activations made
+	LostOneWays int64 // one-way calls that no activation could take after theirs had ended
+	FailedStops int64 // errors of OnDeactivate
+}
+
+// Stats may be called at any time.
+func (r *Runtime) Stats() Stats {
+	return Stats{
+		Active:      r.live.Load(),
+		Activations: r.activations.Load(),
+		LostOneWays: r.lostOneWays.Load(),
+		FailedStops: r.failedStops.Load(),
+	}
+}
+
+func (r *Runtime) added(a *Activation) {
+	r.live.Add(1)
+	r.activations.Add(1)
+	if r.closed.Load() {
+		a.reason = mallee.ReasonStopping // serves what waits, then ends
+	}
+}
+
+func (r *Runtime) removed() {
+	if r.live.Add(-1) == 0 {
+		select {
+		case r.drained <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Stop ends all activations: each serves what waits in its mailbox and is
+// deactivated. It returns when none is left, or ctx's error.
+func (r *Runtime) Stop(ctx context.Context) error {
+	r.closed.Store(true)
+	for _, table := range r.tables {
+		table.sweeper.Stop()
+		table.each(func(a *Activation) { a.retire(mallee.ReasonStopping) })
+	}
+	for r.live.Load() > 0 {
+		select {
+		case <-r.drained:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Fence ends all activations at once, because the node may no longer own
+// their actors: callers get an error, contexts end, and no reply leaves.
+func (r *Runtime) Fence() {
+	for _, table := range r.tables {
+		table.each((*Activation).fence)
+	}
+}
+
+func (a *Activation) fence() {
+	a.mu.Lock()
+	for _, list := range []*turns{&a.mailbox, &a.nested, &a.active} {
+		for t := list.head; t != nil; {
+			next := t.next
+			a.giveUp(t, fenced)
+			t = next
+		}
+	}
+	a.mu.Unlock()
+	a.retire(mallee.ReasonFenced)
+}

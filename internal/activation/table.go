@@ -1,0 +1,182 @@
+package activation
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/mallee-io/mallee"
+)
+
+// Table holds the activations of one actor type on one node.
+type Table struct {
+	runtime *Runtime
+	typ     mallee.Type
+	seed    maphash.Seed
+	sweeper *time.Timer
+	shards  [shardCount]shard
+}
+
+const shardCount = 64
+
+// shard is a part of the keys: callers of different actors seldom meet at one lock.
+type shard struct {
+	mu      sync.RWMutex
+	live    map[string]*Activation
+	workers map[string]*workers // of a stateless worker type, instead of live
+	_       [24]byte            // to a cache line of its own
+}
+
+func newTable(r *Runtime, typ mallee.Type) *Table {
+	t := &Table{runtime: r, typ: typ, seed: maphash.MakeSeed()}
+	for i := range t.shards {
+		if typ.Workers > 0 {
+			t.shards[i].workers = make(map[string]*workers)
+		} else {
+			t.shards[i].live = make(map[string]*Activation)
+		}
+	}
+	return t
+}
+
+// Type is the actor type whose activations the table holds.
+func (tb *Table) Type() *mallee.Type { return &tb.typ }
+
+// Request is a call for an actor of a table.
+type Request struct {
+	ID     mallee.ID
+	Call   mallee.Call
+	Epoch  uint64 // of a grant under which the actor may be activated; 0: it may not
+	Parent *Turn  // the turn that waits for the call; nil at the head of a chain
+}
+
+// Invoke runs a call from this node and waits for it. It returns ErrGone when
+// there is no activation and the request has no grant for a new one.
+func (tb *Table) Invoke(ctx context.Context, q Request) error {
+	t, err := q.turn()
+	if err != nil {
+		return err
+	}
+	a, created := tb.obtain(q.ID.Key, q.Epoch)
+	if a == nil {
+		return ErrGone
+	}
+	q.Call.CopyArgs()
+	if t.flags&mallee.OneWay != 0 {
+		return a.admit(t, created)
+	}
+	if d, ok := ctx.Deadline(); ok {
+		t.deadline = tb.runtime.clock.at(d)
+	}
+	t.waiter = tb.runtime.newWaiter()
+	if err := a.admit(t, created); err != nil {
+		tb.runtime.waiters.Put(t.waiter)
+		return err
+	}
+	return a.await(ctx, t)
+}
+
+// Deliver runs a call that came from another node, whose caller waits for as
+// long as timeout. Reply gets its answer, unless Deliver returns an error; a
+// one-way call has no reply.
+func (tb *Table) Deliver(q Request, timeout time.Duration, reply Reply) (*Turn, error) {
+	t, err := q.turn()
+	if err != nil {
+		return nil, err
+	}
+	a, created := tb.obtain(q.ID.Key, q.Epoch)
+	if a == nil {
+		return nil, ErrGone
+	}
+	if t.reply = reply; reply != nil {
+		t.deadline = tb.runtime.clock.read() + int64(timeout)
+	}
+	return t, a.admit(t, created)
+}
+
+// Cancel tells a delivered turn that its caller has given up.
+func (t *Turn) Cancel() { t.at.abandon(t, context.Canceled) }
+
+func (q *Request) turn() (*Turn, error) {
+	t := &Turn{id: q.ID, call: q.Call, flags: q.Call.Flags()}
+	if q.Parent != nil && t.flags&mallee.OneWay == 0 {
+		t.parent, t.depth = q.Parent, q.Parent.depth+1
+		if t.depth > maxDepth {
+			return nil, depthError(t)
+		}
+	}
+	return t, nil
+}
+
+// admit enqueues the turn and starts an activation that is new.
+func (a *Activation) admit(t *Turn, created bool) error {
+	err := a.enqueue(t)
+	if created {
+		go a.run()
+	}
+	return err
+}
+
+// obtain finds the activation of the key or, under a grant, makes one, which
+// the caller must run.
+func (tb *Table) obtain(key string, epoch uint64) (a *Activation, created bool) {
+	s := tb.shard(key)
+	if tb.typ.Workers > 0 {
+		return s.worker(tb, key)
+	}
+	s.mu.RLock()
+	a = s.live[key]
+	s.mu.RUnlock()
+	if a != nil || epoch == 0 {
+		return a, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a = s.live[key]; a != nil {
+		return a, false
+	}
+	a = newActivation(tb, key, epoch)
+	s.live[key] = a
+	tb.runtime.added(a)
+	return a, true
+}
+
+func (tb *Table) remove(a *Activation) {
+	if a.epoch != 0 {
+		tb.runtime.config.Release(a.ID(), a.epoch)
+	}
+	s := tb.shard(a.key)
+	s.mu.Lock()
+	if a.peers != nil {
+		s.dropWorker(a)
+	} else {
+		delete(s.live, a.key)
+	}
+	s.mu.Unlock()
+	tb.runtime.removed()
+}
+
+func (tb *Table) shard(key string) *shard {
+	return &tb.shards[maphash.String(tb.seed, key)%shardCount]
+}
+
+// each calls fn for every activation, which may end any of them.
+func (tb *Table) each(fn func(*Activation)) {
+	var batch []*Activation
+	for i := range tb.shards {
+		s := &tb.shards[i]
+		batch = batch[:0]
+		s.mu.RLock()
+		for _, a := range s.live {
+			batch = append(batch, a)
+		}
+		for _, w := range s.workers {
+			batch = append(batch, w.list...)
+		}
+		s.mu.RUnlock()
+		for _, a := range batch {
+			fn(a)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+// Package transport carries calls between nodes.
+package transport
+
+import (
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/activation"
+	"github.com/mallee-io/mallee/placement"
+)
+
+// Network connects the nodes of a cluster. Its methods are safe for
+// concurrent use.
+type Network interface {
+	// Attach makes a node reachable and gives it what arrives.
+	Attach(node placement.NodeID, h Handler)
+	Detach(node placement.NodeID)
+	// Send returns an error when the message has certainly not arrived.
+	// Messages between two nodes arrive in the order in which they were sent.
+	Send(from, to placement.NodeID, m *Message) error
+}
+
+// Handler is a node's end of the network. Its methods must not block.
+type Handler interface {
+	Receive(from placement.NodeID, m *Message)
+	// Lost says that answers from a node will not come any more.
+	Lost(node placement.NodeID)
+}
+
+// Kind of a message.
+type Kind uint8
+
+// Kinds of messages.
+const (
+	Request Kind = iota + 1
+	Reply
+	Cancel // the caller of a Request has given up
+)
+
+// Message is one message between two nodes.
+type Message struct {
+	Kind Kind
+	Call uint64 // chosen by the node that sends the Request; 0: one-way
+
+	// Of a Request.
+	Actor     mallee.ID
+	Interface string
+	Method    string
+	Timeout   time.Duration
+	Chain     []activation.Hop // turns that wait for this call, the nearest first
+
+	// Of a Reply: an error, or the owner that the caller should ask, or neither.
+	Error *mallee.Error
+	Owner placement.Grant
+
+	Body []byte // arguments or results
+}

@@ -1,0 +1,141 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/activation"
+	"github.com/mallee-io/mallee/placement"
+)
+
+// Invoke runs a call on the actor, wherever it lives. The fast path is an
+// activation on this node.
+func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error {
+	parent := activation.From(ctx)
+	if parent == nil {
+		if n.stopping.Load() {
+			return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
+		}
+	} else if call.Flags()&mallee.OneWay == 0 {
+		// While the turn waits for the call, calls of its own chain may run.
+		parent.Lend(id, call.Method())
+		defer parent.Reclaim()
+	}
+	if ctx.Err() != nil {
+		return mallee.AsError(ctx.Err()).BeforeRun()
+	}
+	q := activation.Request{ID: id, Call: call, Parent: parent}
+	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() {
+		if err := table.Invoke(ctx, q); err != activation.ErrGone {
+			return err
+		}
+	}
+	return n.route(ctx, q)
+}
+
+// encodes reports whether even calls on this node go through the network, as
+// tests want it to find what does not survive encoding.
+func (n *Node) encodes() bool {
+	l, ok := n.config.Network.(interface{ Loopback() bool })
+	return ok && l.Loopback()
+}
+
+// route finds out where the actor lives and calls it there, until the call has
+// begun to run or its time is over.
+func (n *Node) route(ctx context.Context, q activation.Request) error {
+	id, err := n.types.resolve(ctx, n, q.ID)
+	if err != nil {
+		return err
+	}
+	q.ID = id
+	if err := id.Validate(); err != nil {
+		return mallee.AsError(err).BeforeRun()
+	}
+	wait := newBackoff(ctx, n.config.CallTimeout)
+	for {
+		grant, err := n.locate(ctx, id)
+		if err == nil {
+			err = n.callAt(ctx, grant, q, wait.end)
+		}
+		var moved *movedError
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &moved):
+			n.where.put(id, moved.owner)
+		case !passes(err):
+			return err
+		}
+		n.where.drop(id, grant)
+		if !wait.next(ctx, n.ended) {
+			return giveUp(ctx, id, q.Call, err)
+		}
+	}
+}
+
+// callAt calls the actor on the node that has its grant.
+func (n *Node) callAt(ctx context.Context, g placement.Grant, q activation.Request, end time.Time) error {
+	if g.Node == n.id() && !n.encodes() {
+		q.Epoch = g.Epoch
+		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
+	}
+	return n.callRemote(ctx, g, q, end)
+}
+
+// passes reports whether an error is about the way to the actor, and the call
+// has not run: then another try may find a way.
+func passes(err error) bool {
+	return errors.Is(err, mallee.ErrUnavailable) && mallee.SafeToRetry(err)
+}
+
+func giveUp(ctx context.Context, id mallee.ID, call mallee.Call, last error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return mallee.ErrCanceled.Errorf("%s.%s: the caller gave up while the call was being routed: %v", id, call.Method(), last).BeforeRun()
+	}
+	return mallee.ErrTimeout.Errorf("%s.%s: the deadline passed while the call was being routed: %v", id, call.Method(), last).BeforeRun()
+}
+
+// backoff paces the tries of one call until its end.
+type backoff struct {
+	end   time.Time
+	pause time.Duration
+}
+
+const (
+	firstPause = time.Millisecond
+	lastPause  = 200 * time.Millisecond
+)
+
+func newBackoff(ctx context.Context, timeout time.Duration) backoff {
+	end, ok := ctx.Deadline()
+	if !ok {
+		end = time.Now().Add(timeout)
+	}
+	return backoff{end: end}
+}
+
+// next waits before the next try; the second try comes at once. It reports
+// false when there is no time for one.
+func (b *backoff) next(ctx, ended context.Context) bool {
+	left := time.Until(b.end)
+	if left <= 0 || ctx.Err() != nil {
+		return false
+	}
+	if b.pause == 0 {
+		b.pause = firstPause
+		return true
+	}
+	timer := time.NewTimer(min(b.pause, left))
+	defer timer.Stop()
+	b.pause = min(2*b.pause, lastPause)
+	select {
+	case <-timer.C:
+		return time.Now().Before(b.end)
+	case <-ctx.Done():
+		return false
+	case <-ended.Done():
+		return false
+	}
+}

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"context"
+	"sync"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/placement"
+)
+
+// maxLocations bounds the cache of where actors of other nodes live.
+const maxLocations = 100_000
+
+// locations remembers owners on other nodes. A wrong entry costs one hop: the
+// node that is asked answers who owns the actor now.
+type locations struct {
+	mu     sync.RWMutex
+	owners map[mallee.ID]placement.Grant
+}
+
+func (l *locations) init() { l.owners = make(map[mallee.ID]placement.Grant) }
+
+func (l *locations) get(id mallee.ID) (placement.Grant, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	g, ok := l.owners[id]
+	return g, ok
+}
+
+func (l *locations) put(id mallee.ID, g placement.Grant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.owners) >= maxLocations {
+		for victim := range l.owners { // any: the order of a map is random
+			delete(l.owners, victim)
+			break
+		}
+	}
+	l.owners[id] = g
+}
+
+// drop forgets what turned out to be wrong, unless it has been mended already.
+func (l *locations) drop(id mallee.ID, wrong placement.Grant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owners[id] == wrong {
+		delete(l.owners, id)
+	}
+}
+
+func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error) {
+	if g, ok := n.where.get(id); ok {
+		return g, nil
+	}
+	g, err := n.config.Placement.Locate(ctx, id)
+	if err != nil {
+		return placement.Grant{}, err
+	}
+	if g.Node != n.id() && g.Epoch != 0 {
+		n.where.put(id, g)
+	}
+	return g, nil
+}
+
+// release gives the grant of a stopped activation back.
+func (n *Node) release(id mallee.ID, epoch uint64) {
+	err := n.config.Placement.Release(n.ended, id, placement.Grant{Node: n.id(), Epoch: epoch})
+	if err != nil { // the grant ends with the lease
+		n.config.Log.Warn("grant not released", "actor", id, "error", err)
+	}
+}

@@ -1,0 +1,163 @@
+// Package node runs actors: a node is a process that hosts activations and
+// routes calls to those of other nodes.
+//
+//	n, err := node.Start(ctx, node.Config{Types: []mallee.Type{game.PlayerType(game.NewPlayer)}})
+//	defer n.Stop(ctx)
+//	total, err := game.PlayerOf(n, "1001").Give(ctx, "sword", 1)
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/activation"
+	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/storage"
+)
+
+// DefaultCallTimeout is how long a call may take whose context has no deadline.
+const DefaultCallTimeout = 5 * time.Second
+
+// Config says what a node is. The zero Config is a cluster of one node in this
+// process that hosts nothing.
+type Config struct {
+	// Types are the actor types that the node hosts. A node without types is a
+	// client of the others.
+	Types []mallee.Type
+
+	// Name is what people call the node, in errors and logs. Defaults to "local".
+	Name string
+
+	// Store keeps the states of actors. Stop does not close it. Defaults to a
+	// storage.Memory of the node's own.
+	Store storage.Store
+
+	// CallTimeout ends calls whose context has no deadline. 0 means
+	// DefaultCallTimeout; a caller can wait longer by a deadline of its own.
+	CallTimeout time.Duration
+
+	// Log is where the node and its actors write. Defaults to slog.Default.
+	Log *slog.Logger
+
+	// Placement joins the node to a cluster. Defaults to placement.Solo.
+	Placement placement.Driver
+
+	// Network reaches the other nodes; malleetest sets it.
+	Network transport.Network
+}
+
+// Node is a running node. It is a mallee.Caller, and safe for concurrent use.
+type Node struct {
+	config   Config
+	runtime  *activation.Runtime
+	lease    atomic.Pointer[lease]
+	remote   remote
+	served   served
+	types    aliases
+	where    locations
+	stopping atomic.Bool
+	ended    context.Context // of what the node does in the background
+	end      context.CancelFunc
+}
+
+// Start starts a node. ctx bounds the start alone: Stop ends the node.
+func Start(ctx context.Context, config Config) (*Node, error) {
+	if config.Name == "" {
+		config.Name = "local"
+	}
+	if config.Store == nil {
+		config.Store = storage.Memory()
+	}
+	if config.CallTimeout == 0 {
+		config.CallTimeout = DefaultCallTimeout
+	}
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	if config.Placement == nil {
+		config.Placement = placement.Solo()
+	}
+	if err := config.validate(); err != nil {
+		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
+	}
+	n := &Node{config: config}
+	n.remote.init()
+	n.served.init()
+	n.where.init()
+	n.types.init(config.Types)
+	n.ended, n.end = context.WithCancel(context.Background())
+	n.runtime = activation.New(activation.Config{
+		Node:        config.Name,
+		CallTimeout: config.CallTimeout,
+		Caller:      n,
+		Store:       config.Store,
+		Log:         config.Log,
+		Release:     n.release,
+	}, config.Types)
+	if err := n.join(ctx); err != nil {
+		n.end()
+		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
+	}
+	return n, nil
+}
+
+func (c *Config) validate() error {
+	if c.CallTimeout < 0 {
+		return mallee.ErrInvalid.Errorf("call timeout %v is negative", c.CallTimeout)
+	}
+	names := make(map[string]bool, len(c.Types))
+	for i := range c.Types {
+		if err := c.Types[i].Validate(); err != nil {
+			return err
+		}
+		if names[c.Types[i].Name] {
+			return mallee.ErrInvalid.Errorf("actor type %s is given twice", c.Types[i].Name)
+		}
+		names[c.Types[i].Name] = true
+	}
+	return nil
+}
+
+// Name is what people call the node.
+func (n *Node) Name() string { return n.config.Name }
+
+// Types are the actor types that the node hosts.
+func (n *Node) Types() []mallee.Type { return n.config.Types }
+
+// Stats counts what the node's activations do.
+func (n *Node) Stats() activation.Stats { return n.runtime.Stats() }
+
+// Stop drains the node: calls from outside are refused, what waits in
+// mailboxes is served, every activation is deactivated, and the node leaves
+// the cluster. When ctx ends first, Stop gives up on the rest and returns its
+// error. It may be called again.
+func (n *Node) Stop(ctx context.Context) error {
+	n.stopping.Store(true)
+	_ = n.renew(ctx) // tells the placement driver to send nothing new here
+	err := n.runtime.Stop(ctx)
+	if err != nil {
+		err = fmt.Errorf("stop node %s: %d activations are still busy: %w", n.config.Name, n.runtime.Stats().Active, err)
+		n.runtime.Fence()
+	}
+	return errors.Join(err, n.leave(ctx))
+}
+
+// Abort ends the node as a crash would: nothing is drained, released or told.
+// It is for tests of what the others do then.
+func (n *Node) Abort() {
+	n.stopping.Store(true)
+	n.end()
+	if n.config.Network != nil {
+		n.config.Network.Detach(n.id())
+	}
+	n.remote.fail(func(placement.NodeID) bool { return true })
+	n.runtime.Fence()
+}
+
+var _ mallee.Caller = (*Node)(nil)

@@ -1,0 +1,172 @@
+package node
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/activation"
+	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/placement"
+)
+
+// served holds the turns that run for other nodes, to cancel them.
+type served struct {
+	mu    sync.Mutex
+	turns map[origin]*activation.Turn
+}
+
+// origin names a call of another node.
+type origin struct {
+	node placement.NodeID
+	call uint64
+}
+
+func (s *served) init() { s.turns = make(map[origin]*activation.Turn) }
+
+func (s *served) take(o origin) *activation.Turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.turns[o]
+	delete(s.turns, o)
+	return t
+}
+
+// cancel ends the turns whose callers were on a node that is lost.
+func (s *served) cancel(node placement.NodeID) {
+	s.mu.Lock()
+	var orphans []*activation.Turn
+	for o, t := range s.turns {
+		if o.node == node {
+			orphans = append(orphans, t)
+			delete(s.turns, o)
+		}
+	}
+	s.mu.Unlock()
+	for _, t := range orphans {
+		t.Cancel()
+	}
+}
+
+// Receive takes what another node has sent.
+func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
+	switch m.Kind {
+	case transport.Request:
+		n.serve(from, m)
+	case transport.Reply:
+		if o := n.remote.take(from, m.Call); o != nil {
+			o.done <- m
+		}
+	case transport.Cancel:
+		if t := n.served.take(origin{from, m.Call}); t != nil {
+			t.Cancel()
+		}
+	}
+}
+
+// serve puts a call of another node into the mailbox of its actor.
+func (n *Node) serve(from placement.NodeID, m *transport.Message) {
+	q, err := n.request(m)
+	if err == nil {
+		err = n.deliver(from, m, q)
+	}
+	if err == activation.ErrGone {
+		go n.activate(from, m, q) // asks the placement driver, so not on the network's goroutine
+		return
+	}
+	if err != nil {
+		n.answer(from, m.Call, &transport.Message{Error: refusal(err)})
+	}
+}
+
+// refusal is the error of a call that did not get as far as its method.
+func refusal(err error) *mallee.Error {
+	var e *mallee.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return mallee.AsError(err).BeforeRun()
+}
+
+func (n *Node) request(m *transport.Message) (activation.Request, error) {
+	table := n.runtime.Table(m.Actor.Type)
+	if table == nil {
+		return activation.Request{}, mallee.ErrUnavailable.Errorf("node %s does not host actor type %s", n.config.Name, m.Actor.Type).BeforeRun()
+	}
+	method, err := table.Type().Method(m.Interface, m.Method)
+	if err != nil {
+		return activation.Request{}, err
+	}
+	call := method.New()
+	if err := call.DecodeArgs(m.Body); err != nil {
+		return activation.Request{}, mallee.ErrInvalid.Errorf("decode arguments of %s.%s: %v", m.Actor, m.Method, err).BeforeRun()
+	}
+	return activation.Request{ID: m.Actor, Call: call, Parent: activation.ParentOf(m.Chain)}, nil
+}
+
+// deliver must not hold served.mu while the turn may answer, so it registers
+// the turn first under the name of its call.
+func (n *Node) deliver(from placement.NodeID, m *transport.Message, q activation.Request) error {
+	table := n.runtime.Table(m.Actor.Type)
+	if m.Call == 0 {
+		_, err := table.Deliver(q, 0, nil)
+		return err
+	}
+	who := origin{from, m.Call}
+	answered := false // guarded by served.mu: the answer may come before Deliver returns
+	t, err := table.Deliver(q, m.Timeout, func(results []byte, err *mallee.Error) {
+		n.served.mu.Lock()
+		answered = true
+		delete(n.served.turns, who)
+		n.served.mu.Unlock()
+		if err == activation.ErrGone {
+			n.serve(from, m)
+			return
+		}
+		n.answer(from, m.Call, &transport.Message{Body: results, Error: err})
+	})
+	if err != nil {
+		return err
+	}
+	n.served.mu.Lock()
+	defer n.served.mu.Unlock()
+	if !answered {
+		n.served.turns[who] = t
+	}
+	return nil
+}
+
+// activate is the second check: an actor is activated here only when the
+// placement driver says that this node has its grant.
+func (n *Node) activate(from placement.NodeID, m *transport.Message, q activation.Request) {
+	if n.stopping.Load() && len(m.Chain) == 0 {
+		n.answer(from, m.Call, &transport.Message{Error: mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()})
+		return
+	}
+	grant, err := n.config.Placement.Locate(n.ended, m.Actor)
+	switch {
+	case err != nil:
+	case grant.Node != n.id() && grant.Epoch != 0:
+		n.answer(from, m.Call, &transport.Message{Owner: grant})
+		return
+	default:
+		q.Epoch = grant.Epoch
+		err = n.deliver(from, m, q)
+	}
+	if err != nil {
+		n.answer(from, m.Call, &transport.Message{Error: refusal(err)})
+	}
+}
+
+func (n *Node) answer(to placement.NodeID, call uint64, m *transport.Message) {
+	if call == 0 {
+		if m.Error != nil {
+			n.config.Log.Error("one-way call refused", "from", to, "error", m.Error)
+		}
+		return
+	}
+	m.Kind, m.Call = transport.Reply, call
+	if err := n.config.Network.Send(n.id(), to, m); err != nil {
+		n.config.Log.Debug("answer not sent: its caller's node is lost", "to", to, "error", err)
+	}
+}

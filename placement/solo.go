@@ -1,0 +1,62 @@
+package placement
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/mallee-io/mallee"
+)
+
+// Solo is the Driver of a node that is alone: it owns every actor and never
+// loses its lease, so there is nothing to remember but the epoch.
+func Solo() Driver { return &solo{} }
+
+type solo struct {
+	epoch  atomic.Uint64
+	member atomic.Pointer[Member]
+}
+
+const soloID NodeID = 1
+
+func (s *solo) Join(_ context.Context, m Member) (Lease, error) {
+	m.ID = soloID
+	if !s.member.CompareAndSwap(nil, &m) {
+		return Lease{}, mallee.ErrInvalid.Errorf("placement.Solo is for one node, and node %s has joined", s.member.Load().Name)
+	}
+	return Lease{ID: soloID}, nil
+}
+
+func (s *solo) Renew(context.Context, NodeID, Status) error { return nil }
+
+func (s *solo) Leave(context.Context, NodeID) error {
+	s.member.Store(nil)
+	return nil
+}
+
+func (s *solo) Members(context.Context) ([]Member, error) {
+	if m := s.member.Load(); m != nil {
+		return []Member{*m}, nil
+	}
+	return nil, nil
+}
+
+func (s *solo) Locate(_ context.Context, id mallee.ID) (Grant, error) {
+	m := s.member.Load()
+	if m == nil {
+		return Grant{}, mallee.ErrUnavailable.Errorf("the node has left").BeforeRun()
+	}
+	t, ok := m.Hosts(id.Type)
+	if !ok {
+		return Grant{}, noHost(id.Type)
+	}
+	if t.Stateless {
+		return Grant{Node: soloID}, nil
+	}
+	return Grant{Node: soloID, Epoch: s.epoch.Add(1)}, nil
+}
+
+func (s *solo) Release(context.Context, mallee.ID, Grant) error { return nil }
+
+func noHost(actorType string) error {
+	return mallee.ErrNotFound.Errorf("no node hosts actor type %s; give it to node.Config.Types", actorType).BeforeRun()
+}
