@@ -42,7 +42,7 @@ func (a *Activation) abandon(t *Turn, cause error) {
 // giveUp is called with mu held.
 func (a *Activation) giveUp(t *Turn, how ending) {
 	t.end(how.context)
-	if t.settled || t.waiter == nil && t.reply == nil {
+	if t.settled || t.waiter == nil && !t.remote() {
 		return
 	}
 	t.settled = true
@@ -58,7 +58,7 @@ func (a *Activation) giveUp(t *Turn, how ending) {
 	if t.waiter != nil {
 		t.waiter.signal()
 	} else {
-		go t.reply(nil, t.err) // not under the lock
+		go t.abroad.reply(nil, t.err) // not under the lock
 	}
 }
 
@@ -71,7 +71,7 @@ func (a *Activation) where(t *Turn) string {
 		t.describeWait(&b)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "in the mailbox of %s on node %s among %d", t.id, node, a.mailbox.n+a.nested.n)
+	fmt.Fprintf(&b, "in the mailbox of %s on node %s among %d", a.ID(), node, a.mailbox.n+a.nested.n)
 	for other := a.active.head; other != nil; other = other.next {
 		fmt.Fprintf(&b, "; %s has been running for %s", other.name(), a.since(other))
 		other.describeWait(&b)
@@ -84,8 +84,8 @@ func (a *Activation) since(t *Turn) time.Duration {
 }
 
 func (t *Turn) describeWait(b *strings.Builder) {
-	if t.lent > 0 {
-		fmt.Fprintf(b, ", waiting in its call to %s.%s", t.waitsFor.id, t.waitsFor.method)
+	if t.loan != nil && t.loan.calls > 0 {
+		fmt.Fprintf(b, ", waiting in its call to %s.%s", t.loan.waitsFor.id, t.loan.waitsFor.method)
 	}
 }
 
@@ -93,34 +93,34 @@ func (t *Turn) describeWait(b *strings.Builder) {
 func (t *Turn) name() string {
 	switch t.kind {
 	case kindTick:
-		return t.id.String() + " (timer)"
+		return t.id().String() + " (timer)"
 	case kindStart:
-		return t.id.String() + " (activation)"
+		return t.id().String() + " (activation)"
 	case kindStop:
-		return t.id.String() + " (deactivation)"
+		return t.id().String() + " (deactivation)"
 	}
 	if t.call == nil { // on another node
-		return t.id.String()
+		return t.id().String()
 	}
-	return t.id.String() + "." + t.call.Method()
+	return t.id().String() + "." + t.call.Method()
 }
 
 func cycleError(t *Turn) error {
 	path := []string{t.name()}
 	for hop := t.parent; hop != nil; hop = hop.parent {
-		path = append(path, hop.id.String())
-		if hop.id == t.id {
+		path = append(path, hop.id().String())
+		if hop.id() == t.id() {
 			break
 		}
 	}
 	for i, j := 0, len(path)-1; i < j; i, j = i+1, j-1 {
 		path[i], path[j] = path[j], path[i]
 	}
-	return mallee.ErrCycle.Errorf("%s waits for itself: %s", t.id, strings.Join(path, " → ")).BeforeRun()
+	return mallee.ErrCycle.Errorf("%s waits for itself: %s", t.id(), strings.Join(path, " → ")).BeforeRun()
 }
 
 func depthError(t *Turn) error {
-	return mallee.ErrCycle.Errorf("call chain is more than %d calls deep at %s", maxDepth, t.name()).BeforeRun()
+	return mallee.ErrCycle.Errorf("call chain is more than %d calls deep at %s", maxDepth, t.parent.id()).BeforeRun()
 }
 
 func (a *Activation) overloadError() error {

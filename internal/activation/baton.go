@@ -18,6 +18,7 @@ func (a *Activation) accept(t *Turn) (start bool, err error) {
 	if a.phase == stopped {
 		return false, ErrGone
 	}
+	t.at = a
 	list, at := &a.mailbox, placeMailbox
 	if t.parent != nil && a.hosts(t.parent) {
 		if a.table.typ.NonReentrant || a.phase != running {
@@ -32,7 +33,6 @@ func (a *Activation) accept(t *Turn) (start bool, err error) {
 		a.called = true
 	}
 	list.push(t, at)
-	t.at = a
 	if !a.watched {
 		a.watched = true
 		a.table.runtime.watch.add(a)
@@ -51,7 +51,7 @@ func (a *Activation) hosts(chain *Turn) bool {
 	}
 	id := a.ID()
 	for hop := chain; hop != nil; hop = hop.parent {
-		if hop.id != id {
+		if hop.id() != id {
 			continue
 		}
 		for t := a.active.head; t != nil; t = t.next {
@@ -70,9 +70,9 @@ func (a *Activation) hosts(chain *Turn) bool {
 func (a *Activation) pass() (run bool) {
 	a.baton = nil
 	if t := a.claims; t != nil {
-		a.claims, t.claim = t.claim, nil
+		a.claims, t.loan.next = t.loan.next, nil
 		a.baton = t
-		t.resume.signal()
+		t.loan.resume.signal()
 		return false
 	}
 	t := a.nextTurn()
@@ -127,8 +127,11 @@ func (a *Activation) begin(t *Turn) {
 func (t *Turn) Lend(id mallee.ID, method string) {
 	a := t.at
 	a.mu.Lock()
-	t.lent++
-	t.waitsFor = callee{id, method}
+	if t.loan == nil {
+		t.loan = &loan{}
+	}
+	t.loan.calls++
+	t.loan.waitsFor = callee{id, method}
 	start := a.baton == t && a.pass()
 	a.mu.Unlock()
 	if start {
@@ -140,8 +143,8 @@ func (t *Turn) Lend(id mallee.ID, method string) {
 func (t *Turn) Reclaim() {
 	a := t.at
 	a.mu.Lock()
-	t.lent--
-	if t.lent > 0 || t.place == placeEnded || a.baton == t {
+	t.loan.calls--
+	if t.loan.calls > 0 || t.place == placeEnded || a.baton == t {
 		a.mu.Unlock()
 		return
 	}
@@ -150,15 +153,16 @@ func (t *Turn) Reclaim() {
 		a.mu.Unlock()
 		return
 	}
-	t.resume = a.table.runtime.newWaiter()
+	w := a.table.runtime.newWaiter()
+	t.loan.resume = w
 	last := &a.claims
 	for *last != nil {
-		last = &(*last).claim
+		last = &(*last).loan.next
 	}
 	*last = t
 	a.mu.Unlock()
-	<-t.resume.ready
-	a.table.runtime.waiters.Put(t.resume)
+	<-w.ready
+	a.table.runtime.waiters.Put(w)
 }
 
 // finish ends a turn and passes the baton on. It reports whether there is
@@ -191,7 +195,7 @@ func (t *Turn) tell() {
 	switch {
 	case t.waiter != nil:
 		t.waiter.signal()
-	case t.reply != nil:
-		t.reply(t.results, t.err)
+	case t.remote():
+		t.abroad.reply(t.abroad.results, t.err)
 	}
 }

@@ -22,7 +22,7 @@ func (a *Activation) loop() {
 func (a *Activation) conclude(t *Turn, err *mallee.Error) (more bool) {
 	switch {
 	case t.kind == kindStart && err != nil:
-		a.leave(t, mallee.ErrActivation.Errorf("%s could not be activated: %v", t.id, err).BeforeRun())
+		a.leave(t, mallee.ErrActivation.Errorf("%s could not be activated: %v", t.id(), err).BeforeRun())
 		return false
 	case t.kind == kindStop:
 		if err != nil {
@@ -82,16 +82,16 @@ func (a *Activation) call(t *Turn) error {
 	if err := t.call.Run(t, a.actor); err != nil {
 		return err
 	}
-	if t.reply == nil {
+	if !t.remote() {
 		t.call.CopyResults()
 		return nil
 	}
 	// Results are encoded while the turn still owns what they point to.
 	results, err := t.call.AppendResults(nil)
 	if err != nil {
-		return fmt.Errorf("encode results of %s.%s: %w", t.id, t.call.Method(), err)
+		return fmt.Errorf("encode results of %s.%s: %w", t.id(), t.call.Method(), err)
 	}
-	t.results = results
+	t.abroad.results = results
 	return nil
 }
 
@@ -144,7 +144,7 @@ func (r *Runtime) dismiss(waiting []*Turn, answer *mallee.Error) {
 		if answer == nil {
 			t.err = ErrGone
 		}
-		if t.kind == kindCall && t.waiter == nil && t.reply == nil {
+		if t.kind == kindCall && t.waiter == nil && !t.remote() {
 			orphans = append(orphans, t)
 		}
 		t.tell()
@@ -161,7 +161,7 @@ func (r *Runtime) dismiss(waiting []*Turn, answer *mallee.Error) {
 // redeliver keeps the order in which one-way calls arrived.
 func (r *Runtime) redeliver(orphans []*Turn) {
 	for _, t := range orphans {
-		if err := r.config.Caller.Invoke(context.Background(), t.id, t.call); err != nil {
+		if err := r.config.Caller.Invoke(context.Background(), t.id(), t.call); err != nil {
 			r.lost(t, err)
 		}
 	}

@@ -89,7 +89,8 @@ func (tb *Table) Deliver(q Request, timeout time.Duration, reply Reply) (*Turn, 
 	if a == nil {
 		return nil, ErrGone
 	}
-	if t.reply = reply; reply != nil {
+	if reply != nil {
+		t.abroad = &abroad{reply: reply}
 		t.deadline = tb.runtime.clock.read() + int64(timeout)
 	}
 	return t, a.admit(t, created)
@@ -99,7 +100,7 @@ func (tb *Table) Deliver(q Request, timeout time.Duration, reply Reply) (*Turn, 
 func (t *Turn) Cancel() { t.at.abandon(t, context.Canceled) }
 
 func (q *Request) turn() (*Turn, error) {
-	t := &Turn{id: q.ID, call: q.Call, flags: q.Call.Flags()}
+	t := &Turn{call: q.Call, flags: q.Call.Flags()}
 	if q.Parent != nil && t.flags&mallee.OneWay == 0 {
 		t.parent, t.depth = q.Parent, q.Parent.depth+1
 		if t.depth > maxDepth {

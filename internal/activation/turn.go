@@ -15,37 +15,49 @@ const maxDepth = 256
 // Turn is one run of actor code: a call, a tick of a timer, or the start or
 // stop of the activation. It is also the context.Context that the code gets,
 // so it carries the deadline, the cancellation and the call chain.
+//
+// Every call makes one, so its size counts: what few turns need stands in
+// abroad and loan.
 type Turn struct {
-	id     mallee.ID
-	kind   kind
-	flags  mallee.CallFlags
-	depth  uint16      // turns above it in the call chain
 	call   mallee.Call // of a call
 	tick   *timer      // of a tick
 	parent *Turn       // the turn that waits for this one; nil at the head of a call chain
-
-	waiter *waiter // a caller on this node; nil when nobody waits here
-	reply  Reply   // a caller on another node
+	waiter *waiter     // a caller on this node; nil when nobody waits here
+	abroad *abroad     // of a turn, or for a caller, on another node
+	done   atomic.Pointer[doneChannel]
 
 	// Guarded by the activation's mu. What is set before the turn begins may be
 	// read without it by the turn's own code.
 	at         *Activation // where it waits or runs; nil for a turn on another node
 	next, prev *Turn       // in the mailbox, among the nested, or among the active
-	claim      *Turn       // the next that wants the baton back
-	resume     *waiter     // where it waits for the baton
-	place      place
-	settled    bool   // the caller has its answer
-	lent       int32  // calls that the turn waits in
-	waitsFor   callee // the latest of them
-	number     uint64 // names the turn in call chains; set when it begins
-	began      int64  // runtime's clock
-	deadline   int64  // runtime's clock; 0: the default, from when it is accepted or, if nobody waits, begins
+	loan       *loan       // while it waits in calls of its own
+	number     uint64      // names the turn in call chains; set when it begins
+	began      int64       // runtime's clock
+	deadline   int64       // runtime's clock; 0: the default, from when it is accepted or, if nobody waits, begins
 
-	// Written once, before the caller is told.
-	results []byte // for reply
-	err     *mallee.Error
+	err *mallee.Error // written once, before the caller is told
 
-	done atomic.Pointer[doneChannel]
+	kind    kind
+	flags   mallee.CallFlags
+	place   place
+	settled bool   // the caller has its answer
+	depth   uint16 // turns above it in the call chain
+}
+
+// abroad is what a turn has to do with another node: it runs there and stands
+// in a call chain here (id), or its caller is there (reply).
+type abroad struct {
+	id      mallee.ID
+	reply   Reply
+	results []byte
+}
+
+// loan is the baton, given away while the turn waits in calls of its own.
+type loan struct {
+	calls    int    // that the turn waits in
+	waitsFor callee // the latest of them
+	resume   *waiter
+	next     *Turn // the next that wants the baton back
 }
 
 type kind uint8
@@ -93,6 +105,16 @@ func From(ctx context.Context) *Turn {
 	return t
 }
 
+func (t *Turn) id() mallee.ID {
+	if t.at != nil {
+		return t.at.ID()
+	}
+	return t.abroad.id
+}
+
+// remote reports whether the caller is on another node.
+func (t *Turn) remote() bool { return t.abroad != nil && t.abroad.reply != nil }
+
 // Hop names a turn of a call chain to another node.
 type Hop struct {
 	ID   mallee.ID
@@ -103,7 +125,7 @@ type Hop struct {
 func (t *Turn) Chain() []Hop {
 	var hops []Hop
 	for ; t != nil; t = t.parent {
-		hops = append(hops, Hop{ID: t.id, Turn: t.number})
+		hops = append(hops, Hop{ID: t.id(), Turn: t.number})
 	}
 	return hops
 }
@@ -113,7 +135,7 @@ func (t *Turn) Chain() []Hop {
 func ParentOf(hops []Hop) *Turn {
 	var parent *Turn
 	for i := len(hops) - 1; i >= 0; i-- {
-		parent = &Turn{id: hops[i].ID, number: hops[i].Turn, parent: parent, depth: uint16(len(hops) - 1 - i)}
+		parent = &Turn{abroad: &abroad{id: hops[i].ID}, number: hops[i].Turn, parent: parent, depth: uint16(len(hops) - 1 - i)}
 	}
 	return parent
 }
