@@ -77,7 +77,7 @@ func (n *Node) route(ctx context.Context, q activation.Request) error {
 
 // callAt calls the actor on the node that has its grant.
 func (n *Node) callAt(ctx context.Context, g placement.Grant, q activation.Request, end time.Time) error {
-	if g.Node == n.id() && !n.encodes() {
+	if g.Node == n.ID() && !n.encodes() {
 		q.Epoch = g.Epoch
 		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
 	}

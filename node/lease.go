@@ -19,8 +19,6 @@ type lease struct {
 // placement driver may take it for dead.
 const leaseMargin = 10
 
-func (n *Node) id() placement.NodeID { return n.lease.Load().ID }
-
 func (n *Node) join(ctx context.Context) error {
 	m := placement.Member{Name: n.config.Name}
 	for _, t := range n.config.Types {
@@ -83,14 +81,14 @@ func (n *Node) keepLease() {
 }
 
 func (n *Node) renew(ctx context.Context) error {
-	return n.config.Placement.Renew(ctx, n.id(), placement.Status{Cordoned: n.stopping.Load()})
+	return n.config.Placement.Renew(ctx, n.ID(), placement.Status{Cordoned: n.stopping.Load()})
 }
 
 // fence ends everything that the node may no longer own.
 func (n *Node) fence() {
 	n.config.Log.Error("lease lost: the node ends its activations and joins anew", "node", n.config.Name)
 	if n.config.Network != nil {
-		n.config.Network.Detach(n.id())
+		n.config.Network.Detach(n.ID())
 	}
 	n.remote.fail(func(placement.NodeID) bool { return true })
 	n.runtime.Fence()
@@ -119,9 +117,9 @@ func (n *Node) leave(ctx context.Context) error {
 		return nil
 	}
 	n.end()
-	err := n.config.Placement.Leave(ctx, n.id())
+	err := n.config.Placement.Leave(ctx, n.ID())
 	if n.config.Network != nil {
-		n.config.Network.Detach(n.id())
+		n.config.Network.Detach(n.ID())
 	}
 	return err
 }

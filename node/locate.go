@@ -56,7 +56,7 @@ func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error
 	if err != nil {
 		return placement.Grant{}, err
 	}
-	if g.Node != n.id() && g.Epoch != 0 {
+	if g.Node != n.ID() && g.Epoch != 0 {
 		n.where.put(id, g)
 	}
 	return g, nil
@@ -64,7 +64,7 @@ func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error
 
 // release gives the grant of a stopped activation back.
 func (n *Node) release(id mallee.ID, epoch uint64) {
-	err := n.config.Placement.Release(n.ended, id, placement.Grant{Node: n.id(), Epoch: epoch})
+	err := n.config.Placement.Release(n.ended, id, placement.Grant{Node: n.ID(), Epoch: epoch})
 	if err != nil { // the grant ends with the lease
 		n.config.Log.Warn("grant not released", "actor", id, "error", err)
 	}

@@ -127,6 +127,10 @@ func (c *Config) validate() error {
 // Name is what people call the node.
 func (n *Node) Name() string { return n.config.Name }
 
+// ID names the node's present life in the cluster; it changes when the node
+// has lost its lease and has joined anew.
+func (n *Node) ID() placement.NodeID { return n.lease.Load().ID }
+
 // Types are the actor types that the node hosts.
 func (n *Node) Types() []mallee.Type { return n.config.Types }
 
@@ -154,7 +158,7 @@ func (n *Node) Abort() {
 	n.stopping.Store(true)
 	n.end()
 	if n.config.Network != nil {
-		n.config.Network.Detach(n.id())
+		n.config.Network.Detach(n.ID())
 	}
 	n.remote.fail(func(placement.NodeID) bool { return true })
 	n.runtime.Fence()

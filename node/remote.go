@@ -84,11 +84,11 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q activation.R
 	}
 	if q.Call.Flags()&mallee.OneWay != 0 {
 		m.Chain = nil
-		return n.config.Network.Send(n.id(), g.Node, m)
+		return n.config.Network.Send(n.ID(), g.Node, m)
 	}
 	m.Call = n.remote.last.Add(1)
 	o := n.remote.add(g.Node, m.Call)
-	if err := n.config.Network.Send(n.id(), g.Node, m); err != nil {
+	if err := n.config.Network.Send(n.ID(), g.Node, m); err != nil {
 		n.remote.take(g.Node, m.Call)
 		return err
 	}
@@ -112,7 +112,7 @@ func (n *Node) awaitRemote(ctx context.Context, o *outgoing, node placement.Node
 	}
 	if n.remote.take(node, m.Call) != nil {
 		cancel := &transport.Message{Kind: transport.Cancel, Call: m.Call}
-		_ = n.config.Network.Send(n.id(), node, cancel) // a lost node has lost the call too
+		_ = n.config.Network.Send(n.ID(), node, cancel) // a lost node has lost the call too
 	}
 	return nil, sentinel.Errorf("%s.%s: node %s has not answered in time; the call may have run", m.Actor, m.Method, node)
 }

@@ -146,7 +146,7 @@ func (n *Node) activate(from placement.NodeID, m *transport.Message, q activatio
 	grant, err := n.config.Placement.Locate(n.ended, m.Actor)
 	switch {
 	case err != nil:
-	case grant.Node != n.id() && grant.Epoch != 0:
+	case grant.Node != n.ID() && grant.Epoch != 0:
 		n.answer(from, m.Call, &transport.Message{Owner: grant})
 		return
 	default:
@@ -166,7 +166,7 @@ func (n *Node) answer(to placement.NodeID, call uint64, m *transport.Message) {
 		return
 	}
 	m.Kind, m.Call = transport.Reply, call
-	if err := n.config.Network.Send(n.id(), to, m); err != nil {
+	if err := n.config.Network.Send(n.ID(), to, m); err != nil {
 		n.config.Log.Debug("answer not sent: its caller's node is lost", "to", to, "error", err)
 	}
 }

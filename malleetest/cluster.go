@@ -1,0 +1,241 @@
+// Package malleetest runs clusters of actors inside a test, on a network,
+// a placement driver and a store in memory.
+//
+// Inside a bubble of testing/synctest time is fake: timeouts, timers, idle
+// collection and leases take no real time, and are exact.
+//
+//	func TestGive(t *testing.T) {
+//		types := []mallee.Type{game.PlayerType(game.NewPlayer)}
+//		malleetest.Each(t, types, func(t *testing.T, c *malleetest.Cluster) {
+//			total, err := game.PlayerOf(c.Node(0), "1001").Give(t.Context(), "sword", 1)
+//			...
+//		})
+//	}
+package malleetest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/node"
+	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/storage"
+)
+
+// LeaseTTL is how long a node of a test cluster that has been killed or
+// isolated keeps its actors.
+const LeaseTTL = 5 * time.Second
+
+// Runner says how the calls of a test body travel.
+type Runner uint8
+
+// Runners. A body that passes on all three does not depend on where its actors are.
+const (
+	Local     Runner = iota // one node: values go through the mailbox
+	Encoded                 // one node, but every call is encoded and decoded
+	Clustered               // three nodes
+)
+
+func (r Runner) String() string {
+	return [...]string{"local", "encoded", "clustered"}[r]
+}
+
+// Each runs body on every Runner as a subtest, in fake time.
+func Each(t *testing.T, types []mallee.Type, body func(t *testing.T, c *Cluster)) {
+	t.Helper()
+	for _, r := range []Runner{Local, Encoded, Clustered} {
+		t.Run(r.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { body(t, r.Start(t, types...)) })
+		})
+	}
+}
+
+// Start starts the cluster of a Runner.
+func (r Runner) Start(t testing.TB, types ...mallee.Type) *Cluster {
+	t.Helper()
+	if r == Clustered {
+		return Start(t, 3, types...)
+	}
+	return start(t, 1, r == Encoded, types)
+}
+
+// Cluster is a cluster of nodes inside a test. Node numbers count from 0. Its
+// methods are for the goroutine of the test.
+type Cluster struct {
+	t         testing.TB
+	types     []mallee.Type
+	network   *transport.Memory
+	encoded   bool
+	placement placement.Driver
+	store     storage.Store
+	members   []*member
+}
+
+type member struct {
+	node  *node.Node
+	link  *driverLink
+	alive bool
+}
+
+// Start runs n nodes that host the types until the test ends. The test fails
+// when they cannot stop then.
+func Start(t testing.TB, n int, types ...mallee.Type) *Cluster {
+	t.Helper()
+	return start(t, n, false, types)
+}
+
+func start(t testing.TB, n int, encoded bool, types []mallee.Type) *Cluster {
+	t.Helper()
+	c := &Cluster{
+		t: t, types: types, encoded: encoded,
+		network: transport.NewMemory(), placement: placement.Memory(LeaseTTL), store: storage.Memory(),
+	}
+	for range n {
+		c.Add()
+	}
+	t.Cleanup(c.stop)
+	return c
+}
+
+// Add starts one more node and returns its number.
+func (c *Cluster) Add() int {
+	c.t.Helper()
+	c.members = append(c.members, nil)
+	i := len(c.members) - 1
+	c.startMember(i)
+	return i
+}
+
+// Restart starts a node anew that has been killed or stopped.
+func (c *Cluster) Restart(i int) {
+	c.t.Helper()
+	if c.members[i].alive {
+		c.t.Fatalf("node %d is running", i)
+	}
+	c.startMember(i)
+}
+
+func (c *Cluster) startMember(i int) {
+	c.t.Helper()
+	link := &driverLink{Driver: c.placement}
+	var network transport.Network = c.network
+	if c.encoded {
+		network = loopback{c.network}
+	}
+	n, err := node.Start(context.Background(), node.Config{
+		Name:      fmt.Sprintf("n%d", i),
+		Types:     c.types,
+		Store:     c.store,
+		Placement: link,
+		Network:   network,
+		Log:       slog.New(slog.NewTextHandler(logWriter(c.t), nil)),
+	})
+	if err != nil {
+		c.t.Fatalf("start node %d: %v", i, err)
+	}
+	c.members[i] = &member{node: n, link: link, alive: true}
+}
+
+// logWriter shows the nodes' logs with -v.
+func logWriter(t testing.TB) io.Writer {
+	if testing.Verbose() {
+		return t.Output()
+	}
+	return io.Discard
+}
+
+// Node is a mallee.Caller: call actors through it.
+func (c *Cluster) Node(i int) *node.Node { return c.members[i].node }
+
+// Size is the number of nodes, dead ones included.
+func (c *Cluster) Size() int { return len(c.members) }
+
+// Store is what all nodes keep their states in.
+func (c *Cluster) Store() storage.Store { return c.store }
+
+// Owner is the number of the node that has the grant of an actor, and asks for
+// one where there is none.
+func (c *Cluster) Owner(id mallee.ID) int {
+	c.t.Helper()
+	g, err := c.placement.Locate(context.Background(), id)
+	if err != nil {
+		c.t.Fatalf("locate %s: %v", id, err)
+	}
+	for i, m := range c.members {
+		if m.node.ID() == g.Node {
+			return i
+		}
+	}
+	c.t.Fatalf("%s lives on node %s, which is not in the cluster", id, g.Node)
+	return -1
+}
+
+// Kill ends a node as a crash would. Its actors are placed anew once its lease
+// has run out.
+func (c *Cluster) Kill(i int) {
+	m := c.members[i]
+	m.alive = false
+	m.link.cut.Store(true)
+	m.node.Abort()
+}
+
+// Stop drains a node and takes it out of the cluster.
+func (c *Cluster) Stop(i int) {
+	c.t.Helper()
+	c.members[i].alive = false
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := c.members[i].node.Stop(ctx); err != nil {
+		c.t.Errorf("stop node %d: %v", i, err)
+	}
+}
+
+// Partition cuts the links between the given nodes and all others. All of them
+// still reach the placement driver.
+func (c *Cluster) Partition(nodes ...int) {
+	inside := make(map[int]bool, len(nodes))
+	for _, i := range nodes {
+		inside[i] = true
+	}
+	for i := range c.members {
+		for j := range c.members {
+			if inside[i] && !inside[j] {
+				c.network.Cut(c.members[i].node.ID(), c.members[j].node.ID())
+			}
+		}
+	}
+}
+
+// Isolate cuts a node off from the others and from the placement driver: it
+// goes on running, fences itself before its lease is over, and joins anew
+// after Heal.
+func (c *Cluster) Isolate(i int) {
+	c.Partition(i)
+	c.members[i].link.cut.Store(true)
+}
+
+// Heal mends what Partition and Isolate have cut.
+func (c *Cluster) Heal() {
+	c.network.Heal()
+	for _, m := range c.members {
+		if m.alive {
+			m.link.cut.Store(false)
+		}
+	}
+}
+
+func (c *Cluster) stop() {
+	c.Heal()
+	for i, m := range c.members {
+		if m.alive {
+			c.Stop(i)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package malleetest
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/placement"
+)
+
+// driverLink is one node's way to the placement driver, which can be cut.
+type driverLink struct {
+	placement.Driver
+	cut atomic.Bool
+}
+
+func (l *driverLink) up() error {
+	if l.cut.Load() {
+		return mallee.ErrUnavailable.Errorf("the placement driver is not reachable").BeforeRun()
+	}
+	return nil
+}
+
+func (l *driverLink) Join(ctx context.Context, m placement.Member) (placement.Lease, error) {
+	if err := l.up(); err != nil {
+		return placement.Lease{}, err
+	}
+	return l.Driver.Join(ctx, m)
+}
+
+func (l *driverLink) Renew(ctx context.Context, id placement.NodeID, s placement.Status) error {
+	if err := l.up(); err != nil {
+		return err
+	}
+	return l.Driver.Renew(ctx, id, s)
+}
+
+func (l *driverLink) Leave(ctx context.Context, id placement.NodeID) error {
+	if err := l.up(); err != nil {
+		return err
+	}
+	return l.Driver.Leave(ctx, id)
+}
+
+func (l *driverLink) Members(ctx context.Context) ([]placement.Member, error) {
+	if err := l.up(); err != nil {
+		return nil, err
+	}
+	return l.Driver.Members(ctx)
+}
+
+func (l *driverLink) Locate(ctx context.Context, id mallee.ID) (placement.Grant, error) {
+	if err := l.up(); err != nil {
+		return placement.Grant{}, err
+	}
+	return l.Driver.Locate(ctx, id)
+}
+
+func (l *driverLink) Release(ctx context.Context, id mallee.ID, g placement.Grant) error {
+	if err := l.up(); err != nil {
+		return err
+	}
+	return l.Driver.Release(ctx, id, g)
+}
+
+// loopback sends a node's calls to its own actors through the network too.
+type loopback struct{ *transport.Memory }
+
+func (loopback) Loopback() bool { return true }
