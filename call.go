@@ -30,9 +30,10 @@ type Call interface {
 
 	// CopyArgs and CopyResults replace whatever holds references by deep
 	// copies, so that caller and actor share no memory when both are on one
-	// node. They do nothing where nothing is shared.
-	CopyArgs()
-	CopyResults()
+	// node. They do nothing where nothing is shared, and fail where encoding
+	// would.
+	CopyArgs() error
+	CopyResults() error
 
 	// Arguments and results travel as positional MessagePack arrays: missing
 	// ones are zero and surplus ones are skipped, so that a method can grow.

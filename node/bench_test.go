@@ -32,8 +32,8 @@ func (c *echoCall) Run(ctx context.Context, target any) (err error) {
 }
 func (c *echoCall) Args() any                           { return nil }
 func (c *echoCall) Results() any                        { return nil }
-func (c *echoCall) CopyArgs()                           {}
-func (c *echoCall) CopyResults()                        {}
+func (c *echoCall) CopyArgs() error                     { return nil }
+func (c *echoCall) CopyResults() error                  { return nil }
 func (c *echoCall) AppendArgs(b []byte) ([]byte, error) { return append(b, c.args.Msg...), nil }
 func (c *echoCall) DecodeArgs(b []byte) error           { c.args.Msg = string(b); return nil }
 func (c *echoCall) AppendResults(b []byte) ([]byte, error) {

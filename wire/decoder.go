@@ -4,27 +4,41 @@ import (
 	"encoding"
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/tinylib/msgp/msgp"
 )
 
+// WordSize is the number of bits of int and uint here.
+const WordSize = bits.UintSize
+
 // MaxDepth is how deep arrays and maps may nest in each other.
-const MaxDepth = 100
+const MaxDepth = 1000
+
+var errTooDeep = fmt.Errorf("values are nested more than %d deep, or contain themselves", MaxDepth)
 
 // Decoder reads values from a byte slice in their order. It keeps its first
 // error and then returns zero values, so that one check at the end is enough;
 // what was decoded up to an error must not be used. No input makes it panic,
 // and it allocates no more than a small multiple of the input's length.
 type Decoder struct {
-	rest  []byte
-	total int
-	depth int
-	err   error
+	rest   []byte
+	total  int
+	depth  int
+	budget int64 // bytes that slices and maps may still take
+	err    error
 }
 
+// A slice or map takes more memory than its encoding, but what an Encoder has
+// written never takes more than this.
+const (
+	bytesPerByte = 32
+	freeBytes    = 1 << 20
+)
+
 // NewDecoder reads from b, which it does not keep: strings and bytes are copied.
-func NewDecoder(b []byte) Decoder { return Decoder{rest: b, total: len(b)} }
+func NewDecoder(b []byte) Decoder { return Decoder{rest: b, total: len(b), budget: freeBytes + bytesPerByte*int64(len(b))} }
 
 // Err is the first error, with the offset at which it was met.
 func (d *Decoder) Err() error { return d.err }
@@ -121,9 +135,10 @@ func (d *Decoder) Complex() complex128 {
 	if n := d.ArrayLen(); n != 2 && d.err == nil {
 		d.Fail(fmt.Errorf("a complex number has 2 parts, not %d", n))
 	}
-	d.depth--
 	re := d.Float64()
-	return complex(re, d.Float64())
+	im := d.Float64()
+	d.Leave()
+	return complex(re, im)
 }
 
 // String reads text.
@@ -193,7 +208,7 @@ func (d *Decoder) MapLen() int { return d.enter(read(d, msgp.ReadMapHeaderBytes)
 
 func (d *Decoder) enter(n uint32, bytesEach int) int {
 	if d.depth++; d.depth > MaxDepth {
-		d.Fail(fmt.Errorf("values are nested more than %d deep", MaxDepth))
+		d.Fail(errTooDeep)
 		return 0
 	}
 	if d.err != nil {
@@ -205,6 +220,18 @@ func (d *Decoder) enter(n uint32, bytesEach int) int {
 	}
 	return int(n)
 }
+
+// Charge accounts for the memory that n elements of the given size will take.
+// It reports false, and fails, where the input cannot mean it.
+func (d *Decoder) Charge(n int, size int64) bool {
+	if d.budget -= int64(n) * size; d.budget < 0 {
+		d.Fail(fmt.Errorf("%d elements of %d bytes are more than an input of %d bytes can mean", n, size, d.total))
+	}
+	return d.err == nil
+}
+
+// Name reads the name of a struct's field. It is valid until the next read.
+func (d *Decoder) Name() []byte { return read(d, msgp.ReadStringZC) }
 
 // Leave ends an array or map.
 func (d *Decoder) Leave() { d.depth-- }

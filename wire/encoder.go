@@ -18,8 +18,9 @@ import (
 // Encoder appends values to a byte slice. It keeps its first error, so that
 // one check at the end is enough.
 type Encoder struct {
-	b   []byte
-	err error
+	b     []byte
+	depth int
+	err   error
 }
 
 // NewEncoder appends to b.
@@ -28,9 +29,9 @@ func NewEncoder(b []byte) Encoder { return Encoder{b: b} }
 // Finish gives back the slice, or the first error.
 func (e *Encoder) Finish() ([]byte, error) { return e.b, e.err }
 
-// Fail sets the error, unless there is one.
+// Fail sets the error, unless there is one or err is nil.
 func (e *Encoder) Fail(err error) {
-	if e.err == nil {
+	if e.err == nil && err != nil {
 		e.err = err
 	}
 }
@@ -60,6 +61,7 @@ func (e *Encoder) Complex(v complex128) {
 	e.ArrayLen(2)
 	e.Float64(real(v))
 	e.Float64(imag(v))
+	e.Leave()
 }
 
 // String writes text.
@@ -82,11 +84,28 @@ func (e *Encoder) Time(v time.Time) {
 	e.b = appendBigEndian(e.b, uint64(v.Unix()))
 }
 
-// ArrayLen begins an array of n values.
-func (e *Encoder) ArrayLen(n int) { e.b = msgp.AppendArrayHeader(e.b, uint32(n)) }
+// ArrayLen begins an array of n values, which Leave ends. It reports false
+// when the encoder has failed, as it does in values that contain themselves.
+func (e *Encoder) ArrayLen(n int) bool {
+	e.b = msgp.AppendArrayHeader(e.b, uint32(n))
+	return e.enter()
+}
 
-// MapLen begins a map of n keys and values.
-func (e *Encoder) MapLen(n int) { e.b = msgp.AppendMapHeader(e.b, uint32(n)) }
+// MapLen begins a map of n keys and values, like ArrayLen.
+func (e *Encoder) MapLen(n int) bool {
+	e.b = msgp.AppendMapHeader(e.b, uint32(n))
+	return e.enter()
+}
+
+func (e *Encoder) enter() bool {
+	if e.depth++; e.depth > MaxDepth {
+		e.Fail(errTooDeep)
+	}
+	return e.err == nil
+}
+
+// Leave ends an array or map.
+func (e *Encoder) Leave() { e.depth-- }
 
 // Binary writes what a type makes of itself.
 func (e *Encoder) Binary(v encoding.BinaryMarshaler) {

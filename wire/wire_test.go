@@ -87,7 +87,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		"negative":         {"\xff", func(d *wire.Decoder) { d.Uint(64) }, "at byte 0"},
 		"array too long":   {"\xdd\xff\xff\xff\xff", func(d *wire.Decoder) { d.ArrayLen() }, "4294967295 elements are announced, 0 bytes are left"},
 		"map too long":     {"\x81\x01", func(d *wire.Decoder) { d.MapLen() }, "1 elements are announced"},
-		"too deep":         {strings.Repeat("\x91", 200) + "\x01", func(d *wire.Decoder) { d.Skip(1) }, "nested more than 100 deep"},
+		"too deep":         {strings.Repeat("\x91", 2000) + "\x01", func(d *wire.Decoder) { d.Skip(1) }, "nested more than 1000 deep"},
 		"left over":        {"\x01\x02", func(d *wire.Decoder) { d.Int(64) }, "1 bytes are left over"},
 		"float32 overflow": {"\xcb\x7f\xe0\x00\x00\x00\x00\x00\x00", func(d *wire.Decoder) { d.Float32() }, "does not fit into a float32"},
 	} {

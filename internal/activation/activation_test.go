@@ -31,8 +31,8 @@ func (c *call) Run(ctx context.Context, target any) error {
 }
 func (c *call) Args() any                              { return nil }
 func (c *call) Results() any                           { return nil }
-func (c *call) CopyArgs()                              {}
-func (c *call) CopyResults()                           {}
+func (c *call) CopyArgs() error                        { return nil }
+func (c *call) CopyResults() error                     { return nil }
 func (c *call) AppendArgs(b []byte) ([]byte, error)    { return b, nil }
 func (c *call) DecodeArgs([]byte) error                { return nil }
 func (c *call) AppendResults(b []byte) ([]byte, error) { return append(b, "results"...), nil }

@@ -83,13 +83,15 @@ func (a *Activation) call(t *Turn) error {
 		return err
 	}
 	if !t.remote() {
-		t.call.CopyResults()
+		if err := t.call.CopyResults(); err != nil {
+			return fmt.Errorf("copy results of %s: %w", t.name(), err)
+		}
 		return nil
 	}
 	// Results are encoded while the turn still owns what they point to.
 	results, err := t.call.AppendResults(nil)
 	if err != nil {
-		return fmt.Errorf("encode results of %s.%s: %w", t.id(), t.call.Method(), err)
+		return fmt.Errorf("encode results of %s: %w", t.name(), err)
 	}
 	t.abroad.results = results
 	return nil

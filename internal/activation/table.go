@@ -58,11 +58,13 @@ func (tb *Table) Invoke(ctx context.Context, q Request) error {
 	if err != nil {
 		return err
 	}
+	if err := q.Call.CopyArgs(); err != nil {
+		return mallee.ErrInvalid.Errorf("copy arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
+	}
 	a, created := tb.obtain(q.ID.Key, q.Epoch)
 	if a == nil {
 		return ErrGone
 	}
-	q.Call.CopyArgs()
 	if t.flags&mallee.OneWay != 0 {
 		return a.admit(t, created)
 	}
