@@ -40,6 +40,8 @@ func (id ID) Validate() error {
 	switch {
 	case id.Type == "":
 		return ErrInvalid.Errorf("actor %q has no type", id.String())
+	case strings.Contains(id.Type, "/"):
+		return ErrInvalid.Errorf("actor type %q has a slash in its name", id.Type)
 	case id.Key == "":
 		return ErrInvalid.Errorf("actor of type %s has an empty key", id.Type)
 	case len(id.Key) > MaxKeyLength:
@@ -50,11 +52,20 @@ func (id ID) Validate() error {
 	return nil
 }
 
-// MarshalText writes the ID as String does, so that it can be a map key in JSON.
-func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+// MarshalText writes the ID as String does, and the zero ID as nothing.
+func (id ID) MarshalText() ([]byte, error) {
+	if id == (ID{}) {
+		return nil, nil
+	}
+	return []byte(id.String()), id.Validate()
+}
 
 // UnmarshalText reads what MarshalText wrote.
 func (id *ID) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*id = ID{}
+		return nil
+	}
 	parsed, err := ParseID(string(text))
 	if err != nil {
 		return fmt.Errorf("decode actor id: %w", err)

@@ -226,7 +226,8 @@ func {{.Name}}At(caller mallee.Caller, id mallee.ID) {{.Name}}Ref {
 // ID is the address of the actor.
 func (r {{.Name}}Ref) ID() mallee.ID { return r.id }
 {{range .Methods}}
-{{comment .Doc -}}
+{{if .Doc}}{{comment .Doc -}}{{else}}// {{.Name}} calls {{.Name}} of the actor.
+{{end -}}
 func ({{.Receiver}} {{.Actor}}Ref) {{.Name}}{{.Signature}} {
 	{{.Value}} := &{{.Call}}Call{
 		{{- if .Args}}args: {{.Call}}Args{ {{- range $i, $p := .Args}}{{if $i}}, {{end}}{{$p.Field}}: {{$p.Name}}{{end -}} }{{end -}}

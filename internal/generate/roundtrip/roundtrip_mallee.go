@@ -62,6 +62,7 @@ func AlsoAt(caller mallee.Caller, id mallee.ID) AlsoRef {
 // ID is the address of the actor.
 func (r AlsoRef) ID() mallee.ID { return r.id }
 
+// Echo calls Echo of the actor.
 func (r AlsoRef) Echo(ctx context.Context, msg string) (string, error) {
 	call := &alsoEchoCall{args: alsoEchoArgs{Msg: msg}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
@@ -188,6 +189,7 @@ func EverythingAt(caller mallee.Caller, id mallee.ID) EverythingRef {
 // ID is the address of the actor.
 func (r EverythingRef) ID() mallee.ID { return r.id }
 
+// Basics calls Basics of the actor.
 func (r EverythingRef) Basics(ctx context.Context, v Basics) (Basics, error) {
 	call := &everythingBasicsCall{args: everythingBasicsArgs{V: v}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
@@ -197,6 +199,7 @@ func (r EverythingRef) Basics(ctx context.Context, v Basics) (Basics, error) {
 	return call.results.Result, nil
 }
 
+// Composites calls Composites of the actor.
 func (r EverythingRef) Composites(ctx context.Context, v Composites) (Composites, error) {
 	call := &everythingCompositesCall{args: everythingCompositesArgs{V: v}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
@@ -206,6 +209,7 @@ func (r EverythingRef) Composites(ctx context.Context, v Composites) (Composites
 	return call.results.Result, nil
 }
 
+// Special calls Special of the actor.
 func (r EverythingRef) Special(ctx context.Context, v Special) (Special, error) {
 	call := &everythingSpecialCall{args: everythingSpecialArgs{V: v}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
@@ -225,6 +229,7 @@ func (r EverythingRef) Many(ctx context.Context, a int, arg2 string, items []oth
 	return call_.results.N, call_.results.Items2, nil
 }
 
+// Unnamed calls Unnamed of the actor.
 func (r EverythingRef) Unnamed(ctx context.Context, arg1 int, arg2 string) (int, string, error) {
 	call := &everythingUnnamedCall{args: everythingUnnamedArgs{Arg1: arg1, Arg2: arg2}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
@@ -234,6 +239,7 @@ func (r EverythingRef) Unnamed(ctx context.Context, arg1 int, arg2 string) (int,
 	return call.results.Result1, call.results.Result2, nil
 }
 
+// Variadic calls Variadic of the actor.
 func (r EverythingRef) Variadic(ctx context.Context, words ...string) (joined string, err error) {
 	call := &everythingVariadicCall{args: everythingVariadicArgs{Words: words}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
@@ -243,6 +249,7 @@ func (r EverythingRef) Variadic(ctx context.Context, words ...string) (joined st
 	return call.results.Joined, nil
 }
 
+// Anonymous calls Anonymous of the actor.
 func (r EverythingRef) Anonymous(ctx context.Context, p struct {
 	X int
 	Y int
@@ -255,11 +262,13 @@ func (r EverythingRef) Anonymous(ctx context.Context, p struct {
 	return call.results.Result, nil
 }
 
+// Poke calls Poke of the actor.
 func (r EverythingRef) Poke(ctx context.Context, item other.Item) error {
 	call := &everythingPokeCall{args: everythingPokeArgs{Item: item}}
 	return r.caller.Invoke(ctx, r.id, call)
 }
 
+// Look calls Look of the actor.
 func (r EverythingRef) Look(ctx context.Context) ([]byte, error) {
 	call := &everythingLookCall{}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
@@ -269,6 +278,7 @@ func (r EverythingRef) Look(ctx context.Context) ([]byte, error) {
 	return call.results.Result, nil
 }
 
+// Share calls Share of the actor.
 func (r EverythingRef) Share(ctx context.Context, data []byte) ([]byte, error) {
 	call := &everythingShareCall{args: everythingShareArgs{Data: data}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
@@ -278,6 +288,7 @@ func (r EverythingRef) Share(ctx context.Context, data []byte) ([]byte, error) {
 	return call.results.Result, nil
 }
 
+// Inherited calls Inherited of the actor.
 func (r EverythingRef) Inherited(ctx context.Context, frozen Frozen) (Frozen, error) {
 	call := &everythingInheritedCall{args: everythingInheritedArgs{Frozen: frozen}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {

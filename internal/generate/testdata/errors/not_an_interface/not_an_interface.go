@@ -1,0 +1,6 @@
+// ERROR: //mallee:actor stands above A, which is not an interface; mark the interface that callers use
+
+package not_an_interface
+
+//mallee:actor
+type A struct{}
