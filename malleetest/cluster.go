@@ -76,6 +76,7 @@ type Cluster struct {
 	placement placement.Driver
 	store     storage.Store
 	members   []*member
+	killed    []*node.Node
 }
 
 type member struct {
@@ -184,6 +185,7 @@ func (c *Cluster) Kill(i int) {
 	m.alive = false
 	m.link.cut.Store(true)
 	m.node.Abort()
+	c.killed = append(c.killed, m.node)
 }
 
 // Stop drains a node and takes it out of the cluster.
@@ -232,10 +234,30 @@ func (c *Cluster) Heal() {
 }
 
 func (c *Cluster) stop() {
+	c.t.Helper()
 	c.Heal()
 	for i, m := range c.members {
 		if m.alive {
 			c.Stop(i)
 		}
 	}
+	// A crash ends all code of a process. Here it goes on, without effect, and
+	// is waited for.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, n := range c.killed {
+		if err := n.Stop(ctx); err != nil {
+			c.t.Errorf("actors of a killed node do not end: %v", err)
+		}
+	}
+}
+
+// StartClient runs one more node, which hosts nothing, until the test ends.
+func StartClient(t testing.TB, c *Cluster) *node.Node {
+	t.Helper()
+	client := *c
+	client.types, client.members = nil, nil
+	client.Add()
+	t.Cleanup(client.stop)
+	return client.Node(0)
 }
