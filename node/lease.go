@@ -116,6 +116,10 @@ func (n *Node) leave(ctx context.Context) error {
 	if n.ended.Err() != nil {
 		return nil
 	}
+	if n.config.Network != nil {
+		n.config.Network.Close(n.ID())
+		n.served.wait(ctx)
+	}
 	n.end()
 	err := n.config.Placement.Leave(ctx, n.ID())
 	if n.config.Network != nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 
 // served holds the turns that run for other nodes, to cancel them.
 type served struct {
+	open  sync.WaitGroup // calls that have arrived and are not answered
 	mu    sync.Mutex
 	turns map[origin]*activation.Turn
 }
@@ -48,10 +50,24 @@ func (s *served) cancel(node placement.NodeID) {
 	}
 }
 
+// wait returns when all calls that have arrived are answered, or ctx ends.
+func (s *served) wait(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		s.open.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
 // Receive takes what another node has sent.
 func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 	switch m.Kind {
 	case transport.Request:
+		n.served.open.Add(1)
 		n.serve(from, m)
 	case transport.Reply:
 		if o := n.remote.take(from, m.Call); o != nil {
@@ -110,6 +126,9 @@ func (n *Node) deliver(from placement.NodeID, m *transport.Message, q activation
 	table := n.runtime.Table(m.Actor.Type)
 	if m.Call == 0 {
 		_, err := table.Deliver(q, 0, nil)
+		if err == nil {
+			n.served.open.Done()
+		}
 		return err
 	}
 	who := origin{from, m.Call}
@@ -158,7 +177,9 @@ func (n *Node) activate(from placement.NodeID, m *transport.Message, q activatio
 	}
 }
 
+// answer ends a call that has arrived.
 func (n *Node) answer(to placement.NodeID, call uint64, m *transport.Message) {
+	defer n.served.open.Done()
 	if call == 0 {
 		if m.Error != nil {
 			n.config.Log.Error("one-way call refused", "from", to, "error", m.Error)

@@ -14,6 +14,10 @@ import (
 type Network interface {
 	// Attach makes a node reachable and gives it what arrives.
 	Attach(node placement.NodeID, h Handler)
+	// Close keeps new requests from a node: their Send fails. When it returns,
+	// the node has received what it will; its answers still get through.
+	Close(node placement.NodeID)
+	// Detach ends the node's connections, and the others lose it.
 	Detach(node placement.NodeID)
 	// Send returns an error when the message has certainly not arrived.
 	// Messages between two nodes arrive in the order in which they were sent.
