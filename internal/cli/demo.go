@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mallee-io/mallee/examples/game"
+	"github.com/mallee-io/mallee/httpapi"
+	"github.com/mallee-io/mallee/node"
+)
+
+// demoOptions are the flags of mallee demo.
+type demoOptions struct {
+	listen  string
+	players int
+	length  time.Duration
+	json    bool
+	fixed   bool // listen was chosen by the user
+}
+
+func demoCommand() *cobra.Command {
+	o := demoOptions{}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a small living game, with its HTTP API and docs page",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.fixed = cmd.Flags().Changed("listen")
+			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "address of the HTTP API; any free port when the default one is taken")
+	c.Flags().IntVar(&o.players, "players", 100, "players in the crowd")
+	c.Flags().DurationVar(&o.length, "for", 0, "end after this time (default: run until Ctrl-C)")
+	c.Flags().BoolVar(&o.json, "json", false, "print one JSON summary at the end and nothing else")
+	return c
+}
+
+func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) error {
+	if o.players < 1 || o.players > 100_000 {
+		return &usageError{fmt.Errorf("--players %d is not between 1 and 100000", o.players)}
+	}
+	log := slog.New(slog.NewTextHandler(errOut, nil))
+	n, err := node.Start(ctx, node.Config{Name: "demo", Types: game.Types(), Log: log})
+	if err != nil {
+		return err
+	}
+	stop := func() error {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return n.Stop(stopping)
+	}
+	listener, err := o.bind(ctx)
+	if err != nil {
+		return errors.Join(err, stop())
+	}
+	api, err := httpapi.New(httpapi.Config{Caller: n, Types: n.Types(), Title: "Mallee demo"})
+	if err != nil {
+		return errors.Join(err, listener.Close(), stop())
+	}
+	server := httpapi.ServerTimeouts(&http.Server{Handler: api})
+	go func() { _ = server.Serve(listener) }() // ends with Shutdown
+	if !o.json {
+		welcome(out, "http://"+listener.Addr().String())
+	}
+	total := o.play(ctx, n, out)
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := errors.Join(server.Shutdown(shutdown), stop()); err != nil {
+		return err
+	}
+	if o.json {
+		if err := json.NewEncoder(out).Encode(total); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(out, "\n%d calls, %d failed, p50 %d µs, p99 %d µs\n", total.Calls, total.Errors, total.P50, total.P99)
+	}
+	if total.Errors > 0 {
+		return fmt.Errorf("%d of %d calls failed, the first one with: %s", total.Errors, total.Calls, total.FirstError)
+	}
+	return nil
+}
+
+// bind listens where the user said or, by default, wherever it can.
+func (o *demoOptions) bind(ctx context.Context) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", o.listen)
+	if err != nil && !o.fixed {
+		return config.Listen(ctx, "tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another address with --listen", err)
+	}
+	return l, nil
+}
+
+func welcome(out io.Writer, url string) {
+	fmt.Fprintf(out, `A small game of players, rooms and a leaderboard is running.
+
+  docs   %[1]s/docs/
+  try    curl -X POST %[1]s/actors/Player/1001/Give -d '{"item":"sword","n":1}'
+         curl -X POST %[1]s/actors/Leaderboard/world/Top -d '{"n":3}'
+
+Ctrl-C ends it.
+
+`, url)
+}
+
+// summary is what the demo prints of itself.
+type summary struct {
+	Calls      uint64 `json:"calls"`
+	Errors     uint64 `json:"errors"`
+	P50        int64  `json:"p50_us"`
+	P99        int64  `json:"p99_us"`
+	Active     int64  `json:"active"`
+	FirstError string `json:"first_error,omitempty"`
+}
+
+// play lets the crowd play until ctx ends or the time is over, and prints a
+// line of figures each second.
+func (o *demoOptions) play(ctx context.Context, n *node.Node, out io.Writer) summary {
+	if o.length > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.length)
+		defer cancel()
+	}
+	crowd := newCrowd(n)
+	done := make(chan struct{})
+	go func() {
+		crowd.play(ctx, o.players)
+		close(done)
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return crowd.total(n.Stats().Active)
+		case <-tick.C:
+			if now := crowd.lastSecond(n.Stats().Active); !o.json {
+				fmt.Fprintf(out, "%8d calls/s   p50 %5d µs   p99 %6d µs   %5d active actors   %d errors\n",
+					now.Calls, now.P50, now.P99, now.Active, now.Errors)
+			}
+		}
+	}
+}
