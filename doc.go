@@ -1,2 +1,79 @@
-// Package mallee is the vocabulary to write actors.
+// Package mallee is the vocabulary to write actors: small objects with a key,
+// state and methods that run one at a time, wherever in a cluster they live.
+//
+// # An actor
+//
+// A plain Go interface is the contract. Each method takes a context and
+// returns an error:
+//
+//	//go:generate go run github.com/mallee-io/mallee/cmd/mallee generate
+//
+//	// Player is one player of the game.
+//	//
+//	//mallee:actor
+//	type Player interface {
+//		Give(ctx context.Context, item string, n int) (total int, err error)
+//		//mallee:readonly
+//		Bag(ctx context.Context) (items map[string]int, err error)
+//	}
+//
+// go generate writes PlayerType, PlayerOf and PlayerRef next to it. The actor
+// is any type that implements the interface; its constructor gets a [Self]:
+//
+//	type player struct {
+//		self *mallee.Self
+//		bag  *mallee.State[Bag]
+//	}
+//
+//	func NewPlayer(self *mallee.Self) Player {
+//		return &player{self, mallee.NewState[Bag](self, "bag")}
+//	}
+//
+//	func (p *player) Give(ctx context.Context, item string, n int) (int, error) {
+//		p.bag.Value.Items[item] += n
+//		return p.bag.Value.Items[item], p.bag.Save(ctx)
+//	}
+//
+// # Calling it
+//
+// A node runs actors. A reference calls one, like any value of the interface;
+// the actor is activated by its first call and ends when it is idle
+// ([IdleTimeout]). See the package example.
+//
+// Inside of an actor its Self is the [Caller]: RoomOf(p.self, "hall").Join(ctx).
+// Pass the ctx that the method got: it carries the deadline and the call chain.
+//
+// # Turns
+//
+// One turn at a time touches an actor, so it needs no locks. While a turn waits
+// in a call of its own, a call of the same chain that comes back runs as a
+// nested turn: after a call, look again at what may have changed. Other chains
+// wait. [NonReentrant] refuses such cycles instead. Methods marked
+// //mallee:readonly interleave with each other; //mallee:oneway methods return
+// to the caller when the mailbox has taken the call.
+//
+// Goroutines that a turn starts must not touch the actor after the turn; they
+// may make calls with the turn's ctx until then.
+//
+// # Arguments
+//
+// Arguments and results are copied, on one node as between two, unless
+// //mallee:immutable says that nobody changes them. What can travel: basic
+// types, strings, slices, arrays, maps, pointers, structs by exported field
+// (mallee:"name" renames one, mallee:"-" leaves it out), time.Time (as an
+// instant, in UTC on other nodes), protobuf messages, and whatever implements
+// encoding.BinaryMarshaler or TextMarshaler. Values that a caller's context
+// carries do not travel.
+//
+// # Errors
+//
+// Every error of a call is an [Error] with a [Code]. [NewError] makes sentinels
+// that errors.Is knows on every node. [SafeToRetry] tells whether the method
+// has certainly not run.
+//
+// # State
+//
+// A [State] is read before the actor's first turn and written by Save. Timers
+// ([Self.Every], [Self.After]) run as turns. [Activator] and [Deactivator] are
+// called at the beginning and the end of an activation.
 package mallee

@@ -41,6 +41,9 @@ func newCommand() *cobra.Command {
 			if module == "" {
 				module = filepath.Base(args[0])
 			}
+			if replace == "" && version() == unreleased {
+				replace = checkout(cmd.Context())
+			}
 			if err := writeProject(args[0], module, replace); err != nil {
 				return err
 			}
@@ -108,10 +111,23 @@ func finishProject(ctx context.Context, dir string) error {
 	return err
 }
 
-// version is that of this binary, as a module, or v0.0.0 for one built from a checkout.
+// checkout is the directory of mallee's source in the working directory's
+// module graph, for a command that runs from there; empty elsewhere.
+func checkout(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", modulePath).Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// unreleased is the version of a binary that was built from a checkout.
+const unreleased = "v0.0.0"
+
+// version is that of this binary, as a module.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Path == modulePath && strings.HasPrefix(info.Main.Version, "v") {
 		return info.Main.Version
 	}
-	return "v0.0.0"
+	return unreleased
 }
