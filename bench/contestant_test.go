@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// Every contestant answers, and every bench can measure every contestant.
+func TestLocalContestants(t *testing.T) {
+	t.Parallel()
+	benches := []bench{callBench(1), callBench(16), activateBench(16, 200), idleBench(16, 200)}
+	for _, e := range localEntrants() {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			c := e.make()
+			if err := c.Start(t.Context(), echoActors); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := c.Stop(context.Background()); err != nil {
+					t.Error("stop:", err)
+				}
+			})
+
+			call := c.Caller(t.Context())
+			for i := range echoActors {
+				got, err := call(i, "12345678")
+				if err := check("12345678", got, err); err != nil {
+					t.Errorf("actor %d: %v", i, err)
+				}
+			}
+			if a, ok := c.(activator); ok {
+				got, err := a.Activate(t.Context(), "fresh", "12345678")
+				if err := check("12345678", got, err); err != nil {
+					t.Error("activate:", err)
+				}
+			}
+		})
+	}
+	for _, b := range benches {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			c := &channelAsk{}
+			if err := c.Start(t.Context(), echoActors); err != nil {
+				t.Fatal(err)
+			}
+			got, err := b.measure(t.Context(), c, 20*time.Millisecond)
+			if err != nil || got.Value <= 0 || got.Failed > 0 {
+				t.Errorf("measured %+v, %v", got, err)
+			}
+		})
+	}
+}
