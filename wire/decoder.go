@@ -38,7 +38,9 @@ const (
 )
 
 // NewDecoder reads from b, which it does not keep: strings and bytes are copied.
-func NewDecoder(b []byte) Decoder { return Decoder{rest: b, total: len(b), budget: freeBytes + bytesPerByte*int64(len(b))} }
+func NewDecoder(b []byte) Decoder {
+	return Decoder{rest: b, total: len(b), budget: freeBytes + bytesPerByte*int64(len(b))}
+}
 
 // Err is the first error, with the offset at which it was met.
 func (d *Decoder) Err() error { return d.err }

@@ -85,7 +85,9 @@ func (p *player) Give(ctx context.Context, item string, n int) (int, error) {
 	return p.bag.Value.Items[item], err
 }
 
-func (p *player) Bag(context.Context) (map[string]int, error) { return maps.Clone(p.bag.Value.Items), nil }
+func (p *player) Bag(context.Context) (map[string]int, error) {
+	return maps.Clone(p.bag.Value.Items), nil
+}
 
 func (p *player) Enter(ctx context.Context, room string) (int, error) {
 	if p.presence.Room != "" && p.presence.Room != room {

@@ -36,12 +36,14 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer n.Stop(ctx) //nolint:errcheck // the program ends anyway
 	for _, name := range []string{"Ada", "Grace"} {
 		greeting, err := GreeterOf(n, "reception").Greet(ctx, name)
 		if err != nil {
 			log.Fatal(err)
 		}
 		fmt.Println(greeting)
+	}
+	if err := n.Stop(ctx); err != nil {
+		log.Fatal(err)
 	}
 }

@@ -48,7 +48,7 @@ func newCommand() *cobra.Command {
 				return err
 			}
 			if err := finishProject(cmd.Context(), args[0]); err != nil {
-				return fmt.Errorf("%s is written, but %w; finish it there with: go mod tidy && go generate ./...", args[0], err)
+				return fmt.Errorf("%s is written but not complete; run go mod tidy and go generate there: %w", args[0], err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is ready:\n\n  cd %s\n  go test ./...\n  go run .\n", args[0], args[0])
 			return nil

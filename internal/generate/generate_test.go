@@ -101,7 +101,7 @@ func TestRefusals(t *testing.T) {
 // project makes a package of this module for one test.
 func project(t *testing.T, files map[string]string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("testdata", "run-")
+	dir, err := os.MkdirTemp("testdata", "run-") //nolint:usetesting // it has to be inside of this module
 	if err != nil {
 		t.Fatal(err)
 	}
