@@ -21,6 +21,7 @@ const (
 
 func localEntrants() []entrant {
 	return []entrant{
+		{"mallee", func() contestant { return &malleeNode{} }},
 		{"channel-ask", func() contestant { return &channelAsk{} }},
 		{"protoactor-actor", func() contestant { return &protoActor{} }},
 		{"protoactor-grain", func() contestant { return &protoGrain{} }},
