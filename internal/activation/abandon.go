@@ -46,19 +46,19 @@ func (a *Activation) giveUp(t *Turn, how ending) {
 		return
 	}
 	t.settled = true
-	t.err = how.sentinel.Errorf("%s: %s %s", t.name(), how.text, a.where(t))
+	err := how.sentinel.Errorf("%s: %s %s", t.name(), how.text, a.where(t))
 	switch t.place {
 	case placeMailbox:
 		a.mailbox.remove(t)
-		t.place, t.err = placeEnded, t.err.BeforeRun()
+		t.place, err = placeEnded, err.BeforeRun()
 	case placeNested:
 		a.nested.remove(t)
-		t.place, t.err = placeEnded, t.err.BeforeRun()
+		t.place, err = placeEnded, err.BeforeRun()
 	}
 	if t.waiter != nil {
-		t.waiter.signal()
+		t.answer(err)
 	} else {
-		go t.abroad.reply(nil, t.err) // not under the lock
+		go t.abroad.reply(nil, err) // not under the lock
 	}
 }
 

@@ -177,25 +177,25 @@ func (a *Activation) finish(t *Turn, err *mallee.Error) (more bool) {
 	if t.flags&mallee.ReadOnly == 0 {
 		a.writers--
 	}
-	tell := !t.settled
-	if tell {
-		t.settled, t.err = true, err
-	}
+	unanswered := !t.settled
+	t.settled = true
 	more = (a.baton == t || a.baton == nil) && a.pass()
 	a.mu.Unlock()
 	t.end(canceled)
-	if tell {
-		t.tell()
+	if unanswered {
+		t.answer(err)
 	}
 	return more
 }
 
-// tell gives a settled turn's answer to its caller, if there is one.
-func (t *Turn) tell() {
+// answer tells the caller of a settled turn, if there is one. The turn must
+// not be used after that: its caller may be gone.
+func (t *Turn) answer(err *mallee.Error) {
 	switch {
 	case t.waiter != nil:
+		t.waiter.err = err
 		t.waiter.signal()
 	case t.remote():
-		t.abroad.reply(t.abroad.results, t.err)
+		t.abroad.reply(t.abroad.results, err)
 	}
 }

@@ -141,15 +141,15 @@ func (a *Activation) leave(t *Turn, answer *mallee.Error) {
 // dismiss answers the calls that waited at an activation that has left.
 func (r *Runtime) dismiss(waiting []*Turn, answer *mallee.Error) {
 	var orphans []*Turn // one-way calls: nobody waits who could route them anew
+	err := answer
+	if err == nil {
+		err = ErrGone
+	}
 	for _, t := range waiting {
-		t.err = answer
-		if answer == nil {
-			t.err = ErrGone
-		}
 		if t.kind == kindCall && t.waiter == nil && !t.remote() {
 			orphans = append(orphans, t)
 		}
-		t.tell()
+		t.answer(err)
 	}
 	if answer == nil && orphans != nil {
 		go r.redeliver(orphans)

@@ -28,7 +28,7 @@ type Runtime struct {
 	clock   clock
 	watch   watch
 	waiters sync.Pool // of *waiter
-	tables  map[string]*Table
+	tables  []*Table
 
 	live        atomic.Int64
 	activations atomic.Int64
@@ -47,21 +47,29 @@ func New(config Config, types []mallee.Type) *Runtime {
 	r := &Runtime{
 		config:  config,
 		clock:   clock{start: time.Now()},
-		tables:  make(map[string]*Table, len(types)),
 		drained: make(chan struct{}, 1),
 	}
 	r.waiters.New = func() any { return &waiter{ready: make(chan struct{}, 1)} }
 	r.watch = watch{clock: &r.clock, tick: max(config.CallTimeout/ticksPerTimeout, time.Millisecond)}
 	for _, typ := range types {
 		table := newTable(r, typ)
-		r.tables[typ.Name] = table
+		r.tables = append(r.tables, table)
 		table.sweeper = time.AfterFunc(table.sweepInterval(), table.sweep)
 	}
 	return r
 }
 
 // Table finds the table of an actor type; nil for one that this node does not have.
-func (r *Runtime) Table(actorType string) *Table { return r.tables[actorType] }
+// A node has few types, and their names are mostly the same string as the
+// reference's: comparing them is faster than hashing one.
+func (r *Runtime) Table(actorType string) *Table {
+	for _, t := range r.tables {
+		if t.typ.Name == actorType {
+			return t
+		}
+	}
+	return nil
+}
 
 // defaultDeadline ends a call that brought none. The clock lags by up to a
 // tick, so one is added: a call never has less than its time.

@@ -35,8 +35,6 @@ type Turn struct {
 	began      int64       // runtime's clock
 	deadline   int64       // runtime's clock; 0: the default, from when it is accepted or, if nobody waits, begins
 
-	err *mallee.Error // written once, before the caller is told
-
 	kind    kind
 	flags   mallee.CallFlags
 	place   place

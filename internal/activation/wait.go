@@ -1,10 +1,17 @@
 package activation
 
-import "context"
+import (
+	"context"
+
+	"github.com/mallee-io/mallee"
+)
 
 // waiter is where a goroutine waits for one signal. Waiters are pooled by the
 // runtime, since a channel costs more than the rest of a call's bookkeeping.
-type waiter struct{ ready chan struct{} }
+type waiter struct {
+	ready chan struct{}
+	err   *mallee.Error // of the call, written before the signal
+}
 
 // signal wakes the waiter. Each use of a waiter gets exactly one signal, so it
 // never blocks.
@@ -25,9 +32,11 @@ func (a *Activation) await(ctx context.Context, t *Turn) error {
 			<-w.ready
 		}
 	}
+	err := w.err
+	w.err = nil
 	a.table.runtime.waiters.Put(w)
-	if t.err != nil { // a nil *Error must not become a non-nil error
-		return t.err
+	if err != nil { // a nil *Error must not become a non-nil error
+		return err
 	}
 	return nil
 }
