@@ -9,6 +9,7 @@ require (
 	github.com/tinylib/msgp v1.6.5
 	golang.org/x/tools v0.52.0
 	google.golang.org/protobuf v1.36.11
+	pgregory.net/rapid v1.2.0
 )
 
 require (

@@ -22,6 +22,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root := &cobra.Command{
 		Use:           "mallee",
 		Short:         "Virtual actors in Go: run, generate and inspect them",
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

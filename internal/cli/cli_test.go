@@ -1,0 +1,170 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mallee-io/mallee/internal/cli"
+)
+
+// output can be read while a command writes it.
+type output struct {
+	mu      sync.Mutex
+	buffer  bytes.Buffer
+	written chan struct{}
+}
+
+func newOutput() *output { return &output{written: make(chan struct{}, 1)} }
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	select {
+	case o.written <- struct{}{}:
+	default:
+	}
+	return o.buffer.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.String()
+}
+
+func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	code = cli.Run(t.Context(), args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut})
+	return code, out.String(), errOut.String()
+}
+
+func TestDemoSummary(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := run(t, "demo", "--for", "300ms", "--json", "--players", "10", "--listen", "127.0.0.1:0")
+	var s map[string]int64
+	if err := json.Unmarshal([]byte(stdout), &s); err != nil || code != 0 {
+		t.Fatalf("exit %d, %v: %s%s", code, err, stdout, stderr)
+	}
+	for _, name := range []string{"calls", "p50_us", "p99_us", "active"} {
+		if s[name] <= 0 {
+			t.Errorf("%s is %d in %s", name, s[name], stdout)
+		}
+	}
+	if errs, ok := s["errors"]; !ok || errs != 0 {
+		t.Errorf("errors in %s", stdout)
+	}
+}
+
+// As a user: start it, try the curl line that it prints, press Ctrl-C.
+func TestDemoServesAndEndsCleanly(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	out, errOut := newOutput(), newOutput()
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(ctx, []string{"demo", "--listen", "127.0.0.1:0", "--players", "5"}, cli.Streams{In: strings.NewReader(""), Out: out, Err: errOut})
+	}()
+	<-out.written
+	curl := regexp.MustCompile(`curl -X POST (\S+) -d '([^']+)'`).FindAllStringSubmatch(out.String(), -1)
+	if len(curl) != 2 {
+		t.Fatalf("it prints\n%s", out)
+	}
+	for _, line := range curl {
+		response, err := http.Post(line[1], "application/x-www-form-urlencoded", strings.NewReader(line[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", line[0], response.Status)
+		}
+	}
+	interrupt()
+	if code := <-done; code != 0 || !strings.Contains(out.String(), " 0 failed") || errOut.String() != "" {
+		t.Errorf("exit %d\n%s%s", code, out, errOut)
+	}
+}
+
+func TestDemoRefusesWhatItCannot(t *testing.T) {
+	t.Parallel()
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for want, args := range map[string][]string{
+		"choose another address with --listen": {"demo", "--for", "1s", "--listen", l.Addr().String()},
+		"--players 0 is not between":           {"demo", "--players", "0"},
+		"unknown flag: --speed; see":           {"demo", "--speed", "9"},
+		`unknown command "dmeo"`:               {"dmeo"},
+		"give the new project one name":        {"new"},
+		"cannot be a module path":              {"new", "a b"},
+	} {
+		code, stdout, stderr := run(t, args...)
+		if code == 0 || !strings.Contains(stderr, want) || !strings.HasPrefix(stderr, "mallee: ") {
+			t.Errorf("%v: exit %d\n%s%s", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestGenerateCheck(t *testing.T) {
+	t.Parallel()
+	if code, stdout, stderr := run(t, "generate", "--check", "../../examples/..."); code != 0 || stdout != "" {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// A new project builds, runs and passes its tests at once.
+func TestNewProject(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a project, which takes seconds")
+	}
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "shop")
+	if code, stdout, stderr := run(t, "new", dir, "--replace", "../..", "--module", "example.com/shop"); code != 0 {
+		if strings.Contains(stderr, "go mod tidy failed") && (strings.Contains(stderr, "dial tcp") || strings.Contains(stderr, "no such host")) {
+			t.Skipf("modules cannot be fetched here: %s", stderr)
+		}
+		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	for _, args := range [][]string{{"vet", "./..."}, {"test", "./..."}, {"run", "."}, {"generate", "./..."}} {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("go %v: %v\n%s", args, err, out)
+		}
+		if args[0] == "run" && string(out) != "sum: 1\nsum: 3\nsum: 6\n" {
+			t.Errorf("it prints %q", out)
+		}
+	}
+	if code, _, stderr := run(t, "new", dir); code != 1 || !strings.Contains(stderr, "is there already and not empty") {
+		t.Errorf("a second time: exit %d, %s", code, stderr)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 6 {
+		t.Errorf("files %v, %v", entries, err)
+	}
+}
+
+func TestCompletionAndVersion(t *testing.T) {
+	t.Parallel()
+	if code, stdout, _ := run(t, "completion", "bash"); code != 0 || !strings.Contains(stdout, "mallee") {
+		t.Errorf("exit %d", code)
+	}
+	if code, stdout, _ := run(t, "--version"); code != 0 || !strings.HasPrefix(stdout, "mallee ") {
+		t.Errorf("exit %d: %s", code, fmt.Sprint(stdout))
+	}
+}
