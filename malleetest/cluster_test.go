@@ -187,3 +187,33 @@ func TestRollingRestart(t *testing.T) {
 		}
 	})
 }
+
+// One-way calls have no answer that could say where the actor has gone: the
+// node that is asked in vain passes them on.
+func TestOneWayCallsFollowAnActorThatHasMoved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		client := malleetest.StartClient(t, c)
+		board := game.LeaderboardOf(client, "world")
+		if err := board.Report(t.Context(), "ann", 1); err != nil { // the client knows its node now
+			t.Fatal(err)
+		}
+		owner := c.Owner(board.ID())
+		c.Stop(owner)
+		c.Restart(owner)
+		if _, err := game.LeaderboardOf(c.Node(owner), "world").Top(t.Context(), 1); err != nil { // it lives elsewhere
+			t.Fatal(err)
+		}
+		for i := range 10 {
+			if err := board.Report(t.Context(), "bob", i+1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		top, err := board.Top(t.Context(), 1)
+		if err != nil || len(top) != 1 || top[0] != (game.Entry{Player: "bob", Score: 10}) {
+			t.Errorf("%v, %v", top, err)
+		}
+	})
+}

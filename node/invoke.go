@@ -28,11 +28,11 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 	}
 	q := activation.Request{ID: id, Call: call, Parent: parent}
 	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() {
-		if err := table.Invoke(ctx, q); err != activation.ErrGone {
+		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
 			return err
 		}
 	}
-	return n.route(ctx, q)
+	return n.route(ctx, &q)
 }
 
 // encodes reports whether even calls on this node go through the network, as
@@ -44,7 +44,7 @@ func (n *Node) encodes() bool {
 
 // route finds out where the actor lives and calls it there, until the call has
 // begun to run or its time is over.
-func (n *Node) route(ctx context.Context, q activation.Request) error {
+func (n *Node) route(ctx context.Context, q *activation.Request) error {
 	id, err := n.types.resolve(ctx, n, q.ID)
 	if err != nil {
 		return err
@@ -53,11 +53,14 @@ func (n *Node) route(ctx context.Context, q activation.Request) error {
 	if err := id.Validate(); err != nil {
 		return mallee.AsError(err).BeforeRun()
 	}
-	wait := newBackoff(ctx, n.config.CallTimeout)
+	if q.End.IsZero() {
+		q.End = endOf(ctx, n.config.CallTimeout)
+	}
+	wait := backoff{end: q.End}
 	for {
 		grant, err := n.locate(ctx, id)
 		if err == nil {
-			err = n.callAt(ctx, grant, q, wait.end)
+			err = n.callAt(ctx, grant, q)
 		}
 		var moved *movedError
 		switch {
@@ -76,12 +79,12 @@ func (n *Node) route(ctx context.Context, q activation.Request) error {
 }
 
 // callAt calls the actor on the node that has its grant.
-func (n *Node) callAt(ctx context.Context, g placement.Grant, q activation.Request, end time.Time) error {
+func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Request) error {
 	if g.Node == n.ID() && !n.encodes() {
 		q.Epoch = g.Epoch
 		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
 	}
-	return n.callRemote(ctx, g, q, end)
+	return n.callRemote(ctx, g, q)
 }
 
 // passes reports whether an error is about the way to the actor, and the call
@@ -108,12 +111,11 @@ const (
 	lastPause  = 200 * time.Millisecond
 )
 
-func newBackoff(ctx context.Context, timeout time.Duration) backoff {
-	end, ok := ctx.Deadline()
-	if !ok {
-		end = time.Now().Add(timeout)
+func endOf(ctx context.Context, timeout time.Duration) time.Time {
+	if end, ok := ctx.Deadline(); ok {
+		return end
 	}
-	return backoff{end: end}
+	return time.Now().Add(timeout)
 }
 
 // next waits before the next try; the second try comes at once. It reports

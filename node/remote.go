@@ -70,7 +70,7 @@ func (r *remote) fail(lost func(placement.NodeID) bool) {
 }
 
 // callRemote sends the call to the node that has the grant and waits for the answer.
-func (n *Node) callRemote(ctx context.Context, g placement.Grant, q activation.Request, end time.Time) error {
+func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.Request) error {
 	if n.config.Network == nil {
 		return mallee.ErrUnavailable.Errorf("%s lives on node %s, and this node has no network", q.ID, g.Node)
 	}
@@ -80,7 +80,7 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q activation.R
 	}
 	m := &transport.Message{
 		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: q.Call.Method(),
-		Timeout: time.Until(end), Chain: q.Parent.Chain(), Body: args,
+		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args,
 	}
 	if q.Call.Flags()&mallee.OneWay != 0 {
 		m.Chain = nil
@@ -92,7 +92,7 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q activation.R
 		n.remote.take(g.Node, m.Call)
 		return err
 	}
-	answer, err := n.awaitRemote(ctx, o, g.Node, m, end)
+	answer, err := n.awaitRemote(ctx, o, g.Node, m, q.End)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (n *Node) awaitRemote(ctx context.Context, o *outgoing, node placement.Node
 	return nil, sentinel.Errorf("%s.%s: node %s has not answered in time; the call may have run", m.Actor, m.Method, node)
 }
 
-func resultOf(answer *transport.Message, q activation.Request) error {
+func resultOf(answer *transport.Message, q *activation.Request) error {
 	switch {
 	case answer.Error != nil:
 		return answer.Error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
@@ -68,7 +69,7 @@ func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 	switch m.Kind {
 	case transport.Request:
 		n.served.open.Add(1)
-		n.serve(from, m)
+		n.serve(incoming{from, m, time.Now().Add(m.Timeout)})
 	case transport.Reply:
 		if o := n.remote.take(from, m.Call); o != nil {
 			o.done <- m
@@ -80,18 +81,25 @@ func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 	}
 }
 
+// incoming is a call of another node.
+type incoming struct {
+	from placement.NodeID
+	*transport.Message
+	end time.Time // when its caller stops waiting
+}
+
 // serve puts a call of another node into the mailbox of its actor.
-func (n *Node) serve(from placement.NodeID, m *transport.Message) {
-	q, err := n.request(m)
+func (n *Node) serve(in incoming) {
+	q, err := n.request(in)
 	if err == nil {
-		err = n.deliver(from, m, q)
+		err = n.deliver(in, q)
 	}
 	if err == activation.ErrGone {
-		go n.activate(from, m, q) // asks the placement driver, so not on the network's goroutine
+		go n.activate(in, q) // asks the placement driver, so not on the network's goroutine
 		return
 	}
 	if err != nil {
-		n.answer(from, m.Call, &transport.Message{Error: refusal(err)})
+		n.answer(in, &transport.Message{Error: refusal(err)})
 	}
 }
 
@@ -104,45 +112,45 @@ func refusal(err error) *mallee.Error {
 	return mallee.AsError(err).BeforeRun()
 }
 
-func (n *Node) request(m *transport.Message) (activation.Request, error) {
-	table := n.runtime.Table(m.Actor.Type)
+func (n *Node) request(in incoming) (*activation.Request, error) {
+	table := n.runtime.Table(in.Actor.Type)
 	if table == nil {
-		return activation.Request{}, mallee.ErrUnavailable.Errorf("node %s does not host actor type %s", n.config.Name, m.Actor.Type).BeforeRun()
+		return nil, mallee.ErrUnavailable.Errorf("node %s does not host actor type %s", n.config.Name, in.Actor.Type).BeforeRun()
 	}
-	method, err := table.Type().Method(m.Interface, m.Method)
+	method, err := table.Type().Method(in.Interface, in.Method)
 	if err != nil {
-		return activation.Request{}, err
+		return nil, err
 	}
 	call := method.New()
-	if err := call.DecodeArgs(m.Body); err != nil {
-		return activation.Request{}, mallee.ErrInvalid.Errorf("decode arguments of %s.%s: %v", m.Actor, m.Method, err).BeforeRun()
+	if err := call.DecodeArgs(in.Body); err != nil {
+		return nil, mallee.ErrInvalid.Errorf("decode arguments of %s.%s: %v", in.Actor, in.Method, err).BeforeRun()
 	}
-	return activation.Request{ID: m.Actor, Call: call, Parent: activation.ParentOf(m.Chain)}, nil
+	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end}, nil
 }
 
 // deliver must not hold served.mu while the turn may answer, so it registers
 // the turn first under the name of its call.
-func (n *Node) deliver(from placement.NodeID, m *transport.Message, q activation.Request) error {
-	table := n.runtime.Table(m.Actor.Type)
-	if m.Call == 0 {
-		_, err := table.Deliver(q, 0, nil)
+func (n *Node) deliver(in incoming, q *activation.Request) error {
+	table := n.runtime.Table(in.Actor.Type)
+	if in.Call == 0 {
+		_, err := table.Deliver(q, nil)
 		if err == nil {
 			n.served.open.Done()
 		}
 		return err
 	}
-	who := origin{from, m.Call}
+	who := origin{in.from, in.Call}
 	answered := false // guarded by served.mu: the answer may come before Deliver returns
-	t, err := table.Deliver(q, m.Timeout, func(results []byte, err *mallee.Error) {
+	t, err := table.Deliver(q, func(results []byte, err *mallee.Error) {
 		n.served.mu.Lock()
 		answered = true
 		delete(n.served.turns, who)
 		n.served.mu.Unlock()
 		if err == activation.ErrGone {
-			n.serve(from, m)
+			n.serve(in)
 			return
 		}
-		n.answer(from, m.Call, &transport.Message{Body: results, Error: err})
+		n.answer(in, &transport.Message{Body: results, Error: err})
 	})
 	if err != nil {
 		return err
@@ -157,37 +165,42 @@ func (n *Node) deliver(from placement.NodeID, m *transport.Message, q activation
 
 // activate is the second check: an actor is activated here only when the
 // placement driver says that this node has its grant.
-func (n *Node) activate(from placement.NodeID, m *transport.Message, q activation.Request) {
-	if n.stopping.Load() && len(m.Chain) == 0 {
-		n.answer(from, m.Call, &transport.Message{Error: mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()})
+func (n *Node) activate(in incoming, q *activation.Request) {
+	if n.stopping.Load() && len(in.Chain) == 0 {
+		n.answer(in, &transport.Message{Error: mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()})
 		return
 	}
-	grant, err := n.config.Placement.Locate(n.ended, m.Actor)
+	grant, err := n.config.Placement.Locate(n.ended, in.Actor)
 	switch {
 	case err != nil:
-	case grant.Node != n.ID() && grant.Epoch != 0:
-		n.answer(from, m.Call, &transport.Message{Owner: grant})
+	case grant.Node != n.ID() && grant.Epoch != 0 && in.Call != 0:
+		n.answer(in, &transport.Message{Owner: grant})
 		return
+	case grant.Node != n.ID() && grant.Epoch != 0: // nobody waits who could be told
+		if err = n.config.Network.Send(n.ID(), grant.Node, in.Message); err == nil {
+			n.served.open.Done()
+			return
+		}
 	default:
 		q.Epoch = grant.Epoch
-		err = n.deliver(from, m, q)
+		err = n.deliver(in, q)
 	}
 	if err != nil {
-		n.answer(from, m.Call, &transport.Message{Error: refusal(err)})
+		n.answer(in, &transport.Message{Error: refusal(err)})
 	}
 }
 
 // answer ends a call that has arrived.
-func (n *Node) answer(to placement.NodeID, call uint64, m *transport.Message) {
+func (n *Node) answer(in incoming, m *transport.Message) {
 	defer n.served.open.Done()
-	if call == 0 {
+	if in.Call == 0 {
 		if m.Error != nil {
-			n.config.Log.Error("one-way call refused", "from", to, "error", m.Error)
+			n.config.Log.Error("one-way call refused", "from", in.from, "error", m.Error)
 		}
 		return
 	}
-	m.Kind, m.Call = transport.Reply, call
-	if err := n.config.Network.Send(n.ID(), to, m); err != nil {
-		n.config.Log.Debug("answer not sent: its caller's node is lost", "to", to, "error", err)
+	m.Kind, m.Call = transport.Reply, in.Call
+	if err := n.config.Network.Send(n.ID(), in.from, m); err != nil {
+		n.config.Log.Debug("answer not sent: its caller's node is lost", "to", in.from, "error", err)
 	}
 }

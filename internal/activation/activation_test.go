@@ -106,8 +106,10 @@ func (w *world) Invoke(ctx context.Context, id mallee.ID, c mallee.Call) error {
 	if err := ctx.Err(); err != nil {
 		return mallee.AsError(err)
 	}
+	q := activation.Request{ID: id, Call: c, Parent: parent}
 	for {
-		err := w.runtime.Table("Actor").Invoke(ctx, activation.Request{ID: id, Call: c, Epoch: w.epoch.Add(1), Parent: parent})
+		q.Epoch = w.epoch.Add(1)
+		err := w.runtime.Table("Actor").Invoke(ctx, &q)
 		if err != activation.ErrGone {
 			return err
 		}

@@ -49,11 +49,16 @@ type Request struct {
 	Call   mallee.Call
 	Epoch  uint64 // of a grant under which the actor may be activated; 0: it may not
 	Parent *Turn  // the turn that waits for the call; nil at the head of a chain
+
+	// End is when the caller stops waiting; zero: the deadline of ctx, or the
+	// default. Invoke sets it when it returns ErrGone, so that a call which is
+	// tried again does not get its time again.
+	End time.Time
 }
 
 // Invoke runs a call from this node and waits for it. It returns ErrGone when
 // there is no activation and the request has no grant for a new one.
-func (tb *Table) Invoke(ctx context.Context, q Request) error {
+func (tb *Table) Invoke(ctx context.Context, q *Request) error {
 	t, err := q.turn()
 	if err != nil {
 		return err
@@ -68,7 +73,9 @@ func (tb *Table) Invoke(ctx context.Context, q Request) error {
 	if t.flags&mallee.OneWay != 0 {
 		return a.admit(t, created)
 	}
-	if d, ok := ctx.Deadline(); ok {
+	if !q.End.IsZero() {
+		t.deadline = tb.runtime.clock.at(q.End)
+	} else if d, ok := ctx.Deadline(); ok {
 		t.deadline = tb.runtime.clock.at(d)
 	}
 	t.waiter = tb.runtime.newWaiter()
@@ -76,13 +83,17 @@ func (tb *Table) Invoke(ctx context.Context, q Request) error {
 		tb.runtime.waiters.Put(t.waiter)
 		return err
 	}
-	return a.await(ctx, t)
+	err = a.await(ctx, t)
+	if err == error(ErrGone) {
+		q.End = tb.runtime.clock.time(t.deadline)
+	}
+	return err
 }
 
-// Deliver runs a call that came from another node, whose caller waits for as
-// long as timeout. Reply gets its answer, unless Deliver returns an error; a
-// one-way call has no reply.
-func (tb *Table) Deliver(q Request, timeout time.Duration, reply Reply) (*Turn, error) {
+// Deliver runs a call that came from another node, whose caller waits until
+// q.End. Reply gets its answer, unless Deliver returns an error; a one-way call
+// has no reply.
+func (tb *Table) Deliver(q *Request, reply Reply) (*Turn, error) {
 	t, err := q.turn()
 	if err != nil {
 		return nil, err
@@ -93,7 +104,7 @@ func (tb *Table) Deliver(q Request, timeout time.Duration, reply Reply) (*Turn, 
 	}
 	if reply != nil {
 		t.abroad = &abroad{reply: reply}
-		t.deadline = tb.runtime.clock.read() + int64(timeout)
+		t.deadline = tb.runtime.clock.at(q.End)
 	}
 	return t, a.admit(t, created)
 }

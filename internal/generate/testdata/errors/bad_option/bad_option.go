@@ -5,4 +5,6 @@ package bad_option
 import "context"
 
 //mallee:actor nme=x
-type A interface{ Do(ctx context.Context) error }
+type A interface {
+	Do(ctx context.Context) error
+}

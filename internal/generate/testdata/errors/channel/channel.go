@@ -5,4 +5,6 @@ package channel
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context, c chan int) error }
+type A interface {
+	Do(ctx context.Context, c chan int) error
+}

@@ -3,4 +3,4 @@
 package constraint
 
 //mallee:actor
-type A interface { ~int }
+type A interface{ ~int }

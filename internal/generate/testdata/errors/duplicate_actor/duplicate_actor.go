@@ -5,7 +5,11 @@ package duplicate_actor
 import "context"
 
 //mallee:actor name=same
-type A interface{ Do(ctx context.Context) error }
+type A interface {
+	Do(ctx context.Context) error
+}
 
 //mallee:actor name=same
-type B interface{ Do(ctx context.Context) error }
+type B interface {
+	Do(ctx context.Context) error
+}

@@ -5,7 +5,9 @@ package duplicate_field
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context, i Item) error }
+type A interface {
+	Do(ctx context.Context, i Item) error
+}
 
 type Item struct {
 	A int `mallee:"x"`

@@ -5,4 +5,6 @@ package function
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context, f func()) error }
+type A interface {
+	Do(ctx context.Context, f func()) error
+}

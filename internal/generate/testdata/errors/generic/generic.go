@@ -5,4 +5,6 @@ package generic
 import "context"
 
 //mallee:actor
-type A[T any] interface { Do(ctx context.Context) error }
+type A[T any] interface {
+	Do(ctx context.Context) error
+}

@@ -5,4 +5,6 @@ package interface_argument
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context, v any) error }
+type A interface {
+	Do(ctx context.Context, v any) error
+}

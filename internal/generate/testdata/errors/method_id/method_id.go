@@ -5,4 +5,6 @@ package method_id
 import "context"
 
 //mallee:actor
-type A interface { ID(ctx context.Context) error }
+type A interface {
+	ID(ctx context.Context) error
+}

@@ -3,4 +3,4 @@
 package missing_context
 
 //mallee:actor
-type A interface { Do(n int) error }
+type A interface{ Do(n int) error }

@@ -5,4 +5,4 @@ package missing_error
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context) int }
+type A interface{ Do(ctx context.Context) int }

@@ -5,6 +5,8 @@ package name_taken
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context) error }
+type A interface {
+	Do(ctx context.Context) error
+}
 
 type ARef struct{}

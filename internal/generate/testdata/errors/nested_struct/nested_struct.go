@@ -5,7 +5,9 @@ package nested_struct
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context, o Outer) error }
+type A interface {
+	Do(ctx context.Context, o Outer) error
+}
 
 type Outer struct{ In map[string]Inner }
 

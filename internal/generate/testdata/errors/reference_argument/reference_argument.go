@@ -5,4 +5,6 @@ package reference_argument
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context, b ARef) error }
+type A interface {
+	Do(ctx context.Context, b ARef) error
+}

@@ -5,4 +5,6 @@ package uintptr
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context, p uintptr) error }
+type A interface {
+	Do(ctx context.Context, p uintptr) error
+}

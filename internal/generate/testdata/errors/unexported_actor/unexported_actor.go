@@ -5,4 +5,6 @@ package unexported_actor
 import "context"
 
 //mallee:actor
-type a interface { Do(ctx context.Context) error }
+type a interface {
+	Do(ctx context.Context) error
+}

@@ -5,6 +5,8 @@ package unexported_field
 import "context"
 
 //mallee:actor
-type A interface { Do(ctx context.Context, i []*Item) error }
+type A interface {
+	Do(ctx context.Context, i []*Item) error
+}
 
 type Item struct{ secret int }

@@ -5,4 +5,6 @@ package unexported_method
 import "context"
 
 //mallee:actor
-type A interface { do(ctx context.Context) error }
+type A interface {
+	do(ctx context.Context) error
+}

@@ -9,6 +9,8 @@ import "context"
 // Lonely has no methods but one.
 //
 //mallee:actor
-type Lonely interface{ Do(ctx context.Context) error }
+type Lonely interface {
+	Do(ctx context.Context) error
+}
 
 func main() { var _ = LonelyOf }
