@@ -51,7 +51,7 @@ func TestOwnerStaysWhileItsLeaseLasts(t *testing.T) {
 			}
 			time.Sleep(ttl / 11)
 		}
-		time.Sleep(ttl / 11)
+		time.Sleep(ttl/11 + time.Millisecond)
 		if err := d.Renew(t.Context(), b, placement.Status{}); err != nil {
 			t.Fatal(err)
 		}
