@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -16,21 +17,36 @@ type problem struct {
 	Status    int         `json:"status" doc:"The HTTP status"`
 	Detail    string      `json:"detail" doc:"What happened to this call"`
 	Code      mallee.Code `json:"code" doc:"The code of the error; codes of applications have a dot"`
+	RetrySafe bool        `json:"retry_safe" doc:"True when the method has certainly not begun to run, so that repeating the call cannot do its work twice"`
 	Actor     string      `json:"actor,omitempty" doc:"The actor that was called, as type/key"`
-	RetrySafe bool        `json:"retry_safe" doc:"True when the method has certainly not run"`
+	Errors    []wrong     `json:"errors,omitempty" doc:"What is wrong in the body"`
 }
 
-// statusCanceled answers a caller that has gone; nobody reads it. 499 is what
-// proxies log for that.
-const statusCanceled = 499
+// wrong is one thing that is wrong in a body.
+type wrong struct {
+	Path    string `json:"path" doc:"Where, such as items[2].name; empty for the body itself"`
+	Message string `json:"message" doc:"What, such as: expected integer, got string"`
+}
 
-// statuses of the framework's codes. Other codes are the application's: 422.
+func (e wrong) String() string {
+	if e.Path == "" {
+		return e.Message
+	}
+	return e.Path + ": " + e.Message
+}
+
+// statusClientClosed answers a client that has gone; nobody reads it, but it is
+// what access logs call that.
+const statusClientClosed = 499
+
+// statuses of the framework's codes. Codes with a dot are the application's:
+// the request was fine, the actor would not do it.
 var statuses = map[mallee.Code]int{
 	mallee.CodeInvalid:     http.StatusBadRequest,
 	mallee.CodeNotFound:    http.StatusNotFound,
 	mallee.CodeOverloaded:  http.StatusTooManyRequests,
 	mallee.CodeTimeout:     http.StatusGatewayTimeout,
-	mallee.CodeCanceled:    statusCanceled,
+	mallee.CodeCanceled:    statusClientClosed,
 	mallee.CodeUnavailable: http.StatusServiceUnavailable,
 	mallee.CodeCycle:       http.StatusLoopDetected,
 	mallee.CodeActivation:  http.StatusServiceUnavailable,
@@ -50,39 +66,73 @@ func statusOf(code mallee.Code) int {
 	return http.StatusInternalServerError
 }
 
-func writeProblem(w http.ResponseWriter, err error, actor string) {
-	var e *mallee.Error
-	if !errors.As(err, &e) {
-		e = mallee.AsError(err)
-	}
-	writeProblemStatus(w, statusOf(e.Code), problem{Code: e.Code, Detail: e.Message, Actor: actor, RetrySafe: e.NotRun})
+var errUnknown = mallee.NewError(mallee.CodeUnknown, "unknown error")
+
+// refusal is an error of a request that never became a call, and for which HTTP
+// has a status of its own.
+type refusal struct {
+	status int
+	detail string
+	allow  []string // methods, with 405
+	errors []wrong  // in the body, with 400
 }
 
-func writeProblemStatus(w http.ResponseWriter, status int, p problem) {
-	p.Status, p.Type = status, "urn:mallee:error:"+string(p.Code)
-	if p.Title = http.StatusText(status); p.Title == "" {
+func (e *refusal) Error() string { return e.detail }
+
+func refuse(status int, format string, args ...any) *refusal {
+	return &refusal{status: status, detail: fmt.Sprintf(format, args...)}
+}
+
+func notAllowed(r *http.Request, allow ...string) *refusal {
+	e := refuse(http.StatusMethodNotAllowed, "%s is not allowed here, %s is", r.Method, strings.Join(allow, " or "))
+	e.allow = allow
+	return e
+}
+
+func badBody(errs ...wrong) *refusal {
+	texts := make([]string, len(errs))
+	for i, e := range errs {
+		texts[i] = e.String()
+	}
+	return &refusal{status: http.StatusBadRequest, detail: strings.Join(texts, "; "), errors: errs}
+}
+
+// problemOf describes the error of a call of id, the zero ID if it has none.
+func problemOf(err error, id mallee.ID) problem {
+	var actor string
+	if id != (mallee.ID{}) {
+		actor = id.String()
+	}
+	var r *refusal
+	if errors.As(err, &r) {
+		return problem{Status: r.status, Code: mallee.CodeInvalid, Detail: r.detail, Actor: actor, RetrySafe: true, Errors: r.errors}
+	}
+	e := mallee.AsError(err)
+	return problem{Status: statusOf(e.Code), Code: e.Code, Detail: e.Message, Actor: actor, RetrySafe: mallee.SafeToRetry(err)}
+}
+
+func writeProblem(w http.ResponseWriter, err error, id mallee.ID) {
+	p := problemOf(err, id)
+	p.Type = "urn:mallee:error:" + string(p.Code)
+	if p.Title = http.StatusText(p.Status); p.Status == statusClientClosed {
 		p.Title = "Client Closed Request"
 	}
-	body, err := json.Marshal(p)
-	if err != nil { // strings, a number and a bool: there is nothing that could fail
-		panic(err)
+	body, failed := json.Marshal(p)
+	if failed != nil { // texts, a number and a bool: there is nothing that could fail
+		panic(failed)
 	}
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
+	header := w.Header()
+	switch p.Status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		header.Set("Retry-After", "1")
+	case http.StatusMethodNotAllowed:
+		var r *refusal
+		if errors.As(err, &r) {
+			header.Set("Allow", strings.Join(r.allow, ", "))
+		}
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone reads nothing
-}
-
-// writeJSON encodes before it answers, so that results which JSON cannot carry
-// are an error and not half an answer.
-func writeJSON(w http.ResponseWriter, results any, actor string) {
-	body, err := json.Marshal(results)
-	if err != nil {
-		writeProblem(w, mallee.NewError(mallee.CodeUnknown, "").Errorf("the method ran, but its results cannot be JSON: %v", err), actor)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(body, '\n'))
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n')) // a client that has gone reads nothing
 }

@@ -1,85 +1,196 @@
 package httpapi
 
 import (
+	"encoding"
+	"encoding/json"
 	"fmt"
-	"path"
+	"math/big"
 	"reflect"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// schemas makes JSON schemas of Go types.
-type schemas struct {
-	registry huma.Registry
-	names    map[string]reflect.Type
-}
-
 const schemaPrefix = "#/components/schemas/"
 
-func newSchemas() *schemas {
-	s := &schemas{names: make(map[string]reflect.Type)}
-	s.registry = huma.NewMapRegistry(schemaPrefix, s.name)
-	return s
+// schemas are JSON schemas of Go types, as encoding/json writes and reads them.
+// It is a huma.Registry of its own because huma's describes another JSON in
+// places: null for nil pointers, maps and slices, embedded structs, arrays of
+// bytes, url.URL, recursive maps, types of one name.
+//
+// A type with a JSON form of its own is described as anything unless it
+// implements huma.SchemaProvider. Tags such as doc, example, minimum or pattern
+// are huma's.
+type schemas struct {
+	names map[reflect.Type]string // nil: survey which types need a name
+	refs  map[reflect.Type]string
+	types map[string]reflect.Type
+	named map[string]*huma.Schema
+	order []reflect.Type // as they were met
+	trail []string       // fields on the way to the type in hand
 }
 
-// name tells types of one name in two packages apart.
-func (s *schemas) name(t reflect.Type, hint string) string {
+var _ huma.Registry = (*schemas)(nil)
+
+func newSchemas(names map[reflect.Type]string) *schemas {
+	return &schemas{
+		names: names,
+		refs:  make(map[reflect.Type]string),
+		types: make(map[string]reflect.Type),
+		named: make(map[string]*huma.Schema),
+	}
+}
+
+// noJSON is the panic, within of, about a type that encoding/json refuses.
+type noJSON struct{ t reflect.Type }
+
+// of is the schema of a struct of arguments or results, all of which are
+// required.
+func (s *schemas) of(t reflect.Type) (schema *huma.Schema, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case noJSON:
+			err = fmt.Errorf("%s: %v has no JSON form; tag the field json:\"-\" or do not expose the method", strings.Join(s.trail, "."), r.t)
+		case error: // huma panics about wrong struct tags
+			err = fmt.Errorf("%s: %w", strings.Join(s.trail, "."), r)
+		default:
+			panic(r)
+		}
+	}()
+	s.trail = s.trail[:0]
+	schema = s.structure(t, func(reflect.StructField) bool { return false })
+	schema.PrecomputeMessages()
+	return schema, nil
+}
+
+// Schema is the schema of values of type t.
+func (s *schemas) Schema(t reflect.Type, _ bool, _ string) *huma.Schema {
+	pointer := false
 	for t.Kind() == reflect.Pointer {
+		if pointer = true; t.Name() != "" { // type P *P
+			panic(noJSON{t})
+		}
 		t = t.Elem()
 	}
-	name := huma.DefaultSchemaNamer(t, hint)
-	for taken := s.names[name]; taken != nil && taken != t; taken = s.names[name] {
-		longer := huma.DefaultSchemaNamer(t, hint)
-		if longer = path.Base(t.PkgPath()) + longer; longer == name {
-			longer += "_"
-		}
-		name = longer
+	schema := s.value(t)
+	if pointer {
+		return orNull(schema)
 	}
-	s.names[name] = t
+	return schema
+}
+
+// orNull also allows null.
+func orNull(schema *huma.Schema) *huma.Schema {
+	switch {
+	case schema.Ref != "":
+		return &huma.Schema{AnyOf: []*huma.Schema{schema, {Type: "null"}}}
+	case schema.Type != "":
+		schema.Nullable = true
+	}
+	return schema
+}
+
+// resolve follows references, through the null that orNull put beside one.
+func (s *schemas) resolve(schema *huma.Schema) (_ *huma.Schema, nullable bool) {
+	for {
+		switch {
+		case schema.Ref != "":
+			schema = s.SchemaFromRef(schema.Ref)
+		case len(schema.AnyOf) == 2 && schema.AnyOf[1].Type == "null":
+			nullable, schema = true, schema.AnyOf[0]
+		default:
+			return schema, nullable || schema.Nullable
+		}
+	}
+}
+
+var (
+	timeType       = reflect.TypeFor[time.Time]()
+	durationType   = reflect.TypeFor[time.Duration]()
+	bigIntType     = reflect.TypeFor[big.Int]()
+	numberType     = reflect.TypeFor[json.Number]()
+	providerType   = reflect.TypeFor[huma.SchemaProvider]()
+	marshalerTypes = []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler]()}
+	textTypes      = []reflect.Type{reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()}
+)
+
+// implements tells whether t or *t has the methods of one of the interfaces.
+func implements(t reflect.Type, of ...reflect.Type) bool {
+	for _, i := range of {
+		if t.Implements(i) || reflect.PointerTo(t).Implements(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// value is the schema of a type that is not a pointer.
+func (s *schemas) value(t reflect.Type) *huma.Schema {
+	switch {
+	case implements(t, providerType) && t.Kind() != reflect.Interface:
+		return reflect.New(t).Interface().(huma.SchemaProvider).Schema(s)
+	case t == timeType:
+		return &huma.Schema{Type: huma.TypeString, Format: "date-time"}
+	case t == durationType:
+		return &huma.Schema{Type: huma.TypeInteger, Format: "int64", Description: "A duration in nanoseconds"}
+	case t == bigIntType:
+		return &huma.Schema{Type: huma.TypeInteger}
+	case t == numberType:
+		return &huma.Schema{Type: huma.TypeNumber}
+	case t.Kind() == reflect.Interface || implements(t, marshalerTypes...):
+		return &huma.Schema{}
+	case implements(t, textTypes...):
+		return &huma.Schema{Type: huma.TypeString}
+	}
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array:
+		if t.Name() != "" && !isBytes(t) {
+			return &huma.Schema{Ref: schemaPrefix + s.component(t)}
+		}
+	}
+	return s.literal(t)
+}
+
+// component registers a type under a name before it looks inside: the type may
+// be there again.
+func (s *schemas) component(t reflect.Type) string {
+	if name, ok := s.refs[t]; ok {
+		return name
+	}
+	s.order = append(s.order, t)
+	name, ok := s.names[t]
+	if !ok { // a survey: any name will do
+		name = fmt.Sprint("T", len(s.order))
+	}
+	s.refs[t], s.types[name] = name, t
+	s.named[name] = &huma.Schema{}
+	schema := s.literal(t)
+	schema.PrecomputeMessages()
+	s.named[name] = schema
 	return name
 }
 
-// of is the schema of what v points to, a struct.
-func (s *schemas) of(v any, hint string) (schema *huma.Schema, err error) {
-	defer func() { // huma panics on types that it does not know
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
-		}
-	}()
-	t := reflect.TypeOf(v).Elem()
-	if err := encodable(t, nil); err != nil {
-		return nil, err
-	}
-	return s.registry.Schema(t, true, hint), nil
+// The rest of huma.Registry.
+
+// SchemaFromRef is the schema that a reference names, or nil.
+func (s *schemas) SchemaFromRef(ref string) *huma.Schema {
+	return s.named[strings.TrimPrefix(ref, schemaPrefix)]
 }
 
-// encodable refuses types that encoding/json refuses, when a handler is made
-// instead of when a call is answered.
-func encodable(t reflect.Type, within map[reflect.Type]bool) error {
-	if within[t] {
-		return nil
-	}
-	if within == nil {
-		within = make(map[reflect.Type]bool)
-	}
-	within[t] = true
-	switch t.Kind() {
-	case reflect.Complex64, reflect.Complex128, reflect.Chan, reflect.Func, reflect.UnsafePointer:
-		return fmt.Errorf("JSON has no %s", t)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return encodable(t.Elem(), within)
-	case reflect.Map:
-		return encodable(t.Elem(), within)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			f := t.Field(i)
-			if !f.IsExported() || f.Tag.Get("json") == "-" {
-				continue
-			}
-			if err := encodable(f.Type, within); err != nil {
-				return fmt.Errorf("field %s of %s: %w", f.Name, t, err)
-			}
-		}
-	}
-	return nil
+// TypeFromRef is the type that a reference names, or nil.
+func (s *schemas) TypeFromRef(ref string) reflect.Type {
+	return s.types[strings.TrimPrefix(ref, schemaPrefix)]
 }
+
+// Map has all named schemas.
+func (s *schemas) Map() map[string]*huma.Schema { return s.named }
+
+// RegisterTypeAlias is not supported.
+func (s *schemas) RegisterTypeAlias(reflect.Type, reflect.Type) {
+	panic(fmt.Errorf("httpapi: schemas have no type aliases"))
+}
+
+// MarshalJSON writes the components of an OpenAPI document.
+func (s *schemas) MarshalJSON() ([]byte, error) { return json.Marshal(s.named) }
