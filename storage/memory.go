@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -45,12 +48,57 @@ func (m *memory) Get(ctx context.Context, key Key) (Row, error) {
 	return Row{}, fmt.Errorf("%s: %w", key, ErrNotFound)
 }
 
+func (m *memory) List(ctx context.Context, r Range) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		rows, err := m.rows(r)
+		if err != nil {
+			yield(Row{}, err)
+			return
+		}
+		for _, row := range rows {
+			if err := ctx.Err(); err != nil {
+				yield(Row{}, err)
+				return
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// rows copies a range.
+func (m *memory) rows(r Range) ([]Row, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	var rows []Row
+	if p := m.partitions[partitionKey{r.Table, r.Key1}]; p != nil {
+		for key2, row := range p.rows {
+			if r.Contains(key2) {
+				row.Value = bytes.Clone(row.Value)
+				rows = append(rows, row)
+			}
+		}
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key.Key2, b.Key.Key2) })
+	if r.Limit > 0 && len(rows) > r.Limit {
+		rows = rows[:r.Limit]
+	}
+	return rows, nil
+}
+
 func (m *memory) Apply(ctx context.Context, epoch uint64, ops ...Op) ([]uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if len(ops) == 0 {
 		return nil, nil
+	}
+	if err := CheckBatch(ops); err != nil {
+		return nil, err
 	}
 	at := partitionKey{ops[0].Key.Table, ops[0].Key.Key1}
 	m.mu.Lock()
@@ -62,28 +110,20 @@ func (m *memory) Apply(ctx context.Context, epoch uint64, ops ...Op) ([]uint64, 
 	if p == nil {
 		p = &partition{rows: make(map[string]Row)}
 	}
-	if err := p.check(at, epoch, ops); err != nil {
+	if err := p.check(epoch, ops); err != nil {
 		return nil, err
 	}
 	m.partitions[at] = p
 	return p.write(epoch, ops), nil
 }
 
-func (p *partition) check(at partitionKey, epoch uint64, ops []Op) error {
+func (p *partition) check(epoch uint64, ops []Op) error {
 	if epoch < p.epoch {
 		return &FencedError{Key: ops[0].Key, Have: p.epoch, Want: epoch}
 	}
-	seen := make(map[string]bool, len(ops))
 	for _, op := range ops {
-		if (partitionKey{op.Key.Table, op.Key.Key1}) != at {
-			return fmt.Errorf("batch spans %s and %s: one batch is one table and key1", ops[0].Key, op.Key)
-		}
-		if seen[op.Key.Key2] {
-			return fmt.Errorf("batch writes %s twice", op.Key)
-		}
-		seen[op.Key.Key2] = true
-		if have := p.rows[op.Key.Key2].Version; have != op.Version || op.Delete && have == 0 {
-			return &ConflictError{Key: op.Key, Have: have, Want: op.Version}
+		if err := op.CheckVersion(p.rows[op.Key.Key2].Version); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -13,12 +13,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"strings"
 )
 
 // Store keeps rows. Its methods are safe for concurrent use.
 type Store interface {
 	// Get reads a row, or ErrNotFound.
 	Get(ctx context.Context, key Key) (Row, error)
+	// List yields the rows of a range in the order of key2, byte by byte. It
+	// is no snapshot: of rows that are written meanwhile it may yield the old
+	// or the new state, each at most once. After an error it yields no more.
+	List(ctx context.Context, r Range) iter.Seq2[Row, error]
 	// Apply does all ops or none. They must be of one table and key1. It
 	// returns the new version of each row, 0 for deleted ones, once they are
 	// durable. After an error other than ErrConflict and ErrFenced it is not
@@ -36,6 +42,20 @@ func (k Key) String() string {
 		return fmt.Sprintf("%s/%q", k.Table, k.Key1)
 	}
 	return fmt.Sprintf("%s/%q/%q", k.Table, k.Key1, k.Key2)
+}
+
+// Range selects rows of one table and key1 by their key2.
+type Range struct {
+	Table, Key1 string
+	Prefix      string // that key2 begins with
+	From        string // the least key2
+	To          string // key2 ends before it; empty: at the end
+	Limit       int    // at most so many rows; 0: all
+}
+
+// Contains reports whether a key2 is in the range.
+func (r *Range) Contains(key2 string) bool {
+	return strings.HasPrefix(key2, r.Prefix) && key2 >= r.From && (r.To == "" || key2 < r.To)
 }
 
 // Row is what a store holds under a key.
@@ -61,6 +81,30 @@ func Put(key Key, value []byte, version uint64) Op {
 
 // Delete removes a row that has the given version now.
 func Delete(key Key, version uint64) Op { return Op{Key: key, Version: version, Delete: true} }
+
+// CheckBatch reports why ops cannot be one batch. Backends call it first.
+func CheckBatch(ops []Op) error {
+	seen := make(map[string]bool, len(ops))
+	for _, op := range ops {
+		if op.Key.Table != ops[0].Key.Table || op.Key.Key1 != ops[0].Key.Key1 {
+			return fmt.Errorf("batch spans %s and %s: one batch is one table and key1", ops[0].Key, op.Key)
+		}
+		if seen[op.Key.Key2] {
+			return fmt.Errorf("batch writes %s twice", op.Key)
+		}
+		seen[op.Key.Key2] = true
+	}
+	return nil
+}
+
+// CheckVersion refuses an op, as a ConflictError, whose row does not have the
+// version that its writer has read; have is 0 for a row that is not there.
+func (o *Op) CheckVersion(have uint64) error {
+	if have != o.Version || o.Delete && have == 0 {
+		return &ConflictError{Key: o.Key, Have: have, Want: o.Version}
+	}
+	return nil
+}
 
 // Sentinels for errors.Is.
 var (

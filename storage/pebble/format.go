@@ -1,0 +1,137 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/mallee-io/mallee/storage"
+)
+
+// Keys of the database, by their first byte:
+//
+//	f                      → the format's number, as text
+//	h table key1           → head: epoch and newest version of the partition
+//	r table key1 key2      → row: version, epoch, value
+//
+// Table and key1 are escaped so that none is the beginning of another one: a
+// zero byte becomes 00 ff, and 00 01 ends it. key2 stands as it is, so rows
+// are in its order.
+const (
+	formatKey = "f"
+	headSpace = 'h'
+	rowSpace  = 'r'
+	format    = "mallee 1"
+)
+
+func partitionKey(space byte, table, key1 string) []byte {
+	b := make([]byte, 0, len(table)+len(key1)+8)
+	b = append(b, space)
+	b = appendEscaped(b, table)
+	return appendEscaped(b, key1)
+}
+
+func appendEscaped(b []byte, s string) []byte {
+	for i := strings.IndexByte(s, 0); i >= 0; i = strings.IndexByte(s, 0) {
+		b = append(b, s[:i]...)
+		b = append(b, 0x00, 0xff)
+		s = s[i+1:]
+	}
+	b = append(b, s...)
+	return append(b, 0x00, 0x01)
+}
+
+func rowKey(k storage.Key) []byte {
+	return append(partitionKey(rowSpace, k.Table, k.Key1), k.Key2...)
+}
+
+// bounds of a range: the least key, and the least one after it.
+func bounds(partition []byte, r *storage.Range) (lower, upper []byte) {
+	lower = append(append([]byte{}, partition...), max(r.Prefix, r.From)...)
+	upper = after(append(append([]byte{}, partition...), r.Prefix...))
+	if to := append(append([]byte{}, partition...), r.To...); r.To != "" && string(to) < string(upper) {
+		upper = to
+	}
+	if string(upper) < string(lower) {
+		upper = lower
+	}
+	return lower, upper
+}
+
+// after is the least key that does not begin with prefix. A partition ends
+// with 01, so there is one.
+func after(prefix []byte) []byte {
+	for i := len(prefix) - 1; ; i-- {
+		if prefix[i] != 0xff {
+			prefix[i]++
+			return prefix[:i+1]
+		}
+	}
+}
+
+// head is what a partition remembers of its writers. It stays when the last
+// row is deleted.
+type head struct{ epoch, last uint64 }
+
+func (h head) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, h.epoch)
+	return binary.BigEndian.AppendUint64(b, h.last)
+}
+
+func decodeHead(b []byte) (head, error) {
+	if len(b) != 16 {
+		return head{}, fmt.Errorf("the epoch of a partition has %d bytes instead of 16: the store is damaged", len(b))
+	}
+	return head{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
+}
+
+func appendRow(b []byte, version, epoch uint64, value []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, version)
+	b = binary.BigEndian.AppendUint64(b, epoch)
+	return append(b, value...)
+}
+
+func decodeRow(key storage.Key, b []byte) (storage.Row, error) {
+	if len(b) < 16 {
+		return storage.Row{}, fmt.Errorf("%s has %d bytes, at least 16 are needed: the store is damaged", key, len(b))
+	}
+	return storage.Row{
+		Key:     key,
+		Version: binary.BigEndian.Uint64(b),
+		Epoch:   binary.BigEndian.Uint64(b[8:]),
+		Value:   append([]byte{}, b[16:]...),
+	}, nil
+}
+
+// checkFormat marks a new store, and refuses one of another format.
+func (s *store) checkFormat() error {
+	value, closer, err := s.db.Get([]byte(formatKey))
+	if errors.Is(err, pebble.ErrNotFound) {
+		it, err := s.db.NewIter(nil)
+		if err != nil {
+			return err
+		}
+		foreign := it.First()
+		if err := errors.Join(it.Error(), it.Close()); err != nil {
+			return err
+		}
+		if foreign {
+			return errors.New("it is a Pebble database of another program; choose another directory")
+		}
+		return s.db.Set([]byte(formatKey), []byte(format), pebble.Sync)
+	}
+	if err != nil {
+		return err
+	}
+	found := string(value)
+	if err := closer.Close(); err != nil {
+		return err
+	}
+	if found != format {
+		return fmt.Errorf("its format is %q, this version of mallee knows %q; use the version that wrote it or a newer one", found, format)
+	}
+	return nil
+}

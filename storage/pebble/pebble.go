@@ -1,0 +1,263 @@
+// Package pebble is the embedded store: a directory on one machine, for one
+// process at a time. A write that has been acknowledged has been fsynced;
+// writers that come together share an fsync.
+//
+// It stands on github.com/cockroachdb/pebble, the storage engine of CockroachDB.
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"sync"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/mallee-io/mallee/storage"
+)
+
+// Open opens the store in a directory, and makes it where there is none. It
+// fails while another process has it open, for a directory that holds
+// something else, and for one that a newer version has written.
+func Open(dir string) (storage.Store, error) {
+	if err := refuseForeign(dir); err != nil {
+		return nil, err
+	}
+	db, err := pebble.Open(dir, &pebble.Options{
+		FormatMajorVersion: pebble.FormatNewest,
+		Logger:             silent{},
+	})
+	if err != nil {
+		return nil, openError(dir, err)
+	}
+	s := &store{db: db, seed: maphash.MakeSeed()}
+	if err := s.checkFormat(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store in %s: %w", dir, err), db.Close())
+	}
+	return s, nil
+}
+
+// stripes is how many partitions can be checked and written side by side. The
+// lock of one is held in memory only, never during an fsync.
+const stripes = 1024
+
+type store struct {
+	db   *pebble.DB
+	seed maphash.Seed
+
+	use    sync.RWMutex // held shared while the database is used, exclusively to close it
+	closed bool
+
+	locks [stripes]sync.Mutex
+}
+
+// enter keeps the store open until leave.
+func (s *store) enter(ctx context.Context) (leave func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.use.RLock()
+	if s.closed {
+		s.use.RUnlock()
+		return nil, storage.ErrClosed
+	}
+	return s.use.RUnlock, nil
+}
+
+func (s *store) Get(ctx context.Context, key storage.Key) (storage.Row, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return storage.Row{}, err
+	}
+	defer leave()
+	value, closer, err := s.db.Get(rowKey(key))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return storage.Row{}, fmt.Errorf("%s: %w", key, storage.ErrNotFound)
+	}
+	if err != nil {
+		return storage.Row{}, fmt.Errorf("read %s: %w", key, err)
+	}
+	row, err := decodeRow(key, value)
+	return row, errors.Join(err, closer.Close())
+}
+
+func (s *store) List(ctx context.Context, r storage.Range) iter.Seq2[storage.Row, error] {
+	return func(yield func(storage.Row, error) bool) {
+		leave, err := s.enter(ctx)
+		if err != nil {
+			yield(storage.Row{}, err)
+			return
+		}
+		defer leave()
+		partition := partitionKey(rowSpace, r.Table, r.Key1)
+		lower, upper := bounds(partition, &r)
+		it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		if err != nil {
+			yield(storage.Row{}, fmt.Errorf("list %s/%q: %w", r.Table, r.Key1, err))
+			return
+		}
+		defer it.Close() //nolint:errcheck // its error is that of Error
+		n := 0
+		for ok := it.First(); ok && (r.Limit == 0 || n < r.Limit); ok = it.Next() {
+			if err := ctx.Err(); err != nil {
+				yield(storage.Row{}, err)
+				return
+			}
+			row, err := decodeRow(storage.Key{Table: r.Table, Key1: r.Key1, Key2: string(it.Key()[len(partition):])}, it.Value())
+			if !yield(row, err) || err != nil {
+				return
+			}
+			n++
+		}
+		if err := it.Error(); err != nil {
+			yield(storage.Row{}, fmt.Errorf("list %s/%q: %w", r.Table, r.Key1, err))
+		}
+	}
+}
+
+func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]uint64, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	if err := storage.CheckBatch(ops); err != nil {
+		return nil, err
+	}
+	batch := s.db.NewBatch()
+	versions, err := s.write(batch, epoch, ops)
+	if err != nil {
+		return nil, errors.Join(err, batch.Close())
+	}
+	// The rows are in memory and in the log's queue; others may go on. Writers
+	// that wait here at the same time share an fsync.
+	if err := errors.Join(batch.SyncWait(), batch.Close()); err != nil {
+		return nil, fmt.Errorf("write %s: %w", ops[0].Key, err)
+	}
+	return versions, nil
+}
+
+// write checks a batch against what is there and commits it to memory.
+func (s *store) write(batch *pebble.Batch, epoch uint64, ops []storage.Op) ([]uint64, error) {
+	at := partitionKey(headSpace, ops[0].Key.Table, ops[0].Key.Key1)
+	lock := &s.locks[maphash.Bytes(s.seed, at)%stripes]
+	lock.Lock()
+	defer lock.Unlock()
+	h, err := s.head(at)
+	if err != nil {
+		return nil, err
+	}
+	if epoch < h.epoch {
+		return nil, &storage.FencedError{Key: ops[0].Key, Have: h.epoch, Want: epoch}
+	}
+	versions := make([]uint64, len(ops))
+	for i := range ops {
+		if versions[i], err = s.writeOp(batch, &h, epoch, &ops[i]); err != nil {
+			return nil, err
+		}
+	}
+	h.epoch = epoch
+	if err := batch.Set(at, h.append(nil), nil); err != nil {
+		return nil, err
+	}
+	return versions, s.db.ApplyNoSyncWait(batch, pebble.Sync)
+}
+
+func (s *store) writeOp(batch *pebble.Batch, h *head, epoch uint64, op *storage.Op) (version uint64, err error) {
+	at := rowKey(op.Key)
+	have, err := s.version(at, op.Key)
+	if err != nil {
+		return 0, err
+	}
+	if err := op.CheckVersion(have); err != nil {
+		return 0, err
+	}
+	if op.Delete {
+		return 0, batch.Delete(at, nil)
+	}
+	h.last++
+	return h.last, batch.Set(at, appendRow(nil, h.last, epoch, op.Value), nil)
+}
+
+// version of a row, 0 where there is none.
+func (s *store) version(at []byte, key storage.Key) (uint64, error) {
+	value, closer, err := s.db.Get(at)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", key, err)
+	}
+	row, err := decodeRow(key, value)
+	return row.Version, errors.Join(err, closer.Close())
+}
+
+func (s *store) head(at []byte) (h head, err error) {
+	value, closer, err := s.db.Get(at)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return head{}, nil
+	}
+	if err != nil {
+		return head{}, fmt.Errorf("read epoch: %w", err)
+	}
+	h, err = decodeHead(value)
+	return h, errors.Join(err, closer.Close())
+}
+
+func (s *store) Close() error {
+	s.use.Lock()
+	defer s.use.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return s.db.Close()
+}
+
+// openError says what to do about a directory that does not open.
+func openError(dir string, err error) error {
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK) {
+		return fmt.Errorf("open store in %s: another process has it open; stop that one or choose another directory: %w", dir, err)
+	}
+	return fmt.Errorf("open store in %s: %w", dir, err)
+}
+
+// refuseForeign keeps a store out of a directory with other files.
+func refuseForeign(dir string) error {
+	entries, err := vfs.Default.List(dir)
+	if err != nil || len(entries) == 0 {
+		return nil // Open makes it, or says why it cannot
+	}
+	description, err := pebble.Peek(dir, vfs.Default)
+	if err != nil {
+		return fmt.Errorf("open store in %s: %w", dir, err)
+	}
+	for _, name := range entries {
+		if name == "LOCK" && len(entries) == 1 { // of a first start that did not get further
+			return nil
+		}
+	}
+	if !description.Exists {
+		return fmt.Errorf("open store in %s: the directory holds other files and no store; choose an empty one", dir)
+	}
+	return nil
+}
+
+// silent leaves the engine's messages out; its errors come back from calls.
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+
+// Fatalf is called when the engine cannot go on, such as after a failed write
+// of its log: what it holds in memory is not on disk, so the process must end.
+func (silent) Fatalf(format string, args ...any) {
+	panic("mallee: the embedded store cannot go on: " + fmt.Sprintf(format, args...))
+}

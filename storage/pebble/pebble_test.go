@@ -1,0 +1,118 @@
+package pebble_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	engine "github.com/cockroachdb/pebble/v2"
+
+	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/pebble"
+	"github.com/mallee-io/mallee/storage/storagetest"
+)
+
+func TestPebble(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) storagetest.Place {
+		dir := t.TempDir()
+		return storagetest.Place{Open: func() (storage.Store, error) { return pebble.Open(dir) }}
+	})
+}
+
+func wantError(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("error %v, want %q", err, text)
+	}
+}
+
+func TestSecondOpener(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := pebble.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = pebble.Open(dir)
+	wantError(t, err, "open store in "+dir)
+	key := storage.Key{Table: "t", Key1: "a"}
+	if _, err := s.Apply(t.Context(), 1, storage.Put(key, nil, 0)); err != nil {
+		t.Errorf("the first one is disturbed: %v", err)
+	}
+}
+
+func TestForeignDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	note := filepath.Join(dir, "thesis.txt")
+	if err := os.WriteFile(note, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := pebble.Open(dir)
+	wantError(t, err, "holds other files and no store")
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("something was written there: %v, %v", entries, err)
+	}
+}
+
+func withEngine(t *testing.T, dir, key, value string) {
+	t.Helper()
+	db, err := engine.Open(dir, &engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Set([]byte(key), []byte(value), engine.Sync), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDatabaseOfAnotherProgram(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	withEngine(t, dir, "x", "y")
+	_, err := pebble.Open(dir)
+	wantError(t, err, "of another program")
+}
+
+func TestNewerFormat(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	withEngine(t, dir, "f", "mallee 2")
+	_, err := pebble.Open(dir)
+	wantError(t, err, `its format is "mallee 2", this version of mallee knows "mallee 1"`)
+}
+
+func TestDamagedDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := pebble.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := filepath.Glob(filepath.Join(dir, "MANIFEST-*"))
+	if err != nil || len(manifests) == 0 {
+		t.Fatalf("%v, %v", manifests, err)
+	}
+	if err := os.WriteFile(manifests[0], []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = pebble.Open(dir)
+	wantError(t, err, "open store in "+dir)
+}
+
+func TestUnusableDirectory(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := pebble.Open(file)
+	wantError(t, err, "open store in "+file)
+}
