@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"math"
 	"reflect"
 
@@ -81,6 +82,9 @@ func (s *schemas) structure(t reflect.Type, optional func(reflect.StructField) b
 	for _, f := range jsonFields(t) {
 		s.trail = append(s.trail, f.name)
 		field := huma.SchemaFromField(s, f.StructField, "")
+		if field.UniqueItems && !isScalar(f.Type.Elem().Kind()) { // huma would panic on what it cannot hash
+			panic(errors.New("the tag uniqueItems is for items that are no objects or arrays"))
+		}
 		if f.quoted {
 			field = &huma.Schema{Type: huma.TypeString, Description: field.Description, Nullable: field.Nullable}
 		}

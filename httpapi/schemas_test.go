@@ -147,6 +147,10 @@ type wrongTag struct {
 	N int `json:"n" minimum:"low"`
 }
 
+type unique struct {
+	S []struct{ A int } `json:"s" uniqueItems:"true"`
+}
+
 type chain struct {
 	Next struct {
 		Go func() `json:"go"`
@@ -158,6 +162,7 @@ func TestTypesAreRefusedWithTheirPath(t *testing.T) {
 	for want, method := range map[string]mallee.Method{
 		"results of Handmade.A: result.next.go: func() has no JSON form": methodOf[chain]("A"),
 		"results of Handmade.A: result.n: invalid float tag":             methodOf[wrongTag]("A"),
+		"results of Handmade.A: result.s: the tag uniqueItems":           methodOf[unique]("A"),
 		"results of Handmade.A: result: chan int has no JSON form":       methodOf[chan int]("A"),
 	} {
 		made := mallee.NewType(mallee.Interface{Name: "Handmade", Methods: []mallee.Method{method}}, nil)
