@@ -1,6 +1,9 @@
 package wire
 
-import "encoding"
+import (
+	"encoding"
+	"time"
+)
 
 // Copier makes deep copies of values that share memory, for calls that stay on
 // one node. It keeps its first error.
@@ -12,8 +15,9 @@ type Copier struct {
 // Finish is the first error.
 func (c *Copier) Finish() error { return c.err }
 
-// Enter begins a value inside of another one, which Leave ends. It reports
-// false when the copier has failed, as it does in values that contain themselves.
+// Enter begins a value that is an array or a map in its encoding, which Leave
+// ends. It reports false when the copier has failed, as it does in values that
+// contain themselves.
 func (c *Copier) Enter() bool {
 	if c.depth++; c.depth > MaxDepth && c.err == nil {
 		c.err = errTooDeep
@@ -23,6 +27,10 @@ func (c *Copier) Enter() bool {
 
 // Leave ends what Enter began.
 func (c *Copier) Leave() { c.depth-- }
+
+// Instant is a time as another node would get it: in UTC, without the reading
+// of this machine's monotonic clock.
+func Instant(t time.Time) time.Time { return t.Round(0).UTC() }
 
 // Binary copies a type that knows its own encoding.
 func (c *Copier) Binary(to encoding.BinaryUnmarshaler, from encoding.BinaryMarshaler) {

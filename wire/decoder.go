@@ -30,8 +30,9 @@ type Decoder struct {
 	err    error
 }
 
-// A slice or map takes more memory than its encoding, but what an Encoder has
-// written never takes more than this.
+// Values take more memory than their encoding. The generator charges for each
+// type no more than so many times the bytes that an Encoder writes at least, so
+// that whatever an Encoder has written can be read.
 const (
 	bytesPerByte = 32
 	freeBytes    = 1 << 20
@@ -69,27 +70,41 @@ func (d *Decoder) IsNil() bool {
 	return false
 }
 
-func read[T any](d *Decoder, readBytes func([]byte) (T, []byte, error)) (v T) {
-	if d.err != nil {
-		return v
-	}
-	value, rest, err := readBytes(d.rest)
-	if err != nil {
+// took advances past a value, or notes why it could not be read. (A generic
+// function around all reads would make every decoder escape to the heap.)
+func (d *Decoder) took(rest []byte, err error) bool {
+	if d.err != nil || err != nil {
 		d.Fail(err)
-		return v
+		return false
 	}
 	d.rest = rest
-	return value
+	return true
 }
 
 // Bool reads a bool.
-func (d *Decoder) Bool() bool { return read(d, msgp.ReadBoolBytes) }
+func (d *Decoder) Bool() bool {
+	v, rest, err := msgp.ReadBoolBytes(d.rest)
+	return d.took(rest, err) && v
+}
+
+// failAt sets the error as of a value that has been taken already; before is
+// what was left when it began.
+func (d *Decoder) failAt(before []byte, err error) {
+	if d.err == nil {
+		d.rest = before
+		d.Fail(err)
+	}
+}
 
 // Int reads a signed integer of the given number of bits.
 func (d *Decoder) Int(bits int) int64 {
-	v := read(d, msgp.ReadInt64Bytes)
+	before := d.rest
+	v, rest, err := msgp.ReadInt64Bytes(before)
+	if !d.took(rest, err) {
+		return 0
+	}
 	if shift := 64 - bits; v<<shift>>shift != v {
-		d.Fail(fmt.Errorf("%d does not fit into %d bits", v, bits))
+		d.failAt(before, fmt.Errorf("%d does not fit into %d bits", v, bits))
 		return 0
 	}
 	return v
@@ -97,9 +112,13 @@ func (d *Decoder) Int(bits int) int64 {
 
 // Uint reads an unsigned integer of the given number of bits.
 func (d *Decoder) Uint(bits int) uint64 {
-	v := read(d, msgp.ReadUint64Bytes)
+	before := d.rest
+	v, rest, err := msgp.ReadUint64Bytes(before)
+	if !d.took(rest, err) {
+		return 0
+	}
 	if shift := 64 - bits; v<<shift>>shift != v {
-		d.Fail(fmt.Errorf("%d does not fit into %d bits", v, bits))
+		d.failAt(before, fmt.Errorf("%d does not fit into %d bits", v, bits))
 		return 0
 	}
 	return v
@@ -107,9 +126,10 @@ func (d *Decoder) Uint(bits int) uint64 {
 
 // Float32 reads a float32, or a float64 or integer that it can hold.
 func (d *Decoder) Float32() float32 {
+	before := d.rest
 	v := d.Float64()
 	if f := float32(v); math.IsInf(float64(f), 0) && !math.IsInf(v, 0) {
-		d.Fail(fmt.Errorf("%v does not fit into a float32", v))
+		d.failAt(before, fmt.Errorf("%v does not fit into a float32", v))
 		return 0
 	}
 	return float32(v)
@@ -117,26 +137,34 @@ func (d *Decoder) Float32() float32 {
 
 // Float64 reads a float of either size, or an integer: other languages write
 // whole numbers as integers.
-func (d *Decoder) Float64() float64 {
-	if d.err != nil {
-		return 0
-	}
+func (d *Decoder) Float64() (v float64) {
+	var rest []byte
+	var err error
 	switch msgp.NextType(d.rest) {
 	case msgp.Float32Type:
-		return float64(read(d, msgp.ReadFloat32Bytes))
+		var short float32
+		short, rest, err = msgp.ReadFloat32Bytes(d.rest)
+		v = float64(short)
 	case msgp.IntType:
-		return float64(read(d, msgp.ReadInt64Bytes))
+		var whole int64
+		whole, rest, err = msgp.ReadInt64Bytes(d.rest)
+		v = float64(whole)
 	case msgp.UintType:
-		return float64(read(d, msgp.ReadUint64Bytes))
+		var whole uint64
+		whole, rest, err = msgp.ReadUint64Bytes(d.rest)
+		v = float64(whole)
+	default:
+		v, rest, err = msgp.ReadFloat64Bytes(d.rest)
 	}
-	return read(d, msgp.ReadFloat64Bytes)
+	if !d.took(rest, err) {
+		return 0
+	}
+	return v
 }
 
 // Complex reads what Encoder.Complex wrote.
 func (d *Decoder) Complex() complex128 {
-	if n := d.ArrayLen(); n != 2 && d.err == nil {
-		d.Fail(fmt.Errorf("a complex number has 2 parts, not %d", n))
-	}
+	d.Exactly(2)
 	re := d.Float64()
 	im := d.Float64()
 	d.Leave()
@@ -144,18 +172,33 @@ func (d *Decoder) Complex() complex128 {
 }
 
 // String reads text.
-func (d *Decoder) String() string { return string(read(d, msgp.ReadStringZC)) }
+func (d *Decoder) String() string { return string(d.Name()) }
 
 // Bytes reads binary data or nil.
 func (d *Decoder) Bytes() []byte {
 	if d.IsNil() {
 		return nil
 	}
-	v := read(d, msgp.ReadBytesZC)
+	v := d.view()
 	if d.err != nil {
 		return nil
 	}
 	return append(make([]byte, 0, len(v)), v...)
+}
+
+// view is the next binary data, where it stands in the input.
+func (d *Decoder) view() []byte {
+	v, rest, err := msgp.ReadBytesZC(d.rest)
+	if !d.took(rest, err) {
+		return nil
+	}
+	return v
+}
+
+// BytesInto reads binary data into an array of bytes: what is missing is zero,
+// and surplus bytes are skipped.
+func (d *Decoder) BytesInto(v []byte) {
+	clear(v[copy(v, d.view()):])
 }
 
 // Time reads an instant, in UTC.
@@ -165,7 +208,11 @@ func (d *Decoder) Time() time.Time {
 	}
 	const size = 15
 	if len(d.rest) < size || d.rest[0] != 0xc7 || d.rest[1] != 12 || d.rest[2] != 0xff {
-		return read(d, msgp.ReadTimeBytes).UTC() // the shorter forms of the timestamp
+		v, rest, err := msgp.ReadTimeBytes(d.rest) // the shorter forms of the timestamp
+		if !d.took(rest, err) {
+			return time.Time{}
+		}
+		return v.UTC()
 	}
 	b := d.rest[3:size]
 	nanos := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
@@ -183,48 +230,74 @@ func (d *Decoder) Time() time.Time {
 
 // Binary gives a type back what it made of itself.
 func (d *Decoder) Binary(v encoding.BinaryUnmarshaler) {
-	if data := read(d, msgp.ReadBytesZC); d.err == nil {
-		d.within(v, v.UnmarshalBinary(append([]byte(nil), data...)))
+	before := d.rest
+	if data := d.view(); d.err == nil {
+		d.within(before, v, data, v.UnmarshalBinary)
 	}
 }
 
 // Text gives a type back what it made of itself.
 func (d *Decoder) Text(v encoding.TextUnmarshaler) {
-	if text := read(d, msgp.ReadStringZC); d.err == nil {
-		d.within(v, v.UnmarshalText(append([]byte(nil), text...)))
+	before := d.rest
+	if text := d.Name(); d.err == nil {
+		d.within(before, v, text, v.UnmarshalText)
 	}
 }
 
-func (d *Decoder) within(v any, err error) {
-	if err != nil {
-		d.Fail(fmt.Errorf("%T: %w", v, err))
+// within runs code that is not ours on bytes from outside: it gets a copy to
+// keep, and when it panics, that is an error of the input.
+func (d *Decoder) within(before []byte, v any, data []byte, unmarshal func([]byte) error) {
+	defer func() {
+		if r := recover(); r != nil {
+			d.failAt(before, fmt.Errorf("%T panicked: %v", v, r))
+		}
+	}()
+	if err := unmarshal(append([]byte(nil), data...)); err != nil {
+		d.failAt(before, fmt.Errorf("%T: %w", v, err))
 	}
 }
 
 // ArrayLen begins an array; Leave ends it. The length is checked against what
 // the rest of the input can hold.
-func (d *Decoder) ArrayLen() int { return d.enter(read(d, msgp.ReadArrayHeaderBytes), 1) }
+func (d *Decoder) ArrayLen() int {
+	n, rest, err := msgp.ReadArrayHeaderBytes(d.rest)
+	return d.enter(n, rest, err, 1)
+}
+
+// Exactly begins an array that must have n elements, and reports whether it
+// has; Leave ends it.
+func (d *Decoder) Exactly(n int) bool {
+	before := d.rest
+	if got := d.ArrayLen(); got != n && d.err == nil {
+		d.failAt(before, fmt.Errorf("an array of %d elements has to have %d", got, n))
+	}
+	return d.err == nil
+}
 
 // MapLen begins a map; Leave ends it.
-func (d *Decoder) MapLen() int { return d.enter(read(d, msgp.ReadMapHeaderBytes), 2) }
+func (d *Decoder) MapLen() int {
+	n, rest, err := msgp.ReadMapHeaderBytes(d.rest)
+	return d.enter(n, rest, err, 2)
+}
 
-func (d *Decoder) enter(n uint32, bytesEach int) int {
+func (d *Decoder) enter(n uint32, rest []byte, err error, bytesEach int) int {
+	before := d.rest
 	if d.depth++; d.depth > MaxDepth {
 		d.Fail(errTooDeep)
+	}
+	if !d.took(rest, err) {
 		return 0
 	}
-	if d.err != nil {
-		return 0
-	}
-	if int64(n)*int64(bytesEach) > int64(len(d.rest)) {
-		d.Fail(fmt.Errorf("%d elements are announced, %d bytes are left", n, len(d.rest)))
+	if int64(n)*int64(bytesEach) > int64(len(rest)) {
+		d.failAt(before, fmt.Errorf("%d elements are announced, %d bytes are left", n, len(rest)))
 		return 0
 	}
 	return int(n)
 }
 
 // Charge accounts for the memory that n elements of the given size will take.
-// It reports false, and fails, where the input cannot mean it.
+// It reports false, and fails, where no Encoder can have written the input for
+// so much of it.
 func (d *Decoder) Charge(n int, size int64) bool {
 	if d.budget -= int64(n) * size; d.budget < 0 {
 		d.Fail(fmt.Errorf("%d elements of %d bytes are more than an input of %d bytes can mean", n, size, d.total))
@@ -232,8 +305,15 @@ func (d *Decoder) Charge(n int, size int64) bool {
 	return d.err == nil
 }
 
-// Name reads the name of a struct's field. It is valid until the next read.
-func (d *Decoder) Name() []byte { return read(d, msgp.ReadStringZC) }
+// Name reads the name of a struct's field: text that is valid as long as the
+// input.
+func (d *Decoder) Name() []byte {
+	v, rest, err := msgp.ReadStringZC(d.rest)
+	if !d.took(rest, err) {
+		return nil
+	}
+	return v
+}
 
 // Leave ends an array or map.
 func (d *Decoder) Leave() { d.depth-- }
@@ -252,12 +332,7 @@ func (d *Decoder) Skip(n int) {
 			d.Skip(2 * d.MapLen())
 			d.Leave()
 		default:
-			rest, err := msgp.Skip(d.rest)
-			if err != nil {
-				d.Fail(err)
-				return
-			}
-			d.rest = rest
+			d.took(msgp.Skip(d.rest))
 		}
 	}
 }

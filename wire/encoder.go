@@ -27,7 +27,13 @@ type Encoder struct {
 func NewEncoder(b []byte) Encoder { return Encoder{b: b} }
 
 // Finish gives back the slice, or the first error.
-func (e *Encoder) Finish() ([]byte, error) { return e.b, e.err }
+func (e *Encoder) Finish() ([]byte, error) {
+	// A length in MessagePack has 32 bits; what is longer would have lost some.
+	if uint64(len(e.b)) > math.MaxUint32 {
+		e.Fail(fmt.Errorf("%d bytes are more than MessagePack can announce", len(e.b)))
+	}
+	return e.b, e.err
+}
 
 // Fail sets the error, unless there is one or err is nil.
 func (e *Encoder) Fail(err error) {
