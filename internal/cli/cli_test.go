@@ -15,7 +15,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mallee-io/mallee/examples/game"
 	"github.com/mallee-io/mallee/internal/cli"
+	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/pebble"
 )
 
 // output can be read while a command writes it.
@@ -94,6 +97,41 @@ func TestDemoServesAndEndsCleanly(t *testing.T) {
 	interrupt()
 	if code := <-done; code != 0 || !strings.Contains(out.String(), " 0 failed") || errOut.String() != "" {
 		t.Errorf("exit %d\n%s%s", code, out, errOut)
+	}
+}
+
+func TestDemoFindsItsWorldAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	swords := func() (n int) {
+		s, err := pebble.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		row, err := s.Get(t.Context(), storage.Key{Table: "state.Player", Key1: "1000", Key2: "bag"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bag game.Bag
+		if err := json.Unmarshal(row.Value, &bag); err != nil {
+			t.Fatal(err)
+		}
+		for _, owned := range bag.Items {
+			n += owned
+		}
+		return n
+	}
+	last := 0
+	for range 2 {
+		if code, _, stderr := run(t, "demo", "--for", "500ms", "--json", "--players", "1", "--listen", "127.0.0.1:0", "--data", dir); code != 0 {
+			t.Fatal(stderr)
+		}
+		if now := swords(); now > last {
+			last = now
+		} else {
+			t.Errorf("%d items after %d", now, last)
+		}
 	}
 }
 

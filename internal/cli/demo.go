@@ -21,6 +21,7 @@ import (
 // demoOptions are the flags of mallee demo.
 type demoOptions struct {
 	listen  string
+	data    string
 	players int
 	length  time.Duration
 	json    bool
@@ -39,18 +40,24 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "address of the HTTP API; any free port when the default one is taken")
+	c.Flags().StringVar(&o.data, "data", "", "directory in which the players' bags are kept (default: a temporary one)")
 	c.Flags().IntVar(&o.players, "players", 100, "players in the crowd")
 	c.Flags().DurationVar(&o.length, "for", 0, "end after this time (default: run until Ctrl-C)")
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON summary at the end and nothing else")
 	return c
 }
 
-func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) error {
+func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) (err error) {
 	if o.players < 1 || o.players > 100_000 {
 		return &usageError{fmt.Errorf("--players %d is not between 1 and 100000", o.players)}
 	}
+	store, closeStore, err := openData(o.data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
 	log := slog.New(slog.NewTextHandler(errOut, nil))
-	n, err := node.Start(ctx, node.Config{Name: "demo", Types: game.Types(), Log: log})
+	n, err := node.Start(ctx, node.Config{Name: "demo", Types: game.Types(), Store: store, Log: log})
 	if err != nil {
 		return err
 	}
