@@ -1,8 +1,5 @@
 # The commands of this repository. "make" lists them.
-
-LINT := go tool -modfile=tools/go.mod golangci-lint
-# Packages with concurrency of their own.
-RACE := . ./internal/activation/... ./internal/transport/... ./node/... ./placement/... ./malleetest/... ./httpapi/... ./examples/...
+# What CI runs is defined in .ci/run, which needs no make.
 
 .PHONY: help test race lint generate check-generated cross deps demo bench ci
 
@@ -13,20 +10,19 @@ test: ## run the tests
 	go test ./...
 
 race: ## run the tests of packages with concurrency under the race detector
-	go test -race $(RACE)
+	@bash .ci/run race
 
 lint: ## check style and common mistakes
-	$(LINT) run
+	@bash .ci/run lint
 
 generate: ## write all generated files anew
 	go generate ./...
 
-check-generated: generate ## fail when a generated file was not up to date
-	@test -z "$$(git status --porcelain -- '*_mallee.go')" || { git status --short -- '*_mallee.go'; echo "generated files were not up to date; commit them"; exit 1; }
+check-generated: ## fail when a generated file was not up to date
+	@bash .ci/run generated
 
 cross: ## build for the other systems
-	GOOS=windows go build ./...
-	GOOS=darwin go build ./...
+	@bash .ci/run cross
 
 deps: ## write docs/deps.txt, the import graph, anew
 	go test ./internal/invariants -run TestImportGraph -update
@@ -38,4 +34,4 @@ bench: ## compare with peers, in one run
 	cd bench && go run . -run local
 
 ci: ## run what is run before a change lands
-	bash .ci/run
+	@bash .ci/run

@@ -14,6 +14,9 @@ import (
 // hop is a place in the code, as docs/hot-path.md names it: `file.go` `symbol`.
 var hop = regexp.MustCompile("`([a-z0-9_/]+\\.go)` `([^`]+)`")
 
+// file is any file of code that the document names.
+var file = regexp.MustCompile("`[^`\\s]+\\.go`")
+
 func TestHotPathNamesWhatExists(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../../docs/hot-path.md")
@@ -23,6 +26,9 @@ func TestHotPathNamesWhatExists(t *testing.T) {
 	hops := hop.FindAllStringSubmatch(string(document), -1)
 	if len(hops) < 10 {
 		t.Fatalf("the document names %d hops", len(hops))
+	}
+	if files := file.FindAllString(string(document), -1); len(files) != len(hops) {
+		t.Errorf("the document names %d files, but only %d with a symbol after them, on one line", len(files), len(hops))
 	}
 	for _, h := range hops {
 		symbols := declared(t, h[1])
@@ -55,19 +61,29 @@ func declared(t *testing.T, file string) map[string]bool {
 	return found
 }
 
+// receiver is what stands before a method's name. Type parameters are left
+// out: a method of State[T] is (*State).Save.
 func receiver(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""
 	}
-	switch r := d.Recv.List[0].Type.(type) {
-	case *ast.StarExpr:
-		if name, ok := r.X.(*ast.Ident); ok {
-			return "(*" + name.Name + ")."
-		}
-	case *ast.Ident:
-		return r.Name + "."
+	of := d.Recv.List[0].Type
+	if pointer, ok := of.(*ast.StarExpr); ok {
+		return "(*" + typeName(pointer.X) + ")."
 	}
-	return "?."
+	return typeName(of) + "."
+}
+
+func typeName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.IndexExpr:
+		return typeName(e.X)
+	case *ast.IndexListExpr:
+		return typeName(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return "?"
 }
 
 // The root package is a vocabulary: few words.
