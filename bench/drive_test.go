@@ -48,8 +48,14 @@ func TestDriveEndsWithItsContext(t *testing.T) {
 func TestDriveReportsThatNothingSucceeds(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	_, err := drive(t.Context(), 2, time.Millisecond, func(int) func() error {
-		return func() error { return broken }
+	_, err := drive(t.Context(), 2, time.Minute, func(int) func() error {
+		left := 3
+		return func() error {
+			if left--; left < 0 {
+				return errEnough
+			}
+			return broken
+		}
 	})
 	if err != broken {
 		t.Error(err)
