@@ -112,6 +112,7 @@ var (
 	ErrConflict = errors.New("row has another version")
 	ErrFenced   = errors.New("a newer epoch has written")
 	ErrClosed   = errors.New("store is closed")
+	ErrFull     = errors.New("store is full") // nothing was written; reading goes on
 )
 
 // ConflictError is an ErrConflict that tells both versions.

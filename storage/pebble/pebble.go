@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -27,15 +29,20 @@ func Open(dir string) (storage.Store, error) {
 	if err := refuseForeign(dir); err != nil {
 		return nil, err
 	}
+	reserve := &ballast{path: filepath.Join(dir, "BALLAST")}
 	db, err := pebble.Open(dir, &pebble.Options{
 		FormatMajorVersion: pebble.FormatNewest,
+		FS:                 vfs.OnDiskFull(vfs.Default, reserve.drop),
 		Logger:             silent{},
 	})
 	if err != nil {
 		return nil, openError(dir, err)
 	}
-	s := &store{db: db, seed: maphash.MakeSeed()}
+	s := &store{db: db, ballast: reserve, seed: maphash.MakeSeed()}
 	if err := s.checkFormat(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store in %s: %w", dir, err), db.Close())
+	}
+	if err := reserve.fill(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store in %s: %w", dir, err), db.Close())
 	}
 	return s, nil
@@ -46,8 +53,9 @@ func Open(dir string) (storage.Store, error) {
 const stripes = 1024
 
 type store struct {
-	db   *pebble.DB
-	seed maphash.Seed
+	db      *pebble.DB
+	ballast *ballast
+	seed    maphash.Seed
 
 	use    sync.RWMutex // held shared while the database is used, exclusively to close it
 	closed bool
@@ -129,6 +137,9 @@ func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]u
 		return nil, nil
 	}
 	if err := storage.CheckBatch(ops); err != nil {
+		return nil, err
+	}
+	if err := s.ballast.full(); err != nil {
 		return nil, err
 	}
 	batch := s.db.NewBatch()
@@ -239,10 +250,9 @@ func refuseForeign(dir string) error {
 	if err != nil {
 		return fmt.Errorf("open store in %s: %w", dir, err)
 	}
-	for _, name := range entries {
-		if name == "LOCK" && len(entries) == 1 { // of a first start that did not get further
-			return nil
-		}
+	ours := func(name string) bool { return name == "LOCK" || name == "BALLAST" } // of a start that did not get further
+	if !description.Exists && !slices.ContainsFunc(entries, func(name string) bool { return !ours(name) }) {
+		return nil
 	}
 	if !description.Exists {
 		return fmt.Errorf("open store in %s: the directory holds other files and no store; choose an empty one", dir)
