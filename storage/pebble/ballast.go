@@ -18,8 +18,9 @@ type ballast struct {
 	dropped atomic.Bool
 }
 
-// ballastSize is more than the engine needs to write out what it holds in memory.
-const ballastSize = 16 << 20
+// ballastSize is what the engine needs to write out what it holds in memory:
+// two tables, and some more.
+const ballastSize = 3 * memTableSize
 
 // fill takes the space, unless an earlier start has.
 func (b *ballast) fill() error {

@@ -37,7 +37,7 @@ func smallDisk(t *testing.T, size int) (dir string, grow func(size int)) {
 
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	dir, grow := smallDisk(t, 48)
+	dir, grow := smallDisk(t, 160)
 	s, err := pebble.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestFullDisk(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	grow(256)
+	grow(400)
 	if s, err = pebble.Open(dir); err != nil {
 		t.Fatalf("with space again: %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/mallee-io/mallee/storage"
@@ -30,11 +31,7 @@ func Open(dir string) (storage.Store, error) {
 		return nil, err
 	}
 	reserve := &ballast{path: filepath.Join(dir, "BALLAST")}
-	db, err := pebble.Open(dir, &pebble.Options{
-		FormatMajorVersion: pebble.FormatNewest,
-		FS:                 vfs.OnDiskFull(vfs.Default, reserve.drop),
-		Logger:             silent{},
-	})
+	db, err := pebble.Open(dir, options(reserve))
 	if err != nil {
 		return nil, openError(dir, err)
 	}
@@ -46,6 +43,27 @@ func Open(dir string) (storage.Store, error) {
 		return nil, errors.Join(fmt.Errorf("open store in %s: %w", dir, err), db.Close())
 	}
 	return s, nil
+}
+
+const (
+	memTableSize = 16 << 20
+	cacheSize    = 64 << 20
+)
+
+func options(reserve *ballast) *pebble.Options {
+	o := &pebble.Options{
+		CacheSize:          cacheSize,
+		FormatMajorVersion: pebble.FormatNewest,
+		FS:                 vfs.OnDiskFull(vfs.Default, reserve.drop),
+		Logger:             silent{},
+		MemTableSize:       memTableSize,
+	}
+	// Every write asks whether its row is there, mostly for new ones: filters
+	// answer that without reading a block.
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
 }
 
 // stripes is how many partitions can be checked and written side by side. The
