@@ -125,6 +125,7 @@ func (a *Activation) broken(t *Turn, cause any) *mallee.Error {
 // activation. Until then callers find this one, so two never overlap.
 func (a *Activation) leave(t *Turn, answer *mallee.Error) {
 	t.end(canceled)
+	a.stopTimers() // also those of an actor that could not start
 	a.table.remove(a)
 	a.mu.Lock()
 	a.phase = stopped

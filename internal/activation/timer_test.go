@@ -113,3 +113,18 @@ func TestPanicInATimerEndsTheActivation(t *testing.T) {
 		}
 	})
 }
+
+func TestTimersOfAnActorThatCouldNotStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(self *mallee.Self) *actor {
+			return &actor{onActivate: func(context.Context) error {
+				self.Every(time.Second, func(context.Context) { t.Error("it ticked") })
+				return mallee.ErrUnavailable
+			}}
+		})
+		defer w.stop()
+		wantCode(t, w.do(background, "a", touch), mallee.ErrActivation)
+		time.Sleep(time.Minute)
+	})
+}
