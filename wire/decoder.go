@@ -54,10 +54,12 @@ func (d *Decoder) Finish() error {
 	return d.err
 }
 
-// Fail sets the error, unless there is one.
+// Fail sets the error, unless there is one. The rest of the input is dropped,
+// so that whatever still reads finds nothing, at no cost.
 func (d *Decoder) Fail(err error) {
 	if d.err == nil && err != nil {
 		d.err = fmt.Errorf("at byte %d of %d: %w", d.total-len(d.rest), d.total, err)
+		d.rest = nil
 	}
 }
 
@@ -299,7 +301,7 @@ func (d *Decoder) enter(n uint32, rest []byte, err error, bytesEach int) int {
 // It reports false, and fails, where no Encoder can have written the input for
 // so much of it.
 func (d *Decoder) Charge(n int, size int64) bool {
-	if d.budget -= int64(n) * size; d.budget < 0 {
+	if d.budget -= int64(n) * size; d.budget < 0 && d.err == nil {
 		d.Fail(fmt.Errorf("%d elements of %d bytes are more than an input of %d bytes can mean", n, size, d.total))
 	}
 	return d.err == nil

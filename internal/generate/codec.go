@@ -1,97 +1,214 @@
 package generate
 
 import (
+	"bytes"
+	_ "embed" // for the templates
 	"fmt"
 	"go/types"
-	"path"
 	"slices"
 	"strings"
+	"text/template"
 	"unicode"
 )
 
 // codec writes the functions that encode, decode and copy composite types, one
-// set for each type that the package's calls carry.
+// set for each type that the package's calls carry. Functions for structs and
+// arrays take pointers, so that nothing large is copied; the others take values.
 type codec struct {
-	m       *model
-	imports map[string]string // path → name in this file
-	names   map[string]string // type → suffix of its functions
-	taken   map[string]bool   // suffixes
-	queue   []wanted
-	done    map[wanted]bool
+	*file
+	names     map[string]string // type → its name in the names of its functions
+	queue     []function
+	done      map[string]bool
+	templates *template.Template
 }
 
-// wanted is a function that is called and has to be written.
-type wanted struct {
-	verb string // encode, decode or copy
-	typ  string
-	t    types.Type
+// function that is called and has to be written.
+type function struct {
+	verb string // one of verbs
+	Name string // what follows the verb in its name
+	Type types.Type
 }
 
-func newCodec(m *model) *codec {
-	return &codec{
-		m: m, imports: make(map[string]string), names: make(map[string]string),
-		taken: make(map[string]bool), done: make(map[wanted]bool),
+var verbs = []string{"encode", "decode", "copy"}
+
+//go:embed codec.tmpl
+var codecTemplates string
+
+func newCodec(f *file) *codec {
+	c := &codec{file: f, names: make(map[string]string), done: make(map[string]bool)}
+	c.templates = template.Must(template.New("codec").Funcs(template.FuncMap{
+		"type": c.show, "encode": c.encode, "decode": c.decode, "copy": c.copy,
+		"copies": c.m.copies, "charge": charge, "chargePointed": chargePointed, "nillable": nillable,
+		"use": func(path string) string { return c.use(path, path[strings.LastIndex(path, "/")+1:]) },
+	}).Parse(codecTemplates))
+	return c
+}
+
+// encode is a statement that writes the variable v with e, an Encoder or the
+// address of one.
+func (c *codec) encode(e, v string, t types.Type) string {
+	on := strings.TrimPrefix(e, "&")
+	switch kindOf(t) {
+	case kindTime:
+		return fmt.Sprintf("%s.Time(%s)", on, v)
+	case kindBinary:
+		return fmt.Sprintf("%s.Binary(%s)", on, address(v))
+	case kindText:
+		return fmt.Sprintf("%s.Text(%s)", on, address(v))
+	case kindBytes:
+		return fmt.Sprintf("%s.Bytes(%s)", on, v)
+	case kindByteArray:
+		return fmt.Sprintf("%s.Bytes(%s[:])", on, strings.TrimPrefix(v, "*"))
+	case kindBasic:
+		method, wide, _ := basic(t)
+		return fmt.Sprintf("%s.%s(%s)", on, method, convert(wide, t, v))
 	}
+	return fmt.Sprintf("%s(%s, %s)", c.function("encode", t), e, pass(v, t))
 }
 
-// use imports a package and gives the name that it has in this file.
-func (c *codec) use(importPath, name string) string {
-	if known, ok := c.imports[importPath]; ok {
-		return known
+// decode is a statement that reads the variable v, which is zero, with d.
+func (c *codec) decode(d, v string, t types.Type) string {
+	on := strings.TrimPrefix(d, "&")
+	switch kindOf(t) {
+	case kindTime:
+		return fmt.Sprintf("%s = %s.Time()", v, on)
+	case kindBinary:
+		return fmt.Sprintf("%s.Binary(%s)", on, address(v))
+	case kindText:
+		return fmt.Sprintf("%s.Text(%s)", on, address(v))
+	case kindBytes:
+		return fmt.Sprintf("%s = %s.Bytes()", v, on)
+	case kindByteArray:
+		return fmt.Sprintf("%s.BytesInto(%s[:])", on, strings.TrimPrefix(v, "*"))
+	case kindBasic:
+		method, wide, bits := basic(t)
+		return fmt.Sprintf("%s = %s", v, convert(c.show(t), types.Universe.Lookup(wide).Type(), fmt.Sprintf("%s.%s(%s)", on, method, bits)))
 	}
-	unique := name
-	for n := 2; slices.Contains(mapValues(c.imports), unique) || c.m.pkg.Types.Scope().Lookup(unique) != nil; n++ {
-		unique = fmt.Sprint(name, n)
+	if isAggregate(t) {
+		return fmt.Sprintf("%s(%s, %s)", c.function("decode", t), d, address(v))
 	}
-	c.imports[importPath] = unique
-	return unique
+	return fmt.Sprintf("%s = %s(%s)", v, c.function("decode", t), d)
 }
 
-func mapValues(m map[string]string) []string {
-	var values []string
-	for _, v := range m {
-		values = append(values, v)
+// copy is a statement that gives the variable to, which is zero, a deep copy of
+// the variable from, with the Copier c.
+func (c *codec) copy(copier, to, from string, t types.Type) string {
+	if !c.m.copies(t) {
+		return fmt.Sprintf("%s = %s", to, from)
 	}
-	return values
+	on := strings.TrimPrefix(copier, "&")
+	switch kindOf(t) {
+	case kindTime:
+		return fmt.Sprintf("%s = wire.Instant(%s)", to, from)
+	case kindProto:
+		return fmt.Sprintf("%s = %s.Clone(%s).(%s)", to, c.use(protoPath, "proto"), from, c.show(t))
+	case kindBinary:
+		return fmt.Sprintf("%s.Binary(%s, %s)", on, address(to), address(from))
+	case kindText:
+		return fmt.Sprintf("%s.Text(%s, %s)", on, address(to), address(from))
+	case kindBytes:
+		return fmt.Sprintf("%s = %s.Clone(%s)", to, c.use("slices", "slices"), from)
+	}
+	if isAggregate(t) {
+		return fmt.Sprintf("%s(%s, %s, %s)", c.function("copy", t), copier, address(to), address(from))
+	}
+	return fmt.Sprintf("%s = %s(%s, %s)", to, c.function("copy", t), copier, from)
 }
 
-// show is the type as this file writes it.
-func (c *codec) show(t types.Type) string {
-	return types.TypeString(t, func(p *types.Package) string {
-		if p == c.m.pkg.Types {
-			return ""
-		}
-		return c.use(p.Path(), p.Name())
-	})
-}
-
-// call is a call of the function for a type.
-func (c *codec) call(verb string, t types.Type, args string) string {
+// function is the name of a function, which will be written.
+func (c *codec) function(verb string, t types.Type) string {
 	key := types.TypeString(t, nil)
-	suffix, ok := c.names[key]
+	name, ok := c.names[key]
 	if !ok {
-		suffix = mangle(t)
-		for n := 2; c.taken[suffix]; n++ {
-			suffix = fmt.Sprint(mangle(t), n)
-		}
-		c.names[key], c.taken[suffix] = suffix, true
+		name = c.unique(mangle(t), func(name string) []string {
+			return []string{verbs[0] + name, verbs[1] + name, verbs[2] + name}
+		})
+		c.names[key] = name
 	}
-	w := wanted{verb: verb, typ: key}
-	if !c.done[w] {
-		c.done[w] = true
-		w.t = t
-		c.queue = append(c.queue, w)
+	if full := verb + name; !c.done[full] {
+		c.done[full] = true
+		c.queue = append(c.queue, function{verb, name, t})
 	}
-	return fmt.Sprintf("%s%s(%s)", verb, suffix, args)
+	return verb + name
 }
 
-// mangle makes an identifier of a type.
+// functions writes all functions that are called, and those that they call.
+func (c *codec) functions() ([]byte, error) {
+	type text struct {
+		function
+		source []byte
+	}
+	var written []text
+	for len(c.queue) > 0 {
+		f := c.queue[0]
+		c.queue = c.queue[1:]
+		var b bytes.Buffer
+		if err := c.templates.ExecuteTemplate(&b, f.verb+" "+f.shape(), f); err != nil {
+			return nil, err
+		}
+		written = append(written, text{f, b.Bytes()})
+	}
+	slices.SortFunc(written, func(a, b text) int {
+		if a.Name != b.Name {
+			return strings.Compare(a.Name, b.Name)
+		}
+		return slices.Index(verbs, a.verb) - slices.Index(verbs, b.verb)
+	})
+	var all []byte
+	for _, t := range written {
+		all = append(all, t.source...)
+	}
+	return all, nil
+}
+
+// shape is the last word of the name of a function's template.
+func (f function) shape() string {
+	if kindOf(f.Type) == kindProto {
+		return "proto"
+	}
+	switch f.Type.Underlying().(type) {
+	case *types.Pointer:
+		return "pointer"
+	case *types.Slice:
+		return "slice"
+	case *types.Array:
+		return "array"
+	case *types.Map:
+		return "map"
+	}
+	return "struct"
+}
+
+// Elem is the element of a pointer, slice, array or map, for templates.
+func (f function) Elem() types.Type {
+	return f.Type.Underlying().(interface{ Elem() types.Type }).Elem()
+}
+
+// Key is the key of a map.
+func (f function) Key() types.Type { return f.Type.Underlying().(*types.Map).Key() }
+
+// Fields are those of a struct that travel.
+func (f function) Fields() []fieldView {
+	var views []fieldView
+	for _, one := range travelling(f.Type.Underlying().(*types.Struct)) {
+		views = append(views, fieldView{one.name, one.wire, one.typ})
+	}
+	return views
+}
+
+// fieldView is a field as templates want it.
+type fieldView struct {
+	Name, Wire string
+	Type       types.Type
+}
+
+// mangle makes a part of an identifier of a type.
 func mangle(t types.Type) string {
 	switch u := types.Unalias(t).(type) {
 	case *types.Named:
 		name := capital(u.Obj().Name())
-		for i := range u.TypeArgs().Len() {
-			name += "Of" + mangle(u.TypeArgs().At(i))
+		for arg := range u.TypeArgs().Types() {
+			name += "Of" + mangle(arg)
 		}
 		return name
 	case *types.Basic:
@@ -108,74 +225,45 @@ func mangle(t types.Type) string {
 	return "Struct"
 }
 
-// encode is a statement that writes v, which can be addressed.
-func (c *codec) encode(v string, t types.Type) string {
-	switch kindOf(t) {
-	case kindTime:
-		return fmt.Sprintf("e.Time(%s)", v)
-	case kindBinary:
-		return fmt.Sprintf("e.Binary(%s)", marshaler(v, t, "MarshalBinary"))
-	case kindText:
-		return fmt.Sprintf("e.Text(%s)", marshaler(v, t, "MarshalText"))
-	case kindBytes:
-		return fmt.Sprintf("e.Bytes(%s)", v)
-	case kindBasic:
-		method, wide, _ := basic(t)
-		return fmt.Sprintf("e.%s(%s)", method, convert(wide, t, v))
+// isAggregate reports whether the functions of a composite type take its address.
+func isAggregate(t types.Type) bool {
+	switch t.Underlying().(type) {
+	case *types.Struct, *types.Array:
+		return kindOf(t) == kindComposite
 	}
-	return c.call("encode", t, "e, "+v)
+	return false
 }
 
-// decode is a statement that reads into the variable v.
-func (c *codec) decode(v string, t types.Type) string {
-	switch kindOf(t) {
-	case kindTime:
-		return fmt.Sprintf("%s = d.Time()", v)
-	case kindBinary:
-		return fmt.Sprintf("d.Binary(&%s)", v)
-	case kindText:
-		return fmt.Sprintf("d.Text(&%s)", v)
-	case kindBytes:
-		return fmt.Sprintf("%s = d.Bytes()", v)
-	case kindBasic:
-		method, wide, bits := basic(t)
-		read := fmt.Sprintf("d.%s(%s)", method, bits)
-		if types.TypeString(t, nil) != wide {
-			read = fmt.Sprintf("%s(%s)", c.show(t), read)
-		}
-		return fmt.Sprintf("%s = %s", v, read)
+func pass(v string, t types.Type) string {
+	if isAggregate(t) {
+		return address(v)
 	}
-	return fmt.Sprintf("%s = %s", v, c.call("decode", t, "d"))
+	return v
 }
 
-// copied is an expression for a deep copy of v, or v itself where nothing is shared.
-func (c *codec) copied(v string, t types.Type) string {
-	switch {
-	case !c.m.copies(t):
-		return v
-	case kindOf(t) == kindBytes:
-		return fmt.Sprintf("%s.Clone(%s)", c.use("slices", "slices"), v)
-	}
-	return c.call("copy", t, "c, "+v)
-}
-
-func marshaler(v string, t types.Type, method string) string {
-	if object, _, _ := types.LookupFieldOrMethod(t, false, nil, method); object != nil {
-		return v
+func address(v string) string {
+	if pointer, ok := strings.CutPrefix(v, "*"); ok {
+		return pointer
 	}
 	return "&" + v
+}
+
+// nillable reports whether the encoding of a type can be nil, so that a
+// pointer to it needs one more level.
+func nillable(t types.Type) bool {
+	switch kindOf(t) {
+	case kindProto, kindBytes:
+		return true
+	case kindComposite:
+		return !isAggregate(t)
+	}
+	return false
 }
 
 // basic is the method that reads and writes a basic type, the type that it
 // takes, and its argument for decoding.
 func basic(t types.Type) (method, wide, bits string) {
 	b := t.Underlying().(*types.Basic)
-	name := b.Name()
-	if b.Kind() == types.Uint8 {
-		name = "uint8"
-	} else if b.Kind() == types.Int32 {
-		name = "int32"
-	}
 	switch info := b.Info(); {
 	case info&types.IsBoolean != 0:
 		return "Bool", "bool", ""
@@ -188,7 +276,8 @@ func basic(t types.Type) (method, wide, bits string) {
 	case info&types.IsFloat != 0:
 		return "Float64", "float64", ""
 	}
-	bits = strings.TrimLeftFunc(name, unicode.IsLetter)
+	// By kind, not by name: byte and rune are uint8 and int32.
+	bits = strings.TrimLeftFunc(types.Typ[b.Kind()].Name(), unicode.IsLetter)
 	if bits == "" {
 		bits = "wire.WordSize"
 	}
@@ -198,54 +287,10 @@ func basic(t types.Type) (method, wide, bits string) {
 	return "Int", "int64", bits
 }
 
-func convert(to string, t types.Type, v string) string {
-	if types.TypeString(t, nil) == to {
+// convert is v, which has the type from, as one of the type to.
+func convert(to string, from types.Type, v string) string {
+	if types.TypeString(from, nil) == to {
 		return v
 	}
 	return fmt.Sprintf("%s(%s)", to, v)
-}
-
-// copies reports whether calls copy values of the type: they share memory, or
-// have fields that stay behind.
-func (m *model) copies(t types.Type) bool { return m.holdsReferences(t, nil) }
-
-// functions writes all wanted functions, and those that they want.
-func (c *codec) functions() string {
-	var written []string
-	for len(c.queue) > 0 {
-		w := c.queue[0]
-		c.queue = c.queue[1:]
-		written = append(written, c.function(w))
-	}
-	slices.SortFunc(written, func(a, b string) int { return strings.Compare(signature(a), signature(b)) })
-	return strings.Join(written, "\n")
-}
-
-// signature puts the functions of one type together: encode, decode, copy.
-func signature(function string) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(function, "func "), "(")
-	for i, verb := range []string{"encode", "decode", "copy"} {
-		if suffix, ok := strings.CutPrefix(name, verb); ok {
-			return fmt.Sprint(suffix, " ", i)
-		}
-	}
-	return name
-}
-
-func (c *codec) function(w wanted) string {
-	name := w.verb + c.names[w.typ]
-	t := c.show(w.t)
-	switch w.verb {
-	case "encode":
-		return fmt.Sprintf("func %s(e *wire.Encoder, v %s) {\n%s}\n", name, t, c.encodeBody(w.t))
-	case "decode":
-		return fmt.Sprintf("func %s(d *wire.Decoder) (v %s) {\n%sreturn v\n}\n", name, t, c.decodeBody(w.t))
-	}
-	return fmt.Sprintf("func %s(c *wire.Copier, v %s) %s {\n%s}\n", name, t, t, c.copyBody(w.t))
-}
-
-// proto is the name of the protobuf package in this file.
-func (c *codec) proto() string {
-	const importPath = "google.golang.org/protobuf/proto"
-	return c.use(importPath, path.Base(importPath))
 }

@@ -1,10 +1,13 @@
 package generate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/build"
+	"go/parser"
 	"go/token"
 	"os"
 	"path/filepath"
@@ -18,8 +21,9 @@ import (
 // the generated file.
 type loaded struct {
 	*packages.Package
-	output string // path of its generated file
-	base   string // paths in messages are relative to it
+	output string   // path of its generated file
+	stale  []string // other generated files of its folder: the package had another name
+	base   string   // paths in messages are relative to it
 }
 
 const loadMode = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedSyntax |
@@ -42,39 +46,29 @@ func load(ctx context.Context, c Config) ([]*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load packages: %w", err)
 	}
+	// Errors of this first look may come from a broken generated file.
 	overlay := make(map[string][]byte)
-	var problems Problems
 	for _, p := range found {
-		for _, file := range slices.Concat(p.GoFiles, p.IgnoredFiles) {
-			if content, ok := blanked(file); ok {
-				overlay[file] = content
-			}
+		for _, file := range generatedFiles(p.Dir) {
+			overlay[file] = blank(file)
 		}
-		for _, e := range p.Errors {
-			if e.Kind == packages.ListError || len(p.GoFiles) == 0 {
-				problems = append(problems, e.Error())
-			}
-		}
-	}
-	if len(problems) > 0 {
-		return nil, problems
 	}
 	config.Mode, config.Overlay = loadMode, overlay
 	if found, err = packages.Load(config, patterns...); err != nil {
 		return nil, fmt.Errorf("load packages: %w", err)
 	}
 	var all []*loaded
+	var problems Problems
 	for _, p := range found {
+		problems = append(problems, syntaxErrors(dir, p)...)
 		if len(p.GoFiles) == 0 {
 			continue
 		}
-		for _, e := range p.Errors {
-			if e.Kind == packages.ParseError {
-				problems = append(problems, relative(dir, e.Error()))
-			}
-		}
-		folder := filepath.Dir(p.GoFiles[0])
-		all = append(all, &loaded{Package: p, base: dir, output: filepath.Join(folder, p.Name+"_mallee.go")})
+		output := filepath.Join(p.Dir, p.Name+suffix)
+		all = append(all, &loaded{
+			Package: p, base: dir, output: output,
+			stale: slices.DeleteFunc(generatedFiles(p.Dir), func(file string) bool { return file == output }),
+		})
 	}
 	if len(problems) > 0 {
 		return nil, problems
@@ -85,24 +79,73 @@ func load(ctx context.Context, c Config) ([]*loaded, error) {
 	return all, nil
 }
 
-// blanked is a generated file without its declarations, so that a stale or
-// broken one does not stand in the way of its successor.
-func blanked(file string) ([]byte, bool) {
-	if !strings.HasSuffix(file, "_mallee.go") {
-		return nil, false
+// syntaxErrors are those that leave a package unread: of a pattern that matches
+// nothing, and the first one of each file, since the others mostly follow.
+func syntaxErrors(dir string, p *packages.Package) (problems Problems) {
+	seen := make(map[string]bool)
+	for _, e := range p.Errors {
+		file, _, _ := strings.Cut(e.Pos, ":")
+		switch {
+		case e.Kind == packages.ListError && (len(p.GoFiles) == 0 || e.Pos == "" || e.Pos == "-"):
+			problems = append(problems, e.Msg)
+		case e.Kind == packages.ParseError && !seen[file]:
+			seen[file] = true
+			problems = append(problems, relative(dir, e.Pos)+": "+e.Msg)
+		}
 	}
-	content, err := os.ReadFile(file)
-	if err != nil || !strings.HasPrefix(string(content), header) {
-		return nil, false
-	}
-	name := strings.TrimSuffix(filepath.Base(file), "_mallee.go")
-	return []byte(header + "\npackage " + name + "\n"), true
+	return problems
 }
 
-// at is a position as messages show it.
-func (p *loaded) at(pos token.Pos) string {
-	where := p.Fset.Position(pos)
-	return fmt.Sprintf("%s:%d", relative(p.base, where.Filename), where.Line)
+// generatedFiles of a folder, in order.
+func generatedFiles(dir string) (files []string) {
+	if dir == "" {
+		return nil
+	}
+	matches, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+suffix)) // its only error is a bad pattern
+	for _, file := range matches {
+		if content, err := os.ReadFile(file); err == nil && isGenerated(content) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+func escapeGlob(path string) string {
+	if filepath.Separator == '\\' {
+		return path // where a backslash separates, nothing can be escaped
+	}
+	return strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(path)
+}
+
+// isGenerated reports whether a file begins with the header, whatever its line
+// ends have been turned into.
+func isGenerated(content []byte) bool {
+	line, _, _ := bytes.Cut(content, []byte("\n"))
+	return string(bytes.TrimSuffix(line, []byte("\r"))) == strings.TrimSpace(header)
+}
+
+// blank is a generated file without its declarations, so that a stale or
+// broken one does not stand in the way of its successor.
+func blank(file string) []byte {
+	return []byte(header + "\npackage " + packageName(filepath.Dir(file), strings.TrimSuffix(filepath.Base(file), suffix)) + "\n")
+}
+
+// packageName is what the hand-written files of a folder call their package.
+func packageName(dir, otherwise string) string {
+	entries, _ := os.ReadDir(dir) // a folder that cannot be read has no other files
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, suffix) {
+			continue
+		}
+		if match, err := build.Default.MatchFile(dir, name); err != nil || !match {
+			continue
+		}
+		if file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.PackageClauseOnly); err == nil {
+			return file.Name.Name
+		}
+	}
+	return otherwise
 }
 
 func relative(base, path string) string {
@@ -111,7 +154,7 @@ func relative(base, path string) string {
 
 // typeSpecs calls fn for each type declaration of the package, with the
 // comments above it.
-func (p *loaded) typeSpecs(fn func(spec *ast.TypeSpec, doc *ast.CommentGroup)) {
+func typeSpecs(p *packages.Package, fn func(spec *ast.TypeSpec, doc *ast.CommentGroup)) {
 	for _, file := range p.Syntax {
 		for _, decl := range file.Decls {
 			group, ok := decl.(*ast.GenDecl)
@@ -121,7 +164,7 @@ func (p *loaded) typeSpecs(fn func(spec *ast.TypeSpec, doc *ast.CommentGroup)) {
 			for _, s := range group.Specs {
 				spec := s.(*ast.TypeSpec)
 				doc := spec.Doc
-				if doc == nil {
+				if doc == nil && !group.Lparen.IsValid() {
 					doc = group.Doc
 				}
 				fn(spec, doc)

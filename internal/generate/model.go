@@ -1,10 +1,12 @@
 package generate
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/token"
 	"go/types"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,10 +15,14 @@ import (
 
 // model is what one package's generated file is made of.
 type model struct {
-	pkg       *loaded
-	actors    []*actor
-	immutable map[types.Object]bool // types marked //mallee:immutable
-	problems  Problems
+	pkg    *loaded
+	actors []*actor
+
+	immutable  map[types.Object]bool           // types marked //mallee:immutable, here and in other packages
+	methodDocs map[token.Pos]*ast.CommentGroup // of all interfaces, by the place of the method's name
+	testNames  map[string]token.Pos            // what tests of the package declare
+	checked    map[string]bool                 // structs whose fields have been looked at
+	problems   []problem
 }
 
 type actor struct {
@@ -37,61 +43,53 @@ type method struct {
 	variadic  bool
 	args      []param
 	results   []param
-	pos       token.Pos
+	fn        *types.Func
 }
 
+// param is an argument or a result. Its name is also its name in JSON.
 type param struct {
-	name  string // in the signature
-	field string // in the generated struct
-	json  string
+	name  string
+	field string // in the struct of arguments or results
 	typ   types.Type
 }
 
-// directives above a declaration, by name.
-func directives(doc *ast.CommentGroup) map[string]string {
-	found := make(map[string]string)
-	if doc == nil {
-		return found
-	}
-	for _, c := range doc.List {
-		if text, ok := strings.CutPrefix(c.Text, "//mallee:"); ok {
-			name, value, _ := strings.Cut(strings.TrimSpace(text), " ")
-			found[name] = strings.TrimSpace(value)
-		}
-	}
-	return found
-}
-
 func readModel(p *loaded) (*model, Problems) {
-	m := &model{pkg: p, immutable: make(map[types.Object]bool)}
-	p.typeSpecs(func(spec *ast.TypeSpec, doc *ast.CommentGroup) {
-		marks := directives(doc)
-		m.known(spec.Pos(), marks, "actor", "immutable")
-		if _, ok := marks["immutable"]; ok {
-			m.immutable[p.TypesInfo.Defs[spec.Name]] = true
-		}
-		if value, ok := marks["actor"]; ok {
-			m.readActor(spec, doc, value)
+	m := &model{
+		pkg:        p,
+		immutable:  make(map[types.Object]bool),
+		methodDocs: make(map[token.Pos]*ast.CommentGroup),
+		testNames:  make(map[string]token.Pos),
+		checked:    make(map[string]bool),
+	}
+	m.checkDirectives()
+	m.readDependencies()
+	m.readOtherFiles()
+	typeSpecs(p.Package, func(spec *ast.TypeSpec, doc *ast.CommentGroup) {
+		if options, ok := directives(doc)["actor"]; ok {
+			m.readActor(spec, doc, options)
 		}
 	})
 	slices.SortFunc(m.actors, func(a, b *actor) int { return strings.Compare(a.name, b.name) })
 	m.checkNames()
-	slices.Sort(m.problems)
-	return m, slices.Compact(m.problems)
+	return m, m.sorted()
 }
 
 func (m *model) readActor(spec *ast.TypeSpec, doc *ast.CommentGroup, options string) {
 	name := spec.Name.Name
-	syntax, ok := spec.Type.(*ast.InterfaceType)
+	_, ok := spec.Type.(*ast.InterfaceType)
 	switch {
 	case !ok:
-		m.refuse(spec.Pos(), "//mallee:actor stands above %s, which is not an interface; mark the interface that callers use", name)
+		m.refuse(spec.Pos(), "//mallee:actor stands above %s, which is not declared as an interface; mark the interface that callers use", name)
 		return
 	case spec.TypeParams != nil:
 		m.refuse(spec.Pos(), "actor interface %s has type parameters; make one interface for each type that you need", name)
 		return
 	case !ast.IsExported(name):
 		m.refuse(spec.Pos(), "actor interface %s is not exported, so its references could not be; call it %s", name, capital(name))
+		return
+	}
+	if reason := conditional(m.pkg.Fset.Position(spec.Pos()).Filename); reason != "" {
+		m.refuse(spec.Pos(), "actor interface %s stands in a file that depends on %s, but what is generated is always built; move it to another file", name, reason)
 		return
 	}
 	a := &actor{name: name, wireName: name, doc: strings.TrimSpace(doc.Text()), pos: spec.Pos()}
@@ -103,38 +101,48 @@ func (m *model) readActor(spec *ast.TypeSpec, doc *ast.CommentGroup, options str
 		}
 		a.wireName = wireName
 	}
-	marks := methodComments(syntax)
 	iface, ok := m.pkg.TypesInfo.Defs[spec.Name].Type().Underlying().(*types.Interface)
 	if !ok || !iface.IsMethodSet() {
 		m.refuse(spec.Pos(), "actor interface %s has type constraints; an actor interface has only methods", name)
 		return
 	}
 	for i := range iface.NumMethods() {
-		fn := iface.Method(i)
-		if got := m.readMethod(a, fn, marks[fn.Name()]); got != nil {
+		if got := m.readMethod(a, iface.Method(i)); got != nil {
 			a.methods = append(a.methods, got)
 		}
 	}
-	slices.SortFunc(a.methods, func(x, y *method) int { return int(x.pos) - int(y.pos) })
+	m.sortMethods(spec, a.methods)
 	m.actors = append(m.actors, a)
 }
 
-// methodComments finds the comments of methods by name. Those of embedded
-// interfaces are not here: they stand with their own declaration.
-func methodComments(syntax *ast.InterfaceType) map[string]*ast.CommentGroup {
-	found := make(map[string]*ast.CommentGroup)
-	for _, field := range syntax.Methods.List {
-		for _, name := range field.Names {
-			found[name.Name] = field.Doc
+// sortMethods puts the methods that the interface declares itself first, then
+// those that it embeds, each as they were written. Files are read side by side,
+// so a token.Pos says nothing across them.
+func (m *model) sortMethods(spec *ast.TypeSpec, methods []*method) {
+	rank := func(x *method) int {
+		switch at := x.fn.Pos(); {
+		case spec.Pos() <= at && at < spec.End():
+			return 0
+		case x.fn.Pkg() == m.pkg.Types:
+			return 1
 		}
+		return 2
 	}
-	return found
+	slices.SortFunc(methods, func(a, b *method) int {
+		atA, atB := m.pkg.Fset.Position(a.fn.Pos()), m.pkg.Fset.Position(b.fn.Pos())
+		return cmp.Or(
+			cmp.Compare(rank(a), rank(b)),
+			strings.Compare(a.fn.Pkg().Path(), b.fn.Pkg().Path()),
+			strings.Compare(filepath.Base(atA.Filename), filepath.Base(atB.Filename)),
+			cmp.Compare(atA.Offset, atB.Offset),
+		)
+	})
 }
 
-func (m *model) readMethod(a *actor, fn *types.Func, doc *ast.CommentGroup) *method {
+func (m *model) readMethod(a *actor, fn *types.Func) *method {
+	doc := m.methodDocs[fn.Origin().Pos()]
 	marks := directives(doc)
-	m.known(fn.Pos(), marks, "oneway", "readonly", "immutable")
-	got := &method{name: fn.Name(), doc: strings.TrimSpace(doc.Text()), pos: fn.Pos()}
+	got := &method{name: fn.Name(), doc: strings.TrimSpace(doc.Text()), fn: fn}
 	_, got.oneway = marks["oneway"]
 	_, got.readonly = marks["readonly"]
 	_, got.immutable = marks["immutable"]
@@ -143,44 +151,57 @@ func (m *model) readMethod(a *actor, fn *types.Func, doc *ast.CommentGroup) *met
 	if !m.checkSignature(a, fn, signature, got.oneway) {
 		return nil
 	}
-	got.args = params(signature.Params(), 1, signature.Params().Len(), "arg")
-	got.results = params(signature.Results(), 0, signature.Results().Len()-1, "result")
-	for i := range signature.Results().Len() {
-		got.named = got.named || signature.Results().At(i).Name() != ""
+	taken := make(map[string]bool)
+	for _, tuple := range []*types.Tuple{signature.Params(), signature.Results()} {
+		for v := range tuple.Variables() {
+			taken[v.Name()] = true
+		}
+	}
+	got.args = params(signature.Params(), 1, signature.Params().Len(), "arg", taken)
+	got.results = params(signature.Results(), 0, signature.Results().Len()-1, "result", taken)
+	for v := range signature.Results().Variables() {
+		got.named = got.named || v.Name() != ""
 	}
 	return got
 }
 
-// params names the variables from..to of a tuple for a struct and for JSON.
-func params(tuple *types.Tuple, from, to int, unnamed string) []param {
+// params names the variables from..to of a tuple for Go and for JSON. Those
+// that have no name get one that is not taken.
+func params(tuple *types.Tuple, from, to int, unnamed string, taken map[string]bool) []param {
 	var list []param
 	fields := make(map[string]bool)
 	for i := from; i < to; i++ {
-		v := tuple.At(i)
-		p := param{name: v.Name(), json: v.Name(), typ: v.Type()}
+		p := param{name: tuple.At(i).Name(), typ: tuple.At(i).Type()}
 		if p.name == "" || p.name == "_" {
-			p.json = unnamed
+			p.name = unnamed
 			if to-from > 1 {
-				p.json = fmt.Sprint(unnamed, i-from+1)
+				p.name = fmt.Sprint(unnamed, i-from+1)
 			}
-			p.name = p.json
+			p.name = free(taken, p.name)
+			taken[p.name] = true
 		}
-		for p.field = capital(p.name); fields[p.field]; {
-			p.field += "_"
-		}
+		p.field = free(fields, capital(p.name))
 		fields[p.field] = true
 		list = append(list, p)
 	}
 	return list
 }
 
+// free is the name, or one like it that is not taken.
+func free(taken map[string]bool, name string) string {
+	for taken[name] {
+		name += "_"
+	}
+	return name
+}
+
 // capital makes a name exported.
 func capital(name string) string {
 	first, size := utf8.DecodeRuneInString(name)
-	if !unicode.IsLetter(first) {
-		return "X" + name
+	if upper := unicode.ToUpper(first); unicode.IsUpper(upper) {
+		return string(upper) + name[size:]
 	}
-	return string(unicode.ToUpper(first)) + name[size:]
+	return "X" + name
 }
 
 func lower(name string) string {

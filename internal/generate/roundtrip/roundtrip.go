@@ -4,9 +4,12 @@ package roundtrip
 
 import (
 	"context"
+	"fmt"
 	"math/big"
+	"net"
 	"net/netip"
 	"net/url"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -24,6 +27,7 @@ type Everything interface {
 	Basics(ctx context.Context, v Basics) (Basics, error)
 	Composites(ctx context.Context, v Composites) (Composites, error)
 	Special(ctx context.Context, v Special) (Special, error)
+	Uncommon(ctx context.Context, v Uncommon) (Uncommon, error)
 	// Many has arguments and results side by side.
 	Many(ctx context.Context, a int, _ string, items []other.Item, call map[string]*Node) (n int, items2 []other.Item, failure error)
 	Unnamed(context.Context, int, string) (int, string, error)
@@ -136,3 +140,91 @@ type Special struct {
 //
 //mallee:immutable
 type Frozen struct{ Data []byte }
+
+// Uncommon has types that are easily got wrong.
+type Uncommon struct {
+	Event    Event
+	Hash     [4]byte
+	PtrHash  *[4]byte
+	Levels   []Level
+	Guarded  *Guarded
+	Apart    other.Apart
+	Empty    struct{}
+	Empties  []struct{}
+	Matrix   [2][]string
+	Self     Self
+	List     *List[List[string]]
+	ByText   map[Color]int
+	Labels   other.Labels
+	Plan     *other.Plan
+	IP       net.IP
+	None     [0]int
+	Deadline *time.Time
+	Message  Message
+}
+
+// Event has the marshalers of a field, which know nothing of the other one.
+type Event struct {
+	time.Time
+	Name string
+}
+
+// Message has the methods of a protobuf message, which know nothing of the other field.
+type Message struct {
+	*structpb.Value
+	Note string
+}
+
+// Guarded has a lock, which must not be copied.
+type Guarded struct {
+	mu    sync.Mutex `mallee:"-"`
+	Names []string
+}
+
+// Lock is here so that the lock is used.
+func (g *Guarded) Lock() func() {
+	g.mu.Lock()
+	return g.mu.Unlock
+}
+
+// Self is a slice of itself.
+type Self []Self
+
+// List is generic and recursive.
+type List[T any] struct {
+	Value T
+	Next  *List[T]
+}
+
+// Color has methods on its pointer and its value.
+type Color struct{ rgb uint32 }
+
+// NewColor makes one.
+func NewColor(rgb uint32) Color { return Color{rgb} }
+
+// MarshalText writes it as in HTML.
+func (c Color) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "#%06x", c.rgb), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (c *Color) UnmarshalText(text []byte) error {
+	_, err := fmt.Sscanf(string(text), "#%06x", &c.rgb)
+	return err
+}
+
+// Wide is larger in memory than on the wire.
+type Wide struct {
+	A, B, C, D, E, F, G, H []string
+	Cache                  [512]int `mallee:"-"`
+}
+
+// Bulk carries many values of such types.
+//
+//mallee:actor
+type Bulk interface {
+	Wide(ctx context.Context, v []Wide) error
+	Pointers(ctx context.Context, v []*Wide) error
+	URLs(ctx context.Context, v []url.URL) error
+	URLPointers(ctx context.Context, v []*url.URL) error
+	IDs(ctx context.Context, v map[string]mallee.ID) error
+	Trees(ctx context.Context, v []*Node) error
+}

@@ -139,6 +139,483 @@ func (call *alsoEchoCall) DecodeResults(b []byte) error {
 	return d.Finish()
 }
 
+// BulkType is the actor type Bulk: create makes the actor of an activation.
+func BulkType[T Bulk](create func(*mallee.Self) T, options ...mallee.TypeOption) mallee.Type {
+	return mallee.NewType(BulkInterface(), func(self *mallee.Self) any { return create(self) }, options...)
+}
+
+// BulkInterface describes Bulk to the runtime. Give it to mallee.Serves
+// when the actors of another type implement Bulk too.
+func BulkInterface() mallee.Interface {
+	return mallee.Interface{
+		Name: "Bulk",
+		Doc:  "Bulk carries many values of such types.",
+		Methods: []mallee.Method{
+			{Name: "Wide", Doc: "", New: func() mallee.Call { return new(bulkWideCall) }},
+			{Name: "Pointers", Doc: "", New: func() mallee.Call { return new(bulkPointersCall) }},
+			{Name: "URLs", Doc: "", New: func() mallee.Call { return new(bulkURLsCall) }},
+			{Name: "URLPointers", Doc: "", New: func() mallee.Call { return new(bulkURLPointersCall) }},
+			{Name: "IDs", Doc: "", New: func() mallee.Call { return new(bulkIDsCall) }},
+			{Name: "Trees", Doc: "", New: func() mallee.Call { return new(bulkTreesCall) }},
+		},
+	}
+}
+
+// BulkRef is a reference to a Bulk. It is a small value: making one
+// costs nothing, and the actor need not be active.
+type BulkRef struct {
+	caller mallee.Caller
+	id     mallee.ID
+}
+
+var _ Bulk = BulkRef{}
+
+// BulkOf refers to the Bulk with the key. The caller is a node or, inside of
+// an actor, its mallee.Self.
+func BulkOf(caller mallee.Caller, key string) BulkRef {
+	return BulkRef{caller, mallee.ID{Type: "Bulk", Key: key}}
+}
+
+// BulkAt refers to an actor of any type that serves Bulk.
+func BulkAt(caller mallee.Caller, id mallee.ID) BulkRef {
+	return BulkRef{caller, id}
+}
+
+// ID is the address of the actor.
+func (r BulkRef) ID() mallee.ID { return r.id }
+
+// Wide calls Wide of the actor.
+func (r BulkRef) Wide(ctx context.Context, v []Wide) error {
+	call := &bulkWideCall{args: bulkWideArgs{V: v}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// Pointers calls Pointers of the actor.
+func (r BulkRef) Pointers(ctx context.Context, v []*Wide) error {
+	call := &bulkPointersCall{args: bulkPointersArgs{V: v}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// URLs calls URLs of the actor.
+func (r BulkRef) URLs(ctx context.Context, v []url.URL) error {
+	call := &bulkURLsCall{args: bulkURLsArgs{V: v}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// URLPointers calls URLPointers of the actor.
+func (r BulkRef) URLPointers(ctx context.Context, v []*url.URL) error {
+	call := &bulkURLPointersCall{args: bulkURLPointersArgs{V: v}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// IDs calls IDs of the actor.
+func (r BulkRef) IDs(ctx context.Context, v map[string]mallee.ID) error {
+	call := &bulkIDsCall{args: bulkIDsArgs{V: v}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// Trees calls Trees of the actor.
+func (r BulkRef) Trees(ctx context.Context, v []*Node) error {
+	call := &bulkTreesCall{args: bulkTreesArgs{V: v}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// bulkWideCall is one call of Bulk.Wide.
+type bulkWideCall struct {
+	args    bulkWideArgs
+	results bulkWideResults
+}
+
+type bulkWideArgs struct {
+	V []Wide `json:"v"`
+}
+
+type bulkWideResults struct{}
+
+func (*bulkWideCall) Interface() string       { return "Bulk" }
+func (*bulkWideCall) Method() string          { return "Wide" }
+func (*bulkWideCall) Flags() mallee.CallFlags { return 0 }
+func (call *bulkWideCall) Args() any          { return &call.args }
+func (call *bulkWideCall) Results() any       { return &call.results }
+
+func (call *bulkWideCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Bulk)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Bulk", actor)
+	}
+	err = target.Wide(ctx, call.args.V)
+	return err
+}
+
+func (call *bulkWideCall) CopyArgs() error {
+	var c wire.Copier
+	var fresh bulkWideArgs
+	fresh.V = copyWideSlice(&c, call.args.V)
+	call.args = fresh
+	return c.Finish()
+}
+
+func (*bulkWideCall) CopyResults() error { return nil }
+
+func (call *bulkWideCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeWideSlice(&e, call.args.V)
+	return e.Finish()
+}
+
+func (call *bulkWideCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.args.V = decodeWideSlice(&d)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (*bulkWideCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*bulkWideCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+// bulkPointersCall is one call of Bulk.Pointers.
+type bulkPointersCall struct {
+	args    bulkPointersArgs
+	results bulkPointersResults
+}
+
+type bulkPointersArgs struct {
+	V []*Wide `json:"v"`
+}
+
+type bulkPointersResults struct{}
+
+func (*bulkPointersCall) Interface() string       { return "Bulk" }
+func (*bulkPointersCall) Method() string          { return "Pointers" }
+func (*bulkPointersCall) Flags() mallee.CallFlags { return 0 }
+func (call *bulkPointersCall) Args() any          { return &call.args }
+func (call *bulkPointersCall) Results() any       { return &call.results }
+
+func (call *bulkPointersCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Bulk)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Bulk", actor)
+	}
+	err = target.Pointers(ctx, call.args.V)
+	return err
+}
+
+func (call *bulkPointersCall) CopyArgs() error {
+	var c wire.Copier
+	var fresh bulkPointersArgs
+	fresh.V = copyWidePointerSlice(&c, call.args.V)
+	call.args = fresh
+	return c.Finish()
+}
+
+func (*bulkPointersCall) CopyResults() error { return nil }
+
+func (call *bulkPointersCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeWidePointerSlice(&e, call.args.V)
+	return e.Finish()
+}
+
+func (call *bulkPointersCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.args.V = decodeWidePointerSlice(&d)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (*bulkPointersCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*bulkPointersCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+// bulkURLsCall is one call of Bulk.URLs.
+type bulkURLsCall struct {
+	args    bulkURLsArgs
+	results bulkURLsResults
+}
+
+type bulkURLsArgs struct {
+	V []url.URL `json:"v"`
+}
+
+type bulkURLsResults struct{}
+
+func (*bulkURLsCall) Interface() string       { return "Bulk" }
+func (*bulkURLsCall) Method() string          { return "URLs" }
+func (*bulkURLsCall) Flags() mallee.CallFlags { return 0 }
+func (call *bulkURLsCall) Args() any          { return &call.args }
+func (call *bulkURLsCall) Results() any       { return &call.results }
+
+func (call *bulkURLsCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Bulk)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Bulk", actor)
+	}
+	err = target.URLs(ctx, call.args.V)
+	return err
+}
+
+func (call *bulkURLsCall) CopyArgs() error {
+	var c wire.Copier
+	var fresh bulkURLsArgs
+	fresh.V = copyURLSlice(&c, call.args.V)
+	call.args = fresh
+	return c.Finish()
+}
+
+func (*bulkURLsCall) CopyResults() error { return nil }
+
+func (call *bulkURLsCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeURLSlice(&e, call.args.V)
+	return e.Finish()
+}
+
+func (call *bulkURLsCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.args.V = decodeURLSlice(&d)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (*bulkURLsCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*bulkURLsCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+// bulkURLPointersCall is one call of Bulk.URLPointers.
+type bulkURLPointersCall struct {
+	args    bulkURLPointersArgs
+	results bulkURLPointersResults
+}
+
+type bulkURLPointersArgs struct {
+	V []*url.URL `json:"v"`
+}
+
+type bulkURLPointersResults struct{}
+
+func (*bulkURLPointersCall) Interface() string       { return "Bulk" }
+func (*bulkURLPointersCall) Method() string          { return "URLPointers" }
+func (*bulkURLPointersCall) Flags() mallee.CallFlags { return 0 }
+func (call *bulkURLPointersCall) Args() any          { return &call.args }
+func (call *bulkURLPointersCall) Results() any       { return &call.results }
+
+func (call *bulkURLPointersCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Bulk)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Bulk", actor)
+	}
+	err = target.URLPointers(ctx, call.args.V)
+	return err
+}
+
+func (call *bulkURLPointersCall) CopyArgs() error {
+	var c wire.Copier
+	var fresh bulkURLPointersArgs
+	fresh.V = copyURLPointerSlice(&c, call.args.V)
+	call.args = fresh
+	return c.Finish()
+}
+
+func (*bulkURLPointersCall) CopyResults() error { return nil }
+
+func (call *bulkURLPointersCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeURLPointerSlice(&e, call.args.V)
+	return e.Finish()
+}
+
+func (call *bulkURLPointersCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.args.V = decodeURLPointerSlice(&d)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (*bulkURLPointersCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*bulkURLPointersCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+// bulkIDsCall is one call of Bulk.IDs.
+type bulkIDsCall struct {
+	args    bulkIDsArgs
+	results bulkIDsResults
+}
+
+type bulkIDsArgs struct {
+	V map[string]mallee.ID `json:"v"`
+}
+
+type bulkIDsResults struct{}
+
+func (*bulkIDsCall) Interface() string       { return "Bulk" }
+func (*bulkIDsCall) Method() string          { return "IDs" }
+func (*bulkIDsCall) Flags() mallee.CallFlags { return 0 }
+func (call *bulkIDsCall) Args() any          { return &call.args }
+func (call *bulkIDsCall) Results() any       { return &call.results }
+
+func (call *bulkIDsCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Bulk)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Bulk", actor)
+	}
+	err = target.IDs(ctx, call.args.V)
+	return err
+}
+
+func (call *bulkIDsCall) CopyArgs() error {
+	var c wire.Copier
+	var fresh bulkIDsArgs
+	fresh.V = copyStringToIDMap(&c, call.args.V)
+	call.args = fresh
+	return c.Finish()
+}
+
+func (*bulkIDsCall) CopyResults() error { return nil }
+
+func (call *bulkIDsCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeStringToIDMap(&e, call.args.V)
+	return e.Finish()
+}
+
+func (call *bulkIDsCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.args.V = decodeStringToIDMap(&d)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (*bulkIDsCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*bulkIDsCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+// bulkTreesCall is one call of Bulk.Trees.
+type bulkTreesCall struct {
+	args    bulkTreesArgs
+	results bulkTreesResults
+}
+
+type bulkTreesArgs struct {
+	V []*Node `json:"v"`
+}
+
+type bulkTreesResults struct{}
+
+func (*bulkTreesCall) Interface() string       { return "Bulk" }
+func (*bulkTreesCall) Method() string          { return "Trees" }
+func (*bulkTreesCall) Flags() mallee.CallFlags { return 0 }
+func (call *bulkTreesCall) Args() any          { return &call.args }
+func (call *bulkTreesCall) Results() any       { return &call.results }
+
+func (call *bulkTreesCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Bulk)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Bulk", actor)
+	}
+	err = target.Trees(ctx, call.args.V)
+	return err
+}
+
+func (call *bulkTreesCall) CopyArgs() error {
+	var c wire.Copier
+	var fresh bulkTreesArgs
+	fresh.V = copyNodePointerSlice(&c, call.args.V)
+	call.args = fresh
+	return c.Finish()
+}
+
+func (*bulkTreesCall) CopyResults() error { return nil }
+
+func (call *bulkTreesCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeNodePointerSlice(&e, call.args.V)
+	return e.Finish()
+}
+
+func (call *bulkTreesCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.args.V = decodeNodePointerSlice(&d)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (*bulkTreesCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*bulkTreesCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
 // EverythingType is the actor type Everything: create makes the actor of an activation.
 func EverythingType[T Everything](create func(*mallee.Self) T, options ...mallee.TypeOption) mallee.Type {
 	return mallee.NewType(EverythingInterface(), func(self *mallee.Self) any { return create(self) }, options...)
@@ -154,6 +631,7 @@ func EverythingInterface() mallee.Interface {
 			{Name: "Basics", Doc: "", New: func() mallee.Call { return new(everythingBasicsCall) }},
 			{Name: "Composites", Doc: "", New: func() mallee.Call { return new(everythingCompositesCall) }},
 			{Name: "Special", Doc: "", New: func() mallee.Call { return new(everythingSpecialCall) }},
+			{Name: "Uncommon", Doc: "", New: func() mallee.Call { return new(everythingUncommonCall) }},
 			{Name: "Many", Doc: "Many has arguments and results side by side.", New: func() mallee.Call { return new(everythingManyCall) }},
 			{Name: "Unnamed", Doc: "", New: func() mallee.Call { return new(everythingUnnamedCall) }},
 			{Name: "Variadic", Doc: "", New: func() mallee.Call { return new(everythingVariadicCall) }},
@@ -214,6 +692,16 @@ func (r EverythingRef) Special(ctx context.Context, v Special) (Special, error) 
 	call := &everythingSpecialCall{args: everythingSpecialArgs{V: v}}
 	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
 		failed := everythingSpecialResults{} // the call may still be running: its results are not ours
+		return failed.Result, err
+	}
+	return call.results.Result, nil
+}
+
+// Uncommon calls Uncommon of the actor.
+func (r EverythingRef) Uncommon(ctx context.Context, v Uncommon) (Uncommon, error) {
+	call := &everythingUncommonCall{args: everythingUncommonArgs{V: v}}
+	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
+		failed := everythingUncommonResults{} // the call may still be running: its results are not ours
 		return failed.Result, err
 	}
 	return call.results.Result, nil
@@ -329,20 +817,24 @@ func (call *everythingBasicsCall) Run(ctx context.Context, actor any) (err error
 
 func (call *everythingBasicsCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.V = copyBasics(&c, call.args.V)
+	var fresh everythingBasicsArgs
+	copyBasics(&c, &fresh.V, &call.args.V)
+	call.args = fresh
 	return c.Finish()
 }
 
 func (call *everythingBasicsCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copyBasics(&c, call.results.Result)
+	var fresh everythingBasicsResults
+	copyBasics(&c, &fresh.Result, &call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
 func (call *everythingBasicsCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeBasics(&e, call.args.V)
+	encodeBasics(&e, &call.args.V)
 	return e.Finish()
 }
 
@@ -350,7 +842,7 @@ func (call *everythingBasicsCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.args.V = decodeBasics(&d)
+		decodeBasics(&d, &call.args.V)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -359,7 +851,7 @@ func (call *everythingBasicsCall) DecodeArgs(b []byte) error {
 func (call *everythingBasicsCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeBasics(&e, call.results.Result)
+	encodeBasics(&e, &call.results.Result)
 	return e.Finish()
 }
 
@@ -367,7 +859,7 @@ func (call *everythingBasicsCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.results.Result = decodeBasics(&d)
+		decodeBasics(&d, &call.results.Result)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -404,20 +896,24 @@ func (call *everythingCompositesCall) Run(ctx context.Context, actor any) (err e
 
 func (call *everythingCompositesCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.V = copyComposites(&c, call.args.V)
+	var fresh everythingCompositesArgs
+	copyComposites(&c, &fresh.V, &call.args.V)
+	call.args = fresh
 	return c.Finish()
 }
 
 func (call *everythingCompositesCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copyComposites(&c, call.results.Result)
+	var fresh everythingCompositesResults
+	copyComposites(&c, &fresh.Result, &call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
 func (call *everythingCompositesCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeComposites(&e, call.args.V)
+	encodeComposites(&e, &call.args.V)
 	return e.Finish()
 }
 
@@ -425,7 +921,7 @@ func (call *everythingCompositesCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.args.V = decodeComposites(&d)
+		decodeComposites(&d, &call.args.V)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -434,7 +930,7 @@ func (call *everythingCompositesCall) DecodeArgs(b []byte) error {
 func (call *everythingCompositesCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeComposites(&e, call.results.Result)
+	encodeComposites(&e, &call.results.Result)
 	return e.Finish()
 }
 
@@ -442,7 +938,7 @@ func (call *everythingCompositesCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.results.Result = decodeComposites(&d)
+		decodeComposites(&d, &call.results.Result)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -479,20 +975,24 @@ func (call *everythingSpecialCall) Run(ctx context.Context, actor any) (err erro
 
 func (call *everythingSpecialCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.V = copySpecial(&c, call.args.V)
+	var fresh everythingSpecialArgs
+	copySpecial(&c, &fresh.V, &call.args.V)
+	call.args = fresh
 	return c.Finish()
 }
 
 func (call *everythingSpecialCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copySpecial(&c, call.results.Result)
+	var fresh everythingSpecialResults
+	copySpecial(&c, &fresh.Result, &call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
 func (call *everythingSpecialCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeSpecial(&e, call.args.V)
+	encodeSpecial(&e, &call.args.V)
 	return e.Finish()
 }
 
@@ -500,7 +1000,7 @@ func (call *everythingSpecialCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.args.V = decodeSpecial(&d)
+		decodeSpecial(&d, &call.args.V)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -509,7 +1009,7 @@ func (call *everythingSpecialCall) DecodeArgs(b []byte) error {
 func (call *everythingSpecialCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeSpecial(&e, call.results.Result)
+	encodeSpecial(&e, &call.results.Result)
 	return e.Finish()
 }
 
@@ -517,7 +1017,86 @@ func (call *everythingSpecialCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.results.Result = decodeSpecial(&d)
+		decodeSpecial(&d, &call.results.Result)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+// everythingUncommonCall is one call of Everything.Uncommon.
+type everythingUncommonCall struct {
+	args    everythingUncommonArgs
+	results everythingUncommonResults
+}
+
+type everythingUncommonArgs struct {
+	V Uncommon `json:"v"`
+}
+
+type everythingUncommonResults struct {
+	Result Uncommon `json:"result"`
+}
+
+func (*everythingUncommonCall) Interface() string       { return "Everything" }
+func (*everythingUncommonCall) Method() string          { return "Uncommon" }
+func (*everythingUncommonCall) Flags() mallee.CallFlags { return 0 }
+func (call *everythingUncommonCall) Args() any          { return &call.args }
+func (call *everythingUncommonCall) Results() any       { return &call.results }
+
+func (call *everythingUncommonCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Everything)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Everything", actor)
+	}
+	call.results.Result, err = target.Uncommon(ctx, call.args.V)
+	return err
+}
+
+func (call *everythingUncommonCall) CopyArgs() error {
+	var c wire.Copier
+	var fresh everythingUncommonArgs
+	copyUncommon(&c, &fresh.V, &call.args.V)
+	call.args = fresh
+	return c.Finish()
+}
+
+func (call *everythingUncommonCall) CopyResults() error {
+	var c wire.Copier
+	var fresh everythingUncommonResults
+	copyUncommon(&c, &fresh.Result, &call.results.Result)
+	call.results = fresh
+	return c.Finish()
+}
+
+func (call *everythingUncommonCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeUncommon(&e, &call.args.V)
+	return e.Finish()
+}
+
+func (call *everythingUncommonCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		decodeUncommon(&d, &call.args.V)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (call *everythingUncommonCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeUncommon(&e, &call.results.Result)
+	return e.Finish()
+}
+
+func (call *everythingUncommonCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		decodeUncommon(&d, &call.results.Result)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -558,14 +1137,21 @@ func (call *everythingManyCall) Run(ctx context.Context, actor any) (err error) 
 
 func (call *everythingManyCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.Items = copyItemSlice(&c, call.args.Items)
-	call.args.Call = copyStringToNodePointerMap(&c, call.args.Call)
+	var fresh everythingManyArgs
+	fresh.A = call.args.A
+	fresh.Arg2 = call.args.Arg2
+	fresh.Items = copyItemSlice(&c, call.args.Items)
+	fresh.Call = copyStringToNodePointerMap(&c, call.args.Call)
+	call.args = fresh
 	return c.Finish()
 }
 
 func (call *everythingManyCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Items2 = copyItemSlice(&c, call.results.Items2)
+	var fresh everythingManyResults
+	fresh.N = call.results.N
+	fresh.Items2 = copyItemSlice(&c, call.results.Items2)
+	call.results = fresh
 	return c.Finish()
 }
 
@@ -727,7 +1313,9 @@ func (call *everythingVariadicCall) Run(ctx context.Context, actor any) (err err
 
 func (call *everythingVariadicCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.Words = copyStringSlice(&c, call.args.Words)
+	var fresh everythingVariadicArgs
+	fresh.Words = copyStringSlice(&c, call.args.Words)
+	call.args = fresh
 	return c.Finish()
 }
 
@@ -803,14 +1391,16 @@ func (*everythingAnonymousCall) CopyArgs() error { return nil }
 
 func (call *everythingAnonymousCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copyStructSlice(&c, call.results.Result)
+	var fresh everythingAnonymousResults
+	fresh.Result = copyStructSlice(&c, call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
 func (call *everythingAnonymousCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeStruct(&e, call.args.P)
+	encodeStruct(&e, &call.args.P)
 	return e.Finish()
 }
 
@@ -818,7 +1408,7 @@ func (call *everythingAnonymousCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.args.P = decodeStruct(&d)
+		decodeStruct(&d, &call.args.P)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -851,8 +1441,7 @@ type everythingPokeArgs struct {
 	Item other.Item `json:"item"`
 }
 
-type everythingPokeResults struct {
-}
+type everythingPokeResults struct{}
 
 func (*everythingPokeCall) Interface() string       { return "Everything" }
 func (*everythingPokeCall) Method() string          { return "Poke" }
@@ -871,7 +1460,9 @@ func (call *everythingPokeCall) Run(ctx context.Context, actor any) (err error) 
 
 func (call *everythingPokeCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.Item = copyItem(&c, call.args.Item)
+	var fresh everythingPokeArgs
+	copyItem(&c, &fresh.Item, &call.args.Item)
+	call.args = fresh
 	return c.Finish()
 }
 
@@ -880,7 +1471,7 @@ func (*everythingPokeCall) CopyResults() error { return nil }
 func (call *everythingPokeCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeItem(&e, call.args.Item)
+	encodeItem(&e, &call.args.Item)
 	return e.Finish()
 }
 
@@ -888,22 +1479,21 @@ func (call *everythingPokeCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.args.Item = decodeItem(&d)
+		decodeItem(&d, &call.args.Item)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
 }
 
-func (call *everythingPokeCall) AppendResults(b []byte) ([]byte, error) {
+func (*everythingPokeCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *everythingPokeCall) DecodeResults(b []byte) error {
+func (*everythingPokeCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -913,8 +1503,7 @@ type everythingLookCall struct {
 	results everythingLookResults
 }
 
-type everythingLookArgs struct {
-}
+type everythingLookArgs struct{}
 
 type everythingLookResults struct {
 	Result []byte `json:"result"`
@@ -939,20 +1528,21 @@ func (*everythingLookCall) CopyArgs() error { return nil }
 
 func (call *everythingLookCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = slices.Clone(call.results.Result)
+	var fresh everythingLookResults
+	fresh.Result = slices.Clone(call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
-func (call *everythingLookCall) AppendArgs(b []byte) ([]byte, error) {
+func (*everythingLookCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *everythingLookCall) DecodeArgs(b []byte) error {
+func (*everythingLookCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -1076,7 +1666,7 @@ func (*everythingInheritedCall) CopyResults() error { return nil }
 func (call *everythingInheritedCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeFrozen(&e, call.args.Frozen)
+	encodeFrozen(&e, &call.args.Frozen)
 	return e.Finish()
 }
 
@@ -1084,7 +1674,7 @@ func (call *everythingInheritedCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.args.Frozen = decodeFrozen(&d)
+		decodeFrozen(&d, &call.args.Frozen)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -1093,7 +1683,7 @@ func (call *everythingInheritedCall) DecodeArgs(b []byte) error {
 func (call *everythingInheritedCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeFrozen(&e, call.results.Result)
+	encodeFrozen(&e, &call.results.Result)
 	return e.Finish()
 }
 
@@ -1101,7 +1691,7 @@ func (call *everythingInheritedCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.results.Result = decodeFrozen(&d)
+		decodeFrozen(&d, &call.results.Result)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -1116,21 +1706,21 @@ func encodeAddrToTimeMap(e *wire.Encoder, v map[netip.Addr]time.Time) {
 		return
 	}
 	for key, value := range v {
-		e.Binary(key)
+		e.Binary(&key)
 		e.Time(value)
 	}
 	e.Leave()
 }
 
-func decodeAddrToTimeMap(d *wire.Decoder) (v map[netip.Addr]time.Time) {
+func decodeAddrToTimeMap(d *wire.Decoder) map[netip.Addr]time.Time {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 48) {
+	if !d.Charge(n, 24+24) {
 		return nil
 	}
-	v = make(map[netip.Addr]time.Time, n)
+	v := make(map[netip.Addr]time.Time, n)
 	for range n {
 		var key netip.Addr
 		var value time.Time
@@ -1146,10 +1736,54 @@ func decodeAddrToTimeMap(d *wire.Decoder) (v map[netip.Addr]time.Time) {
 }
 
 func copyAddrToTimeMap(c *wire.Copier, v map[netip.Addr]time.Time) map[netip.Addr]time.Time {
-	return maps.Clone(v)
+	if v == nil || !c.Enter() {
+		return nil
+	}
+	fresh := make(map[netip.Addr]time.Time, len(v))
+	for fromKey, from := range v {
+		var key netip.Addr
+		var value time.Time
+		key = fromKey
+		value = wire.Instant(from)
+		fresh[key] = value
+	}
+	c.Leave()
+	return fresh
 }
 
-func encodeBase(e *wire.Encoder, v base) {
+func encodeApart(e *wire.Encoder, v *other.Apart) {
+	if !e.MapLen(1) {
+		return
+	}
+	e.String("Names")
+	encodeStringSlice(e, v.Names)
+	e.Leave()
+}
+
+func decodeApart(d *wire.Decoder, v *other.Apart) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Names":
+			v.Names = decodeStringSlice(d)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyApart(c *wire.Copier, to, from *other.Apart) {
+	if !c.Enter() {
+		return
+	}
+	to.Names = copyStringSlice(c, from.Names)
+	c.Leave()
+}
+
+func encodeBase(e *wire.Encoder, v *base) {
 	if !e.MapLen(1) {
 		return
 	}
@@ -1158,7 +1792,7 @@ func encodeBase(e *wire.Encoder, v base) {
 	e.Leave()
 }
 
-func decodeBase(d *wire.Decoder) (v base) {
+func decodeBase(d *wire.Decoder, v *base) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "ID":
@@ -1171,10 +1805,9 @@ func decodeBase(d *wire.Decoder) (v base) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func encodeBasics(e *wire.Encoder, v Basics) {
+func encodeBasics(e *wire.Encoder, v *Basics) {
 	if !e.MapLen(19) {
 		return
 	}
@@ -1219,7 +1852,7 @@ func encodeBasics(e *wire.Encoder, v Basics) {
 	e.Leave()
 }
 
-func decodeBasics(d *wire.Decoder) (v Basics) {
+func decodeBasics(d *wire.Decoder, v *Basics) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Bool":
@@ -1268,12 +1901,58 @@ func decodeBasics(d *wire.Decoder) (v Basics) {
 		}
 	}
 	d.Leave()
+}
+
+func copyBasics(c *wire.Copier, to, from *Basics) {
+	if !c.Enter() {
+		return
+	}
+	to.Bool = from.Bool
+	to.Int = from.Int
+	to.Int8 = from.Int8
+	to.Int16 = from.Int16
+	to.Int32 = from.Int32
+	to.Int64 = from.Int64
+	to.Uint = from.Uint
+	to.Uint8 = from.Uint8
+	to.Uint16 = from.Uint16
+	to.Uint32 = from.Uint32
+	to.Uint64 = from.Uint64
+	to.Float32 = from.Float32
+	to.Float64 = from.Float64
+	to.C64 = from.C64
+	to.C128 = from.C128
+	to.String = from.String
+	to.Rune = from.Rune
+	to.Level = from.Level
+	to.Renamed = from.Renamed
+	c.Leave()
+}
+
+func encodeByteArray4Pointer(e *wire.Encoder, v *[4]byte) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	e.Bytes(v[:])
+}
+
+func decodeByteArray4Pointer(d *wire.Decoder) *[4]byte {
+	if d.IsNil() {
+		return nil
+	}
+	v := new([4]byte)
+	d.BytesInto(v[:])
 	return v
 }
 
-func copyBasics(c *wire.Copier, v Basics) Basics {
-	v.Skipped = *new(func()) // stays with the sender
-	return v
+func copyByteArray4Pointer(c *wire.Copier, v *[4]byte) *[4]byte {
+	if v == nil {
+		return nil
+	}
+	fresh := new([4]byte)
+	*fresh = *v
+	return fresh
 }
 
 func encodeByteSlicePointer(e *wire.Encoder, v *[]byte) {
@@ -1281,24 +1960,23 @@ func encodeByteSlicePointer(e *wire.Encoder, v *[]byte) {
 		e.Nil()
 		return
 	}
+	// In an array of its own, so that a pointer to nil is not a nil pointer.
 	if !e.ArrayLen(1) {
 		return
 	}
-	e.Bytes((*v))
+	e.Bytes(*v)
 	e.Leave()
 }
 
-func decodeByteSlicePointer(d *wire.Decoder) (v *[]byte) {
+func decodeByteSlicePointer(d *wire.Decoder) *[]byte {
 	if d.IsNil() {
 		return nil
 	}
-	n := d.ArrayLen()
-	if n == 0 {
+	if !d.Exactly(1) {
 		return nil
 	}
-	v = new([]byte)
-	(*v) = d.Bytes()
-	d.Skip(n - 1)
+	v := new([]byte)
+	*v = d.Bytes()
 	d.Leave()
 	return v
 }
@@ -1308,19 +1986,59 @@ func copyByteSlicePointer(c *wire.Copier, v *[]byte) *[]byte {
 		return nil
 	}
 	fresh := new([]byte)
-	*fresh = slices.Clone((*v))
+	*fresh = slices.Clone(*v)
 	c.Leave()
 	return fresh
 }
 
-func encodeComposites(e *wire.Encoder, v Composites) {
+func encodeColorToIntMap(e *wire.Encoder, v map[Color]int) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.MapLen(len(v)) {
+		return
+	}
+	for key, value := range v {
+		e.Text(&key)
+		e.Int(int64(value))
+	}
+	e.Leave()
+}
+
+func decodeColorToIntMap(d *wire.Decoder) map[Color]int {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.MapLen()
+	if !d.Charge(n, 4+8) {
+		return nil
+	}
+	v := make(map[Color]int, n)
+	for range n {
+		var key Color
+		var value int
+		d.Text(&key)
+		value = int(d.Int(wire.WordSize))
+		if d.Err() != nil {
+			return nil
+		}
+		v[key] = value
+	}
+	d.Leave()
+	return v
+}
+
+func copyColorToIntMap(_ *wire.Copier, v map[Color]int) map[Color]int { return maps.Clone(v) }
+
+func encodeComposites(e *wire.Encoder, v *Composites) {
 	if !e.MapLen(19) {
 		return
 	}
 	e.String("base")
-	encodeBase(e, v.base)
+	encodeBase(e, &v.base)
 	e.String("Item")
-	encodeItem(e, v.Item)
+	encodeItem(e, &v.Item)
 	e.String("Bytes")
 	e.Bytes(v.Bytes)
 	e.String("Named")
@@ -1330,7 +2048,7 @@ func encodeComposites(e *wire.Encoder, v Composites) {
 	e.String("Nested")
 	encodeStringSliceSlice(e, v.Nested)
 	e.String("Array")
-	encodeInt16Array3(e, v.Array)
+	encodeInt16Array3(e, &v.Array)
 	e.String("Map")
 	encodeStringToIntMap(e, v.Map)
 	e.String("ByInt")
@@ -1350,21 +2068,21 @@ func encodeComposites(e *wire.Encoder, v Composites) {
 	e.String("Forest")
 	encodeForest(e, v.Forest)
 	e.String("Pair")
-	encodePairOfStringOfIntSlice(e, v.Pair)
+	encodePairOfStringOfIntSlice(e, &v.Pair)
 	e.String("Inline")
-	encodeStruct2(e, v.Inline)
+	encodeStruct2(e, &v.Inline)
 	e.String("PtrToBytes")
 	encodeByteSlicePointer(e, v.PtrToBytes)
 	e.Leave()
 }
 
-func decodeComposites(d *wire.Decoder) (v Composites) {
+func decodeComposites(d *wire.Decoder, v *Composites) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "base":
-			v.base = decodeBase(d)
+			decodeBase(d, &v.base)
 		case "Item":
-			v.Item = decodeItem(d)
+			decodeItem(d, &v.Item)
 		case "Bytes":
 			v.Bytes = d.Bytes()
 		case "Named":
@@ -1374,7 +2092,7 @@ func decodeComposites(d *wire.Decoder) (v Composites) {
 		case "Nested":
 			v.Nested = decodeStringSliceSlice(d)
 		case "Array":
-			v.Array = decodeInt16Array3(d)
+			decodeInt16Array3(d, &v.Array)
 		case "Map":
 			v.Map = decodeStringToIntMap(d)
 		case "ByInt":
@@ -1394,9 +2112,9 @@ func decodeComposites(d *wire.Decoder) (v Composites) {
 		case "Forest":
 			v.Forest = decodeForest(d)
 		case "Pair":
-			v.Pair = decodePairOfStringOfIntSlice(d)
+			decodePairOfStringOfIntSlice(d, &v.Pair)
 		case "Inline":
-			v.Inline = decodeStruct2(d)
+			decodeStruct2(d, &v.Inline)
 		case "PtrToBytes":
 			v.PtrToBytes = decodeByteSlicePointer(d)
 		default:
@@ -1407,27 +2125,69 @@ func decodeComposites(d *wire.Decoder) (v Composites) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copyComposites(c *wire.Copier, v Composites) Composites {
-	v.Item = copyItem(c, v.Item)
-	v.Bytes = slices.Clone(v.Bytes)
-	v.Named = slices.Clone(v.Named)
-	v.Slice = copyIntSlice(c, v.Slice)
-	v.Nested = copyStringSliceSlice(c, v.Nested)
-	v.Map = copyStringToIntMap(c, v.Map)
-	v.ByInt = copyIntToItemMap(c, v.ByInt)
-	v.ByArray = copyIntArray2ToBoolMap(c, v.ByArray)
-	v.Pointer = copyIntPointer(c, v.Pointer)
-	v.ToPointer = copyIntPointerPointer(c, v.ToPointer)
-	v.ToSlice = copyIntSlicePointer(c, v.ToSlice)
-	v.ToMap = copyStringToIntMapPointer(c, v.ToMap)
-	v.Tree = copyNodePointer(c, v.Tree)
-	v.Forest = copyForest(c, v.Forest)
-	v.Pair = copyPairOfStringOfIntSlice(c, v.Pair)
-	v.PtrToBytes = copyByteSlicePointer(c, v.PtrToBytes)
-	return v
+func copyComposites(c *wire.Copier, to, from *Composites) {
+	if !c.Enter() {
+		return
+	}
+	to.base = from.base
+	copyItem(c, &to.Item, &from.Item)
+	to.Bytes = slices.Clone(from.Bytes)
+	to.Named = slices.Clone(from.Named)
+	to.Slice = copyIntSlice(c, from.Slice)
+	to.Nested = copyStringSliceSlice(c, from.Nested)
+	to.Array = from.Array
+	to.Map = copyStringToIntMap(c, from.Map)
+	to.ByInt = copyIntToItemMap(c, from.ByInt)
+	to.ByArray = copyIntArray2ToBoolMap(c, from.ByArray)
+	to.Pointer = copyIntPointer(c, from.Pointer)
+	to.ToPointer = copyIntPointerPointer(c, from.ToPointer)
+	to.ToSlice = copyIntSlicePointer(c, from.ToSlice)
+	to.ToMap = copyStringToIntMapPointer(c, from.ToMap)
+	to.Tree = copyNodePointer(c, from.Tree)
+	to.Forest = copyForest(c, from.Forest)
+	copyPairOfStringOfIntSlice(c, &to.Pair, &from.Pair)
+	to.Inline = from.Inline
+	to.PtrToBytes = copyByteSlicePointer(c, from.PtrToBytes)
+	c.Leave()
+}
+
+func encodeEvent(e *wire.Encoder, v *Event) {
+	if !e.MapLen(2) {
+		return
+	}
+	e.String("Time")
+	e.Time(v.Time)
+	e.String("Name")
+	e.String(v.Name)
+	e.Leave()
+}
+
+func decodeEvent(d *wire.Decoder, v *Event) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Time":
+			v.Time = d.Time()
+		case "Name":
+			v.Name = d.String()
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyEvent(c *wire.Copier, to, from *Event) {
+	if !c.Enter() {
+		return
+	}
+	to.Time = wire.Instant(from.Time)
+	to.Name = from.Name
+	c.Leave()
 }
 
 func encodeForest(e *wire.Encoder, v Forest) {
@@ -1445,15 +2205,15 @@ func encodeForest(e *wire.Encoder, v Forest) {
 	e.Leave()
 }
 
-func decodeForest(d *wire.Decoder) (v Forest) {
+func decodeForest(d *wire.Decoder) Forest {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 24) {
+	if !d.Charge(n, 16+8) {
 		return nil
 	}
-	v = make(Forest, n)
+	v := make(Forest, n)
 	for range n {
 		var key string
 		var value Forest
@@ -1473,14 +2233,18 @@ func copyForest(c *wire.Copier, v Forest) Forest {
 		return nil
 	}
 	fresh := make(Forest, len(v))
-	for key, value := range v {
-		fresh[key] = copyForest(c, value)
+	for fromKey, from := range v {
+		var key string
+		var value Forest
+		key = fromKey
+		value = copyForest(c, from)
+		fresh[key] = value
 	}
 	c.Leave()
 	return fresh
 }
 
-func encodeFrozen(e *wire.Encoder, v Frozen) {
+func encodeFrozen(e *wire.Encoder, v *Frozen) {
 	if !e.MapLen(1) {
 		return
 	}
@@ -1489,7 +2253,7 @@ func encodeFrozen(e *wire.Encoder, v Frozen) {
 	e.Leave()
 }
 
-func decodeFrozen(d *wire.Decoder) (v Frozen) {
+func decodeFrozen(d *wire.Decoder, v *Frozen) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Data":
@@ -1502,16 +2266,67 @@ func decodeFrozen(d *wire.Decoder) (v Frozen) {
 		}
 	}
 	d.Leave()
+}
+
+func encodeGuarded(e *wire.Encoder, v *Guarded) {
+	if !e.MapLen(1) {
+		return
+	}
+	e.String("Names")
+	encodeStringSlice(e, v.Names)
+	e.Leave()
+}
+
+func decodeGuarded(d *wire.Decoder, v *Guarded) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Names":
+			v.Names = decodeStringSlice(d)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyGuarded(c *wire.Copier, to, from *Guarded) {
+	if !c.Enter() {
+		return
+	}
+	to.Names = copyStringSlice(c, from.Names)
+	c.Leave()
+}
+
+func encodeGuardedPointer(e *wire.Encoder, v *Guarded) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	encodeGuarded(e, v)
+}
+
+func decodeGuardedPointer(d *wire.Decoder) *Guarded {
+	if d.IsNil() {
+		return nil
+	}
+	v := new(Guarded)
+	decodeGuarded(d, v)
 	return v
 }
 
-func copyInt(c *wire.Copier, v big.Int) big.Int {
-	var fresh big.Int
-	c.Text(&fresh, &v)
+func copyGuardedPointer(c *wire.Copier, v *Guarded) *Guarded {
+	if v == nil {
+		return nil
+	}
+	fresh := new(Guarded)
+	copyGuarded(c, fresh, v)
 	return fresh
 }
 
-func encodeInt16Array3(e *wire.Encoder, v [3]int16) {
+func encodeInt16Array3(e *wire.Encoder, v *[3]int16) {
 	if !e.ArrayLen(len(v)) {
 		return
 	}
@@ -1521,17 +2336,19 @@ func encodeInt16Array3(e *wire.Encoder, v [3]int16) {
 	e.Leave()
 }
 
-func decodeInt16Array3(d *wire.Decoder) (v [3]int16) {
+func decodeInt16Array3(d *wire.Decoder, v *[3]int16) {
 	n := d.ArrayLen()
-	for i := range min(n, len(v)) {
+	for i := range v {
+		if i >= n {
+			break
+		}
 		v[i] = int16(d.Int(16))
 	}
 	d.Skip(n - len(v))
 	d.Leave()
-	return v
 }
 
-func encodeIntArray2(e *wire.Encoder, v [2]int) {
+func encodeIntArray0(e *wire.Encoder, v *[0]int) {
 	if !e.ArrayLen(len(v)) {
 		return
 	}
@@ -1541,14 +2358,38 @@ func encodeIntArray2(e *wire.Encoder, v [2]int) {
 	e.Leave()
 }
 
-func decodeIntArray2(d *wire.Decoder) (v [2]int) {
+func decodeIntArray0(d *wire.Decoder, v *[0]int) {
 	n := d.ArrayLen()
-	for i := range min(n, len(v)) {
+	for i := range v {
+		if i >= n {
+			break
+		}
 		v[i] = int(d.Int(wire.WordSize))
 	}
 	d.Skip(n - len(v))
 	d.Leave()
-	return v
+}
+
+func encodeIntArray2(e *wire.Encoder, v *[2]int) {
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		e.Int(int64(v[i]))
+	}
+	e.Leave()
+}
+
+func decodeIntArray2(d *wire.Decoder, v *[2]int) {
+	n := d.ArrayLen()
+	for i := range v {
+		if i >= n {
+			break
+		}
+		v[i] = int(d.Int(wire.WordSize))
+	}
+	d.Skip(n - len(v))
+	d.Leave()
 }
 
 func encodeIntArray2ToBoolMap(e *wire.Encoder, v map[[2]int]bool) {
@@ -1560,25 +2401,25 @@ func encodeIntArray2ToBoolMap(e *wire.Encoder, v map[[2]int]bool) {
 		return
 	}
 	for key, value := range v {
-		encodeIntArray2(e, key)
+		encodeIntArray2(e, &key)
 		e.Bool(value)
 	}
 	e.Leave()
 }
 
-func decodeIntArray2ToBoolMap(d *wire.Decoder) (v map[[2]int]bool) {
+func decodeIntArray2ToBoolMap(d *wire.Decoder) map[[2]int]bool {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 17) {
+	if !d.Charge(n, 16+1) {
 		return nil
 	}
-	v = make(map[[2]int]bool, n)
+	v := make(map[[2]int]bool, n)
 	for range n {
 		var key [2]int
 		var value bool
-		key = decodeIntArray2(d)
+		decodeIntArray2(d, &key)
 		value = d.Bool()
 		if d.Err() != nil {
 			return nil
@@ -1589,34 +2430,31 @@ func decodeIntArray2ToBoolMap(d *wire.Decoder) (v map[[2]int]bool) {
 	return v
 }
 
-func copyIntArray2ToBoolMap(c *wire.Copier, v map[[2]int]bool) map[[2]int]bool {
-	return maps.Clone(v)
-}
+func copyIntArray2ToBoolMap(_ *wire.Copier, v map[[2]int]bool) map[[2]int]bool { return maps.Clone(v) }
 
 func encodeIntPointer(e *wire.Encoder, v *int) {
 	if v == nil {
 		e.Nil()
 		return
 	}
-	e.Int(int64((*v)))
+	e.Int(int64(*v))
 }
 
-func decodeIntPointer(d *wire.Decoder) (v *int) {
+func decodeIntPointer(d *wire.Decoder) *int {
 	if d.IsNil() {
 		return nil
 	}
-	v = new(int)
-	(*v) = int(d.Int(wire.WordSize))
+	v := new(int)
+	*v = int(d.Int(wire.WordSize))
 	return v
 }
 
 func copyIntPointer(c *wire.Copier, v *int) *int {
-	if v == nil || !c.Enter() {
+	if v == nil {
 		return nil
 	}
 	fresh := new(int)
-	*fresh = (*v)
-	c.Leave()
+	*fresh = *v
 	return fresh
 }
 
@@ -1625,25 +2463,24 @@ func encodeIntPointer2(e *wire.Encoder, v *big.Int) {
 		e.Nil()
 		return
 	}
-	e.Text(&(*v))
+	e.Text(v)
 }
 
-func decodeIntPointer2(d *wire.Decoder) (v *big.Int) {
+func decodeIntPointer2(d *wire.Decoder) *big.Int {
 	if d.IsNil() {
 		return nil
 	}
-	v = new(big.Int)
-	d.Text(&(*v))
+	v := new(big.Int)
+	d.Text(v)
 	return v
 }
 
 func copyIntPointer2(c *wire.Copier, v *big.Int) *big.Int {
-	if v == nil || !c.Enter() {
+	if v == nil {
 		return nil
 	}
 	fresh := new(big.Int)
-	*fresh = copyInt(c, (*v))
-	c.Leave()
+	c.Text(fresh, v)
 	return fresh
 }
 
@@ -1652,24 +2489,23 @@ func encodeIntPointerPointer(e *wire.Encoder, v **int) {
 		e.Nil()
 		return
 	}
+	// In an array of its own, so that a pointer to nil is not a nil pointer.
 	if !e.ArrayLen(1) {
 		return
 	}
-	encodeIntPointer(e, (*v))
+	encodeIntPointer(e, *v)
 	e.Leave()
 }
 
-func decodeIntPointerPointer(d *wire.Decoder) (v **int) {
+func decodeIntPointerPointer(d *wire.Decoder) **int {
 	if d.IsNil() {
 		return nil
 	}
-	n := d.ArrayLen()
-	if n == 0 {
+	if !d.Exactly(1) {
 		return nil
 	}
-	v = new(*int)
-	(*v) = decodeIntPointer(d)
-	d.Skip(n - 1)
+	v := new(*int)
+	*v = decodeIntPointer(d)
 	d.Leave()
 	return v
 }
@@ -1679,7 +2515,7 @@ func copyIntPointerPointer(c *wire.Copier, v **int) **int {
 		return nil
 	}
 	fresh := new(*int)
-	*fresh = copyIntPointer(c, (*v))
+	*fresh = copyIntPointer(c, *v)
 	c.Leave()
 	return fresh
 }
@@ -1698,7 +2534,7 @@ func encodeIntSlice(e *wire.Encoder, v []int) {
 	e.Leave()
 }
 
-func decodeIntSlice(d *wire.Decoder) (v []int) {
+func decodeIntSlice(d *wire.Decoder) []int {
 	if d.IsNil() {
 		return nil
 	}
@@ -1706,7 +2542,7 @@ func decodeIntSlice(d *wire.Decoder) (v []int) {
 	if !d.Charge(n, 8) {
 		return nil
 	}
-	v = make([]int, n)
+	v := make([]int, n)
 	for i := range v {
 		v[i] = int(d.Int(wire.WordSize))
 	}
@@ -1714,33 +2550,30 @@ func decodeIntSlice(d *wire.Decoder) (v []int) {
 	return v
 }
 
-func copyIntSlice(c *wire.Copier, v []int) []int {
-	return slices.Clone(v)
-}
+func copyIntSlice(_ *wire.Copier, v []int) []int { return slices.Clone(v) }
 
 func encodeIntSlicePointer(e *wire.Encoder, v *[]int) {
 	if v == nil {
 		e.Nil()
 		return
 	}
+	// In an array of its own, so that a pointer to nil is not a nil pointer.
 	if !e.ArrayLen(1) {
 		return
 	}
-	encodeIntSlice(e, (*v))
+	encodeIntSlice(e, *v)
 	e.Leave()
 }
 
-func decodeIntSlicePointer(d *wire.Decoder) (v *[]int) {
+func decodeIntSlicePointer(d *wire.Decoder) *[]int {
 	if d.IsNil() {
 		return nil
 	}
-	n := d.ArrayLen()
-	if n == 0 {
+	if !d.Exactly(1) {
 		return nil
 	}
-	v = new([]int)
-	(*v) = decodeIntSlice(d)
-	d.Skip(n - 1)
+	v := new([]int)
+	*v = decodeIntSlice(d)
 	d.Leave()
 	return v
 }
@@ -1750,7 +2583,7 @@ func copyIntSlicePointer(c *wire.Copier, v *[]int) *[]int {
 		return nil
 	}
 	fresh := new([]int)
-	*fresh = copyIntSlice(c, (*v))
+	*fresh = copyIntSlice(c, *v)
 	c.Leave()
 	return fresh
 }
@@ -1765,25 +2598,25 @@ func encodeIntToItemMap(e *wire.Encoder, v map[int]other.Item) {
 	}
 	for key, value := range v {
 		e.Int(int64(key))
-		encodeItem(e, value)
+		encodeItem(e, &value)
 	}
 	e.Leave()
 }
 
-func decodeIntToItemMap(d *wire.Decoder) (v map[int]other.Item) {
+func decodeIntToItemMap(d *wire.Decoder) map[int]other.Item {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 48) {
+	if !d.Charge(n, 8+40) {
 		return nil
 	}
-	v = make(map[int]other.Item, n)
+	v := make(map[int]other.Item, n)
 	for range n {
 		var key int
 		var value other.Item
 		key = int(d.Int(wire.WordSize))
-		value = decodeItem(d)
+		decodeItem(d, &value)
 		if d.Err() != nil {
 			return nil
 		}
@@ -1798,14 +2631,18 @@ func copyIntToItemMap(c *wire.Copier, v map[int]other.Item) map[int]other.Item {
 		return nil
 	}
 	fresh := make(map[int]other.Item, len(v))
-	for key, value := range v {
-		fresh[key] = copyItem(c, value)
+	for fromKey, from := range v {
+		var key int
+		var value other.Item
+		key = fromKey
+		copyItem(c, &value, &from)
+		fresh[key] = value
 	}
 	c.Leave()
 	return fresh
 }
 
-func encodeItem(e *wire.Encoder, v other.Item) {
+func encodeItem(e *wire.Encoder, v *other.Item) {
 	if !e.MapLen(2) {
 		return
 	}
@@ -1816,7 +2653,7 @@ func encodeItem(e *wire.Encoder, v other.Item) {
 	e.Leave()
 }
 
-func decodeItem(d *wire.Decoder) (v other.Item) {
+func decodeItem(d *wire.Decoder, v *other.Item) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Name":
@@ -1831,12 +2668,15 @@ func decodeItem(d *wire.Decoder) (v other.Item) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copyItem(c *wire.Copier, v other.Item) other.Item {
-	v.Tags = copyStringSlice(c, v.Tags)
-	return v
+func copyItem(c *wire.Copier, to, from *other.Item) {
+	if !c.Enter() {
+		return
+	}
+	to.Name = from.Name
+	to.Tags = copyStringSlice(c, from.Tags)
+	c.Leave()
 }
 
 func encodeItemSlice(e *wire.Encoder, v []other.Item) {
@@ -1848,12 +2688,12 @@ func encodeItemSlice(e *wire.Encoder, v []other.Item) {
 		return
 	}
 	for i := range v {
-		encodeItem(e, v[i])
+		encodeItem(e, &v[i])
 	}
 	e.Leave()
 }
 
-func decodeItemSlice(d *wire.Decoder) (v []other.Item) {
+func decodeItemSlice(d *wire.Decoder) []other.Item {
 	if d.IsNil() {
 		return nil
 	}
@@ -1861,9 +2701,9 @@ func decodeItemSlice(d *wire.Decoder) (v []other.Item) {
 	if !d.Charge(n, 40) {
 		return nil
 	}
-	v = make([]other.Item, n)
+	v := make([]other.Item, n)
 	for i := range v {
-		v[i] = decodeItem(d)
+		decodeItem(d, &v[i])
 	}
 	d.Leave()
 	return v
@@ -1875,13 +2715,246 @@ func copyItemSlice(c *wire.Copier, v []other.Item) []other.Item {
 	}
 	fresh := make([]other.Item, len(v))
 	for i := range v {
-		fresh[i] = copyItem(c, v[i])
+		copyItem(c, &fresh[i], &v[i])
 	}
 	c.Leave()
 	return fresh
 }
 
-func encodeNode(e *wire.Encoder, v Node) {
+func encodeLabels(e *wire.Encoder, v other.Labels) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.MapLen(len(v)) {
+		return
+	}
+	for key, value := range v {
+		e.String(key)
+		e.Int(int64(value))
+	}
+	e.Leave()
+}
+
+func decodeLabels(d *wire.Decoder) other.Labels {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.MapLen()
+	if !d.Charge(n, 16+8) {
+		return nil
+	}
+	v := make(other.Labels, n)
+	for range n {
+		var key string
+		var value int
+		key = d.String()
+		value = int(d.Int(wire.WordSize))
+		if d.Err() != nil {
+			return nil
+		}
+		v[key] = value
+	}
+	d.Leave()
+	return v
+}
+
+func encodeLevelSlice(e *wire.Encoder, v []Level) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		e.Uint(uint64(v[i]))
+	}
+	e.Leave()
+}
+
+func decodeLevelSlice(d *wire.Decoder) []Level {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.ArrayLen()
+	if !d.Charge(n, 1) {
+		return nil
+	}
+	v := make([]Level, n)
+	for i := range v {
+		v[i] = Level(d.Uint(8))
+	}
+	d.Leave()
+	return v
+}
+
+func copyLevelSlice(_ *wire.Copier, v []Level) []Level { return slices.Clone(v) }
+
+func encodeListOfListOfString(e *wire.Encoder, v *List[List[string]]) {
+	if !e.MapLen(2) {
+		return
+	}
+	e.String("Value")
+	encodeListOfString(e, &v.Value)
+	e.String("Next")
+	encodeListOfListOfStringPointer(e, v.Next)
+	e.Leave()
+}
+
+func decodeListOfListOfString(d *wire.Decoder, v *List[List[string]]) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Value":
+			decodeListOfString(d, &v.Value)
+		case "Next":
+			v.Next = decodeListOfListOfStringPointer(d)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyListOfListOfString(c *wire.Copier, to, from *List[List[string]]) {
+	if !c.Enter() {
+		return
+	}
+	copyListOfString(c, &to.Value, &from.Value)
+	to.Next = copyListOfListOfStringPointer(c, from.Next)
+	c.Leave()
+}
+
+func encodeListOfListOfStringPointer(e *wire.Encoder, v *List[List[string]]) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	encodeListOfListOfString(e, v)
+}
+
+func decodeListOfListOfStringPointer(d *wire.Decoder) *List[List[string]] {
+	if d.IsNil() {
+		return nil
+	}
+	v := new(List[List[string]])
+	decodeListOfListOfString(d, v)
+	return v
+}
+
+func copyListOfListOfStringPointer(c *wire.Copier, v *List[List[string]]) *List[List[string]] {
+	if v == nil {
+		return nil
+	}
+	fresh := new(List[List[string]])
+	copyListOfListOfString(c, fresh, v)
+	return fresh
+}
+
+func encodeListOfString(e *wire.Encoder, v *List[string]) {
+	if !e.MapLen(2) {
+		return
+	}
+	e.String("Value")
+	e.String(v.Value)
+	e.String("Next")
+	encodeListOfStringPointer(e, v.Next)
+	e.Leave()
+}
+
+func decodeListOfString(d *wire.Decoder, v *List[string]) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Value":
+			v.Value = d.String()
+		case "Next":
+			v.Next = decodeListOfStringPointer(d)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyListOfString(c *wire.Copier, to, from *List[string]) {
+	if !c.Enter() {
+		return
+	}
+	to.Value = from.Value
+	to.Next = copyListOfStringPointer(c, from.Next)
+	c.Leave()
+}
+
+func encodeListOfStringPointer(e *wire.Encoder, v *List[string]) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	encodeListOfString(e, v)
+}
+
+func decodeListOfStringPointer(d *wire.Decoder) *List[string] {
+	if d.IsNil() {
+		return nil
+	}
+	v := new(List[string])
+	decodeListOfString(d, v)
+	return v
+}
+
+func copyListOfStringPointer(c *wire.Copier, v *List[string]) *List[string] {
+	if v == nil {
+		return nil
+	}
+	fresh := new(List[string])
+	copyListOfString(c, fresh, v)
+	return fresh
+}
+
+func encodeMessage(e *wire.Encoder, v *Message) {
+	if !e.MapLen(2) {
+		return
+	}
+	e.String("Value")
+	encodeValuePointer(e, v.Value)
+	e.String("Note")
+	e.String(v.Note)
+	e.Leave()
+}
+
+func decodeMessage(d *wire.Decoder, v *Message) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Value":
+			v.Value = decodeValuePointer(d)
+		case "Note":
+			v.Note = d.String()
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyMessage(c *wire.Copier, to, from *Message) {
+	if !c.Enter() {
+		return
+	}
+	to.Value = proto.Clone(from.Value).(*structpb.Value)
+	to.Note = from.Note
+	c.Leave()
+}
+
+func encodeNode(e *wire.Encoder, v *Node) {
 	if !e.MapLen(4) {
 		return
 	}
@@ -1896,7 +2969,7 @@ func encodeNode(e *wire.Encoder, v Node) {
 	e.Leave()
 }
 
-func decodeNode(d *wire.Decoder) (v Node) {
+func decodeNode(d *wire.Decoder, v *Node) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Value":
@@ -1915,14 +2988,17 @@ func decodeNode(d *wire.Decoder) (v Node) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copyNode(c *wire.Copier, v Node) Node {
-	v.Next = copyNodePointer(c, v.Next)
-	v.Children = copyNodeSlice(c, v.Children)
-	v.Index = copyStringToNodePointerMap(c, v.Index)
-	return v
+func copyNode(c *wire.Copier, to, from *Node) {
+	if !c.Enter() {
+		return
+	}
+	to.Value = from.Value
+	to.Next = copyNodePointer(c, from.Next)
+	to.Children = copyNodeSlice(c, from.Children)
+	to.Index = copyStringToNodePointerMap(c, from.Index)
+	c.Leave()
 }
 
 func encodeNodePointer(e *wire.Encoder, v *Node) {
@@ -1930,24 +3006,68 @@ func encodeNodePointer(e *wire.Encoder, v *Node) {
 		e.Nil()
 		return
 	}
-	encodeNode(e, (*v))
+	encodeNode(e, v)
 }
 
-func decodeNodePointer(d *wire.Decoder) (v *Node) {
+func decodeNodePointer(d *wire.Decoder) *Node {
 	if d.IsNil() {
 		return nil
 	}
-	v = new(Node)
-	(*v) = decodeNode(d)
+	if !d.Charge(1, 24) {
+		return nil
+	}
+	v := new(Node)
+	decodeNode(d, v)
 	return v
 }
 
 func copyNodePointer(c *wire.Copier, v *Node) *Node {
-	if v == nil || !c.Enter() {
+	if v == nil {
 		return nil
 	}
 	fresh := new(Node)
-	*fresh = copyNode(c, (*v))
+	copyNode(c, fresh, v)
+	return fresh
+}
+
+func encodeNodePointerSlice(e *wire.Encoder, v []*Node) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		encodeNodePointer(e, v[i])
+	}
+	e.Leave()
+}
+
+func decodeNodePointerSlice(d *wire.Decoder) []*Node {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.ArrayLen()
+	if !d.Charge(n, 8) {
+		return nil
+	}
+	v := make([]*Node, n)
+	for i := range v {
+		v[i] = decodeNodePointer(d)
+	}
+	d.Leave()
+	return v
+}
+
+func copyNodePointerSlice(c *wire.Copier, v []*Node) []*Node {
+	if v == nil || !c.Enter() {
+		return nil
+	}
+	fresh := make([]*Node, len(v))
+	for i := range v {
+		fresh[i] = copyNodePointer(c, v[i])
+	}
 	c.Leave()
 	return fresh
 }
@@ -1961,12 +3081,12 @@ func encodeNodeSlice(e *wire.Encoder, v []Node) {
 		return
 	}
 	for i := range v {
-		encodeNode(e, v[i])
+		encodeNode(e, &v[i])
 	}
 	e.Leave()
 }
 
-func decodeNodeSlice(d *wire.Decoder) (v []Node) {
+func decodeNodeSlice(d *wire.Decoder) []Node {
 	if d.IsNil() {
 		return nil
 	}
@@ -1974,9 +3094,9 @@ func decodeNodeSlice(d *wire.Decoder) (v []Node) {
 	if !d.Charge(n, 56) {
 		return nil
 	}
-	v = make([]Node, n)
+	v := make([]Node, n)
 	for i := range v {
-		v[i] = decodeNode(d)
+		decodeNode(d, &v[i])
 	}
 	d.Leave()
 	return v
@@ -1988,13 +3108,13 @@ func copyNodeSlice(c *wire.Copier, v []Node) []Node {
 	}
 	fresh := make([]Node, len(v))
 	for i := range v {
-		fresh[i] = copyNode(c, v[i])
+		copyNode(c, &fresh[i], &v[i])
 	}
 	c.Leave()
 	return fresh
 }
 
-func encodePairOfStringOfIntSlice(e *wire.Encoder, v other.Pair[string, []int]) {
+func encodePairOfStringOfIntSlice(e *wire.Encoder, v *other.Pair[string, []int]) {
 	if !e.MapLen(2) {
 		return
 	}
@@ -2005,7 +3125,7 @@ func encodePairOfStringOfIntSlice(e *wire.Encoder, v other.Pair[string, []int]) 
 	e.Leave()
 }
 
-func decodePairOfStringOfIntSlice(d *wire.Decoder) (v other.Pair[string, []int]) {
+func decodePairOfStringOfIntSlice(d *wire.Decoder, v *other.Pair[string, []int]) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "First":
@@ -2020,15 +3140,101 @@ func decodePairOfStringOfIntSlice(d *wire.Decoder) (v other.Pair[string, []int])
 		}
 	}
 	d.Leave()
+}
+
+func copyPairOfStringOfIntSlice(c *wire.Copier, to, from *other.Pair[string, []int]) {
+	if !c.Enter() {
+		return
+	}
+	to.First = from.First
+	to.Second = copyIntSlice(c, from.Second)
+	c.Leave()
+}
+
+func encodePlan(e *wire.Encoder, v *other.Plan) {
+	if !e.MapLen(1) {
+		return
+	}
+	e.String("Rooms")
+	encodeStringSlice(e, v.Rooms)
+	e.Leave()
+}
+
+func decodePlan(d *wire.Decoder, v *other.Plan) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Rooms":
+			v.Rooms = decodeStringSlice(d)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func encodePlanPointer(e *wire.Encoder, v *other.Plan) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	encodePlan(e, v)
+}
+
+func decodePlanPointer(d *wire.Decoder) *other.Plan {
+	if d.IsNil() {
+		return nil
+	}
+	v := new(other.Plan)
+	decodePlan(d, v)
 	return v
 }
 
-func copyPairOfStringOfIntSlice(c *wire.Copier, v other.Pair[string, []int]) other.Pair[string, []int] {
-	v.Second = copyIntSlice(c, v.Second)
+func encodeSelf(e *wire.Encoder, v Self) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		encodeSelf(e, v[i])
+	}
+	e.Leave()
+}
+
+func decodeSelf(d *wire.Decoder) Self {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.ArrayLen()
+	if !d.Charge(n, 24) {
+		return nil
+	}
+	v := make(Self, n)
+	for i := range v {
+		v[i] = decodeSelf(d)
+	}
+	d.Leave()
 	return v
 }
 
-func encodeSpecial(e *wire.Encoder, v Special) {
+func copySelf(c *wire.Copier, v Self) Self {
+	if v == nil || !c.Enter() {
+		return nil
+	}
+	fresh := make(Self, len(v))
+	for i := range v {
+		fresh[i] = copySelf(c, v[i])
+	}
+	c.Leave()
+	return fresh
+}
+
+func encodeSpecial(e *wire.Encoder, v *Special) {
 	if !e.MapLen(12) {
 		return
 	}
@@ -2037,9 +3243,9 @@ func encodeSpecial(e *wire.Encoder, v Special) {
 	e.String("Duration")
 	e.Int(int64(v.Duration))
 	e.String("Actor")
-	e.Text(v.Actor)
+	e.Text(&v.Actor)
 	e.String("Addr")
-	e.Binary(v.Addr)
+	e.Binary(&v.Addr)
 	e.String("URL")
 	e.Binary(&v.URL)
 	e.String("URLs")
@@ -2059,7 +3265,7 @@ func encodeSpecial(e *wire.Encoder, v Special) {
 	e.Leave()
 }
 
-func decodeSpecial(d *wire.Decoder) (v Special) {
+func decodeSpecial(d *wire.Decoder, v *Special) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Time":
@@ -2094,19 +3300,25 @@ func decodeSpecial(d *wire.Decoder) (v Special) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copySpecial(c *wire.Copier, v Special) Special {
-	v.URL = copyURL(c, v.URL)
-	v.URLs = copyURLPointerSlice(c, v.URLs)
-	v.Big = copyInt(c, v.Big)
-	v.BigPtr = copyIntPointer2(c, v.BigPtr)
-	v.Proto = copyValuePointer(c, v.Proto)
-	v.Protos = copyStructPointerSlice(c, v.Protos)
-	v.ToProto = copyValuePointerPointer(c, v.ToProto)
-	v.ByAddr = copyAddrToTimeMap(c, v.ByAddr)
-	return v
+func copySpecial(c *wire.Copier, to, from *Special) {
+	if !c.Enter() {
+		return
+	}
+	to.Time = wire.Instant(from.Time)
+	to.Duration = from.Duration
+	to.Actor = from.Actor
+	to.Addr = from.Addr
+	c.Binary(&to.URL, &from.URL)
+	to.URLs = copyURLPointerSlice(c, from.URLs)
+	c.Text(&to.Big, &from.Big)
+	to.BigPtr = copyIntPointer2(c, from.BigPtr)
+	to.Proto = proto.Clone(from.Proto).(*structpb.Value)
+	to.Protos = copyStructPointerSlice(c, from.Protos)
+	to.ToProto = copyValuePointerPointer(c, from.ToProto)
+	to.ByAddr = copyAddrToTimeMap(c, from.ByAddr)
+	c.Leave()
 }
 
 func encodeStringSlice(e *wire.Encoder, v []string) {
@@ -2123,7 +3335,7 @@ func encodeStringSlice(e *wire.Encoder, v []string) {
 	e.Leave()
 }
 
-func decodeStringSlice(d *wire.Decoder) (v []string) {
+func decodeStringSlice(d *wire.Decoder) []string {
 	if d.IsNil() {
 		return nil
 	}
@@ -2131,7 +3343,7 @@ func decodeStringSlice(d *wire.Decoder) (v []string) {
 	if !d.Charge(n, 16) {
 		return nil
 	}
-	v = make([]string, n)
+	v := make([]string, n)
 	for i := range v {
 		v[i] = d.String()
 	}
@@ -2139,8 +3351,38 @@ func decodeStringSlice(d *wire.Decoder) (v []string) {
 	return v
 }
 
-func copyStringSlice(c *wire.Copier, v []string) []string {
-	return slices.Clone(v)
+func copyStringSlice(_ *wire.Copier, v []string) []string { return slices.Clone(v) }
+
+func encodeStringSliceArray2(e *wire.Encoder, v *[2][]string) {
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		encodeStringSlice(e, v[i])
+	}
+	e.Leave()
+}
+
+func decodeStringSliceArray2(d *wire.Decoder, v *[2][]string) {
+	n := d.ArrayLen()
+	for i := range v {
+		if i >= n {
+			break
+		}
+		v[i] = decodeStringSlice(d)
+	}
+	d.Skip(n - len(v))
+	d.Leave()
+}
+
+func copyStringSliceArray2(c *wire.Copier, to, from *[2][]string) {
+	if !c.Enter() {
+		return
+	}
+	for i := range from {
+		to[i] = copyStringSlice(c, from[i])
+	}
+	c.Leave()
 }
 
 func encodeStringSliceSlice(e *wire.Encoder, v [][]string) {
@@ -2157,7 +3399,7 @@ func encodeStringSliceSlice(e *wire.Encoder, v [][]string) {
 	e.Leave()
 }
 
-func decodeStringSliceSlice(d *wire.Decoder) (v [][]string) {
+func decodeStringSliceSlice(d *wire.Decoder) [][]string {
 	if d.IsNil() {
 		return nil
 	}
@@ -2165,7 +3407,7 @@ func decodeStringSliceSlice(d *wire.Decoder) (v [][]string) {
 	if !d.Charge(n, 24) {
 		return nil
 	}
-	v = make([][]string, n)
+	v := make([][]string, n)
 	for i := range v {
 		v[i] = decodeStringSlice(d)
 	}
@@ -2185,6 +3427,48 @@ func copyStringSliceSlice(c *wire.Copier, v [][]string) [][]string {
 	return fresh
 }
 
+func encodeStringToIDMap(e *wire.Encoder, v map[string]mallee.ID) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.MapLen(len(v)) {
+		return
+	}
+	for key, value := range v {
+		e.String(key)
+		e.Text(&value)
+	}
+	e.Leave()
+}
+
+func decodeStringToIDMap(d *wire.Decoder) map[string]mallee.ID {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.MapLen()
+	if !d.Charge(n, 16+32) {
+		return nil
+	}
+	v := make(map[string]mallee.ID, n)
+	for range n {
+		var key string
+		var value mallee.ID
+		key = d.String()
+		d.Text(&value)
+		if d.Err() != nil {
+			return nil
+		}
+		v[key] = value
+	}
+	d.Leave()
+	return v
+}
+
+func copyStringToIDMap(_ *wire.Copier, v map[string]mallee.ID) map[string]mallee.ID {
+	return maps.Clone(v)
+}
+
 func encodeStringToIntMap(e *wire.Encoder, v map[string]int) {
 	if v == nil {
 		e.Nil()
@@ -2200,15 +3484,15 @@ func encodeStringToIntMap(e *wire.Encoder, v map[string]int) {
 	e.Leave()
 }
 
-func decodeStringToIntMap(d *wire.Decoder) (v map[string]int) {
+func decodeStringToIntMap(d *wire.Decoder) map[string]int {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 24) {
+	if !d.Charge(n, 16+8) {
 		return nil
 	}
-	v = make(map[string]int, n)
+	v := make(map[string]int, n)
 	for range n {
 		var key string
 		var value int
@@ -2223,33 +3507,30 @@ func decodeStringToIntMap(d *wire.Decoder) (v map[string]int) {
 	return v
 }
 
-func copyStringToIntMap(c *wire.Copier, v map[string]int) map[string]int {
-	return maps.Clone(v)
-}
+func copyStringToIntMap(_ *wire.Copier, v map[string]int) map[string]int { return maps.Clone(v) }
 
 func encodeStringToIntMapPointer(e *wire.Encoder, v *map[string]int) {
 	if v == nil {
 		e.Nil()
 		return
 	}
+	// In an array of its own, so that a pointer to nil is not a nil pointer.
 	if !e.ArrayLen(1) {
 		return
 	}
-	encodeStringToIntMap(e, (*v))
+	encodeStringToIntMap(e, *v)
 	e.Leave()
 }
 
-func decodeStringToIntMapPointer(d *wire.Decoder) (v *map[string]int) {
+func decodeStringToIntMapPointer(d *wire.Decoder) *map[string]int {
 	if d.IsNil() {
 		return nil
 	}
-	n := d.ArrayLen()
-	if n == 0 {
+	if !d.Exactly(1) {
 		return nil
 	}
-	v = new(map[string]int)
-	(*v) = decodeStringToIntMap(d)
-	d.Skip(n - 1)
+	v := new(map[string]int)
+	*v = decodeStringToIntMap(d)
 	d.Leave()
 	return v
 }
@@ -2259,7 +3540,7 @@ func copyStringToIntMapPointer(c *wire.Copier, v *map[string]int) *map[string]in
 		return nil
 	}
 	fresh := new(map[string]int)
-	*fresh = copyStringToIntMap(c, (*v))
+	*fresh = copyStringToIntMap(c, *v)
 	c.Leave()
 	return fresh
 }
@@ -2279,15 +3560,15 @@ func encodeStringToNodePointerMap(e *wire.Encoder, v map[string]*Node) {
 	e.Leave()
 }
 
-func decodeStringToNodePointerMap(d *wire.Decoder) (v map[string]*Node) {
+func decodeStringToNodePointerMap(d *wire.Decoder) map[string]*Node {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 24) {
+	if !d.Charge(n, 16+8) {
 		return nil
 	}
-	v = make(map[string]*Node, n)
+	v := make(map[string]*Node, n)
 	for range n {
 		var key string
 		var value *Node
@@ -2307,14 +3588,18 @@ func copyStringToNodePointerMap(c *wire.Copier, v map[string]*Node) map[string]*
 		return nil
 	}
 	fresh := make(map[string]*Node, len(v))
-	for key, value := range v {
-		fresh[key] = copyNodePointer(c, value)
+	for fromKey, from := range v {
+		var key string
+		var value *Node
+		key = fromKey
+		value = copyNodePointer(c, from)
+		fresh[key] = value
 	}
 	c.Leave()
 	return fresh
 }
 
-func encodeStruct(e *wire.Encoder, v struct {
+func encodeStruct(e *wire.Encoder, v *struct {
 	X int
 	Y int
 }) {
@@ -2328,7 +3613,7 @@ func encodeStruct(e *wire.Encoder, v struct {
 	e.Leave()
 }
 
-func decodeStruct(d *wire.Decoder) (v struct {
+func decodeStruct(d *wire.Decoder, v *struct {
 	X int
 	Y int
 }) {
@@ -2346,10 +3631,9 @@ func decodeStruct(d *wire.Decoder) (v struct {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func encodeStruct2(e *wire.Encoder, v struct {
+func encodeStruct2(e *wire.Encoder, v *struct {
 	A int
 	B int
 }) {
@@ -2363,7 +3647,7 @@ func encodeStruct2(e *wire.Encoder, v struct {
 	e.Leave()
 }
 
-func decodeStruct2(d *wire.Decoder) (v struct {
+func decodeStruct2(d *wire.Decoder, v *struct {
 	A int
 	B int
 }) {
@@ -2381,10 +3665,21 @@ func decodeStruct2(d *wire.Decoder) (v struct {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func encodeStruct3(e *wire.Encoder, v struct{ Z string }) {
+func encodeStruct3(e *wire.Encoder, _ *struct{}) {
+	if !e.MapLen(0) {
+		return
+	}
+	e.Leave()
+}
+
+func decodeStruct3(d *wire.Decoder, _ *struct{}) {
+	d.Skip(2 * d.MapLen())
+	d.Leave()
+}
+
+func encodeStruct4(e *wire.Encoder, v *struct{ Z string }) {
 	if !e.MapLen(1) {
 		return
 	}
@@ -2393,7 +3688,7 @@ func encodeStruct3(e *wire.Encoder, v struct{ Z string }) {
 	e.Leave()
 }
 
-func decodeStruct3(d *wire.Decoder) (v struct{ Z string }) {
+func decodeStruct4(d *wire.Decoder, v *struct{ Z string }) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Z":
@@ -2406,7 +3701,6 @@ func decodeStruct3(d *wire.Decoder) (v struct{ Z string }) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
 func encodeStructPointer(e *wire.Encoder, v *structpb.Struct) {
@@ -2414,23 +3708,18 @@ func encodeStructPointer(e *wire.Encoder, v *structpb.Struct) {
 		e.Nil()
 		return
 	}
-	data, err := proto.Marshal(v)
+	data, err := proto.MarshalOptions{}.MarshalAppend([]byte{}, v)
 	e.Fail(err)
-	e.Bytes(append([]byte{}, data...))
+	e.Bytes(data)
 }
 
-func decodeStructPointer(d *wire.Decoder) (v *structpb.Struct) {
+func decodeStructPointer(d *wire.Decoder) *structpb.Struct {
 	if d.IsNil() {
 		return nil
 	}
-	data := d.Bytes()
-	v = new(structpb.Struct)
-	d.Fail(proto.Unmarshal(data, v))
+	v := new(structpb.Struct)
+	d.Fail(proto.Unmarshal(d.Bytes(), v))
 	return v
-}
-
-func copyStructPointer(c *wire.Copier, v *structpb.Struct) *structpb.Struct {
-	return proto.Clone(v).(*structpb.Struct)
 }
 
 func encodeStructPointerSlice(e *wire.Encoder, v []*structpb.Struct) {
@@ -2447,7 +3736,7 @@ func encodeStructPointerSlice(e *wire.Encoder, v []*structpb.Struct) {
 	e.Leave()
 }
 
-func decodeStructPointerSlice(d *wire.Decoder) (v []*structpb.Struct) {
+func decodeStructPointerSlice(d *wire.Decoder) []*structpb.Struct {
 	if d.IsNil() {
 		return nil
 	}
@@ -2455,7 +3744,7 @@ func decodeStructPointerSlice(d *wire.Decoder) (v []*structpb.Struct) {
 	if !d.Charge(n, 8) {
 		return nil
 	}
-	v = make([]*structpb.Struct, n)
+	v := make([]*structpb.Struct, n)
 	for i := range v {
 		v[i] = decodeStructPointer(d)
 	}
@@ -2469,7 +3758,7 @@ func copyStructPointerSlice(c *wire.Copier, v []*structpb.Struct) []*structpb.St
 	}
 	fresh := make([]*structpb.Struct, len(v))
 	for i := range v {
-		fresh[i] = copyStructPointer(c, v[i])
+		fresh[i] = proto.Clone(v[i]).(*structpb.Struct)
 	}
 	c.Leave()
 	return fresh
@@ -2484,12 +3773,12 @@ func encodeStructSlice(e *wire.Encoder, v []struct{ Z string }) {
 		return
 	}
 	for i := range v {
-		encodeStruct3(e, v[i])
+		encodeStruct4(e, &v[i])
 	}
 	e.Leave()
 }
 
-func decodeStructSlice(d *wire.Decoder) (v []struct{ Z string }) {
+func decodeStructSlice(d *wire.Decoder) []struct{ Z string } {
 	if d.IsNil() {
 		return nil
 	}
@@ -2497,21 +3786,73 @@ func decodeStructSlice(d *wire.Decoder) (v []struct{ Z string }) {
 	if !d.Charge(n, 16) {
 		return nil
 	}
-	v = make([]struct{ Z string }, n)
+	v := make([]struct{ Z string }, n)
 	for i := range v {
-		v[i] = decodeStruct3(d)
+		decodeStruct4(d, &v[i])
 	}
 	d.Leave()
 	return v
 }
 
-func copyStructSlice(c *wire.Copier, v []struct{ Z string }) []struct{ Z string } {
+func copyStructSlice(_ *wire.Copier, v []struct{ Z string }) []struct{ Z string } {
 	return slices.Clone(v)
 }
 
-func copyURL(c *wire.Copier, v url.URL) url.URL {
-	var fresh url.URL
-	c.Binary(&fresh, &v)
+func encodeStructSlice2(e *wire.Encoder, v []struct{}) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		encodeStruct3(e, &v[i])
+	}
+	e.Leave()
+}
+
+func decodeStructSlice2(d *wire.Decoder) []struct{} {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.ArrayLen()
+	if !d.Charge(n, 0) {
+		return nil
+	}
+	v := make([]struct{}, n)
+	for i := range v {
+		decodeStruct3(d, &v[i])
+	}
+	d.Leave()
+	return v
+}
+
+func copyStructSlice2(_ *wire.Copier, v []struct{}) []struct{} { return slices.Clone(v) }
+
+func encodeTimePointer(e *wire.Encoder, v *time.Time) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	e.Time(*v)
+}
+
+func decodeTimePointer(d *wire.Decoder) *time.Time {
+	if d.IsNil() {
+		return nil
+	}
+	v := new(time.Time)
+	*v = d.Time()
+	return v
+}
+
+func copyTimePointer(c *wire.Copier, v *time.Time) *time.Time {
+	if v == nil {
+		return nil
+	}
+	fresh := new(time.Time)
+	*fresh = wire.Instant(*v)
 	return fresh
 }
 
@@ -2520,25 +3861,27 @@ func encodeURLPointer(e *wire.Encoder, v *url.URL) {
 		e.Nil()
 		return
 	}
-	e.Binary(&(*v))
+	e.Binary(v)
 }
 
-func decodeURLPointer(d *wire.Decoder) (v *url.URL) {
+func decodeURLPointer(d *wire.Decoder) *url.URL {
 	if d.IsNil() {
 		return nil
 	}
-	v = new(url.URL)
-	d.Binary(&(*v))
+	if !d.Charge(1, 32) {
+		return nil
+	}
+	v := new(url.URL)
+	d.Binary(v)
 	return v
 }
 
 func copyURLPointer(c *wire.Copier, v *url.URL) *url.URL {
-	if v == nil || !c.Enter() {
+	if v == nil {
 		return nil
 	}
 	fresh := new(url.URL)
-	*fresh = copyURL(c, (*v))
-	c.Leave()
+	c.Binary(fresh, v)
 	return fresh
 }
 
@@ -2556,7 +3899,7 @@ func encodeURLPointerSlice(e *wire.Encoder, v []*url.URL) {
 	e.Leave()
 }
 
-func decodeURLPointerSlice(d *wire.Decoder) (v []*url.URL) {
+func decodeURLPointerSlice(d *wire.Decoder) []*url.URL {
 	if d.IsNil() {
 		return nil
 	}
@@ -2564,7 +3907,7 @@ func decodeURLPointerSlice(d *wire.Decoder) (v []*url.URL) {
 	if !d.Charge(n, 8) {
 		return nil
 	}
-	v = make([]*url.URL, n)
+	v := make([]*url.URL, n)
 	for i := range v {
 		v[i] = decodeURLPointer(d)
 	}
@@ -2584,28 +3927,182 @@ func copyURLPointerSlice(c *wire.Copier, v []*url.URL) []*url.URL {
 	return fresh
 }
 
+func encodeURLSlice(e *wire.Encoder, v []url.URL) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		e.Binary(&v[i])
+	}
+	e.Leave()
+}
+
+func decodeURLSlice(d *wire.Decoder) []url.URL {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.ArrayLen()
+	if !d.Charge(n, 64) {
+		return nil
+	}
+	v := make([]url.URL, n)
+	for i := range v {
+		d.Binary(&v[i])
+	}
+	d.Leave()
+	return v
+}
+
+func copyURLSlice(c *wire.Copier, v []url.URL) []url.URL {
+	if v == nil || !c.Enter() {
+		return nil
+	}
+	fresh := make([]url.URL, len(v))
+	for i := range v {
+		c.Binary(&fresh[i], &v[i])
+	}
+	c.Leave()
+	return fresh
+}
+
+func encodeUncommon(e *wire.Encoder, v *Uncommon) {
+	if !e.MapLen(18) {
+		return
+	}
+	e.String("Event")
+	encodeEvent(e, &v.Event)
+	e.String("Hash")
+	e.Bytes(v.Hash[:])
+	e.String("PtrHash")
+	encodeByteArray4Pointer(e, v.PtrHash)
+	e.String("Levels")
+	encodeLevelSlice(e, v.Levels)
+	e.String("Guarded")
+	encodeGuardedPointer(e, v.Guarded)
+	e.String("Apart")
+	encodeApart(e, &v.Apart)
+	e.String("Empty")
+	encodeStruct3(e, &v.Empty)
+	e.String("Empties")
+	encodeStructSlice2(e, v.Empties)
+	e.String("Matrix")
+	encodeStringSliceArray2(e, &v.Matrix)
+	e.String("Self")
+	encodeSelf(e, v.Self)
+	e.String("List")
+	encodeListOfListOfStringPointer(e, v.List)
+	e.String("ByText")
+	encodeColorToIntMap(e, v.ByText)
+	e.String("Labels")
+	encodeLabels(e, v.Labels)
+	e.String("Plan")
+	encodePlanPointer(e, v.Plan)
+	e.String("IP")
+	e.Text(&v.IP)
+	e.String("None")
+	encodeIntArray0(e, &v.None)
+	e.String("Deadline")
+	encodeTimePointer(e, v.Deadline)
+	e.String("Message")
+	encodeMessage(e, &v.Message)
+	e.Leave()
+}
+
+func decodeUncommon(d *wire.Decoder, v *Uncommon) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Event":
+			decodeEvent(d, &v.Event)
+		case "Hash":
+			d.BytesInto(v.Hash[:])
+		case "PtrHash":
+			v.PtrHash = decodeByteArray4Pointer(d)
+		case "Levels":
+			v.Levels = decodeLevelSlice(d)
+		case "Guarded":
+			v.Guarded = decodeGuardedPointer(d)
+		case "Apart":
+			decodeApart(d, &v.Apart)
+		case "Empty":
+			decodeStruct3(d, &v.Empty)
+		case "Empties":
+			v.Empties = decodeStructSlice2(d)
+		case "Matrix":
+			decodeStringSliceArray2(d, &v.Matrix)
+		case "Self":
+			v.Self = decodeSelf(d)
+		case "List":
+			v.List = decodeListOfListOfStringPointer(d)
+		case "ByText":
+			v.ByText = decodeColorToIntMap(d)
+		case "Labels":
+			v.Labels = decodeLabels(d)
+		case "Plan":
+			v.Plan = decodePlanPointer(d)
+		case "IP":
+			d.Text(&v.IP)
+		case "None":
+			decodeIntArray0(d, &v.None)
+		case "Deadline":
+			v.Deadline = decodeTimePointer(d)
+		case "Message":
+			decodeMessage(d, &v.Message)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyUncommon(c *wire.Copier, to, from *Uncommon) {
+	if !c.Enter() {
+		return
+	}
+	copyEvent(c, &to.Event, &from.Event)
+	to.Hash = from.Hash
+	to.PtrHash = copyByteArray4Pointer(c, from.PtrHash)
+	to.Levels = copyLevelSlice(c, from.Levels)
+	to.Guarded = copyGuardedPointer(c, from.Guarded)
+	copyApart(c, &to.Apart, &from.Apart)
+	to.Empty = from.Empty
+	to.Empties = copyStructSlice2(c, from.Empties)
+	copyStringSliceArray2(c, &to.Matrix, &from.Matrix)
+	to.Self = copySelf(c, from.Self)
+	to.List = copyListOfListOfStringPointer(c, from.List)
+	to.ByText = copyColorToIntMap(c, from.ByText)
+	to.Labels = from.Labels
+	to.Plan = from.Plan
+	c.Text(&to.IP, &from.IP)
+	to.None = from.None
+	to.Deadline = copyTimePointer(c, from.Deadline)
+	copyMessage(c, &to.Message, &from.Message)
+	c.Leave()
+}
+
 func encodeValuePointer(e *wire.Encoder, v *structpb.Value) {
 	if v == nil {
 		e.Nil()
 		return
 	}
-	data, err := proto.Marshal(v)
+	data, err := proto.MarshalOptions{}.MarshalAppend([]byte{}, v)
 	e.Fail(err)
-	e.Bytes(append([]byte{}, data...))
+	e.Bytes(data)
 }
 
-func decodeValuePointer(d *wire.Decoder) (v *structpb.Value) {
+func decodeValuePointer(d *wire.Decoder) *structpb.Value {
 	if d.IsNil() {
 		return nil
 	}
-	data := d.Bytes()
-	v = new(structpb.Value)
-	d.Fail(proto.Unmarshal(data, v))
+	v := new(structpb.Value)
+	d.Fail(proto.Unmarshal(d.Bytes(), v))
 	return v
-}
-
-func copyValuePointer(c *wire.Copier, v *structpb.Value) *structpb.Value {
-	return proto.Clone(v).(*structpb.Value)
 }
 
 func encodeValuePointerPointer(e *wire.Encoder, v **structpb.Value) {
@@ -2613,24 +4110,23 @@ func encodeValuePointerPointer(e *wire.Encoder, v **structpb.Value) {
 		e.Nil()
 		return
 	}
+	// In an array of its own, so that a pointer to nil is not a nil pointer.
 	if !e.ArrayLen(1) {
 		return
 	}
-	encodeValuePointer(e, (*v))
+	encodeValuePointer(e, *v)
 	e.Leave()
 }
 
-func decodeValuePointerPointer(d *wire.Decoder) (v **structpb.Value) {
+func decodeValuePointerPointer(d *wire.Decoder) **structpb.Value {
 	if d.IsNil() {
 		return nil
 	}
-	n := d.ArrayLen()
-	if n == 0 {
+	if !d.Exactly(1) {
 		return nil
 	}
-	v = new(*structpb.Value)
-	(*v) = decodeValuePointer(d)
-	d.Skip(n - 1)
+	v := new(*structpb.Value)
+	*v = decodeValuePointer(d)
 	d.Leave()
 	return v
 }
@@ -2640,7 +4136,187 @@ func copyValuePointerPointer(c *wire.Copier, v **structpb.Value) **structpb.Valu
 		return nil
 	}
 	fresh := new(*structpb.Value)
-	*fresh = copyValuePointer(c, (*v))
+	*fresh = proto.Clone(*v).(*structpb.Value)
+	c.Leave()
+	return fresh
+}
+
+func encodeWide(e *wire.Encoder, v *Wide) {
+	if !e.MapLen(8) {
+		return
+	}
+	e.String("A")
+	encodeStringSlice(e, v.A)
+	e.String("B")
+	encodeStringSlice(e, v.B)
+	e.String("C")
+	encodeStringSlice(e, v.C)
+	e.String("D")
+	encodeStringSlice(e, v.D)
+	e.String("E")
+	encodeStringSlice(e, v.E)
+	e.String("F")
+	encodeStringSlice(e, v.F)
+	e.String("G")
+	encodeStringSlice(e, v.G)
+	e.String("H")
+	encodeStringSlice(e, v.H)
+	e.Leave()
+}
+
+func decodeWide(d *wire.Decoder, v *Wide) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "A":
+			v.A = decodeStringSlice(d)
+		case "B":
+			v.B = decodeStringSlice(d)
+		case "C":
+			v.C = decodeStringSlice(d)
+		case "D":
+			v.D = decodeStringSlice(d)
+		case "E":
+			v.E = decodeStringSlice(d)
+		case "F":
+			v.F = decodeStringSlice(d)
+		case "G":
+			v.G = decodeStringSlice(d)
+		case "H":
+			v.H = decodeStringSlice(d)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyWide(c *wire.Copier, to, from *Wide) {
+	if !c.Enter() {
+		return
+	}
+	to.A = copyStringSlice(c, from.A)
+	to.B = copyStringSlice(c, from.B)
+	to.C = copyStringSlice(c, from.C)
+	to.D = copyStringSlice(c, from.D)
+	to.E = copyStringSlice(c, from.E)
+	to.F = copyStringSlice(c, from.F)
+	to.G = copyStringSlice(c, from.G)
+	to.H = copyStringSlice(c, from.H)
+	c.Leave()
+}
+
+func encodeWidePointer(e *wire.Encoder, v *Wide) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	encodeWide(e, v)
+}
+
+func decodeWidePointer(d *wire.Decoder) *Wide {
+	if d.IsNil() {
+		return nil
+	}
+	if !d.Charge(1, 768) {
+		return nil
+	}
+	v := new(Wide)
+	decodeWide(d, v)
+	return v
+}
+
+func copyWidePointer(c *wire.Copier, v *Wide) *Wide {
+	if v == nil {
+		return nil
+	}
+	fresh := new(Wide)
+	copyWide(c, fresh, v)
+	return fresh
+}
+
+func encodeWidePointerSlice(e *wire.Encoder, v []*Wide) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		encodeWidePointer(e, v[i])
+	}
+	e.Leave()
+}
+
+func decodeWidePointerSlice(d *wire.Decoder) []*Wide {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.ArrayLen()
+	if !d.Charge(n, 8) {
+		return nil
+	}
+	v := make([]*Wide, n)
+	for i := range v {
+		v[i] = decodeWidePointer(d)
+	}
+	d.Leave()
+	return v
+}
+
+func copyWidePointerSlice(c *wire.Copier, v []*Wide) []*Wide {
+	if v == nil || !c.Enter() {
+		return nil
+	}
+	fresh := make([]*Wide, len(v))
+	for i := range v {
+		fresh[i] = copyWidePointer(c, v[i])
+	}
+	c.Leave()
+	return fresh
+}
+
+func encodeWideSlice(e *wire.Encoder, v []Wide) {
+	if v == nil {
+		e.Nil()
+		return
+	}
+	if !e.ArrayLen(len(v)) {
+		return
+	}
+	for i := range v {
+		encodeWide(e, &v[i])
+	}
+	e.Leave()
+}
+
+func decodeWideSlice(d *wire.Decoder) []Wide {
+	if d.IsNil() {
+		return nil
+	}
+	n := d.ArrayLen()
+	if !d.Charge(n, 800) {
+		return nil
+	}
+	v := make([]Wide, n)
+	for i := range v {
+		decodeWide(d, &v[i])
+	}
+	d.Leave()
+	return v
+}
+
+func copyWideSlice(c *wire.Copier, v []Wide) []Wide {
+	if v == nil || !c.Enter() {
+		return nil
+	}
+	fresh := make([]Wide, len(v))
+	for i := range v {
+		copyWide(c, &fresh[i], &v[i])
+	}
 	c.Leave()
 	return fresh
 }

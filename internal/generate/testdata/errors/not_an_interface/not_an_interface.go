@@ -1,4 +1,4 @@
-// ERROR: //mallee:actor stands above A, which is not an interface; mark the interface that callers use
+// ERROR: //mallee:actor stands above A, which is not declared as an interface; mark the interface that callers use
 
 package not_an_interface
 

@@ -65,11 +65,9 @@ type lonelyDoCall struct {
 	results lonelyDoResults
 }
 
-type lonelyDoArgs struct {
-}
+type lonelyDoArgs struct{}
 
-type lonelyDoResults struct {
-}
+type lonelyDoResults struct{}
 
 func (*lonelyDoCall) Interface() string       { return "Lonely" }
 func (*lonelyDoCall) Method() string          { return "Do" }
@@ -90,28 +88,26 @@ func (*lonelyDoCall) CopyArgs() error { return nil }
 
 func (*lonelyDoCall) CopyResults() error { return nil }
 
-func (call *lonelyDoCall) AppendArgs(b []byte) ([]byte, error) {
+func (*lonelyDoCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *lonelyDoCall) DecodeArgs(b []byte) error {
+func (*lonelyDoCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
-func (call *lonelyDoCall) AppendResults(b []byte) ([]byte, error) {
+func (*lonelyDoCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *lonelyDoCall) DecodeResults(b []byte) error {
+func (*lonelyDoCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }

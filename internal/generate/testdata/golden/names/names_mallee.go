@@ -89,8 +89,7 @@ type greedyTakeArgs struct {
 	Call bool   `json:"call"`
 }
 
-type greedyTakeResults struct {
-}
+type greedyTakeResults struct{}
 
 func (*greedyTakeCall) Interface() string       { return "Greedy" }
 func (*greedyTakeCall) Method() string          { return "Take" }
@@ -136,16 +135,15 @@ func (call *greedyTakeCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *greedyTakeCall) AppendResults(b []byte) ([]byte, error) {
+func (*greedyTakeCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *greedyTakeCall) DecodeResults(b []byte) error {
+func (*greedyTakeCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -237,8 +235,7 @@ type greedyCaseArgs struct {
 	A_ int `json:"A"`
 }
 
-type greedyCaseResults struct {
-}
+type greedyCaseResults struct{}
 
 func (*greedyCaseCall) Interface() string       { return "Greedy" }
 func (*greedyCaseCall) Method() string          { return "Case" }
@@ -280,15 +277,14 @@ func (call *greedyCaseCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *greedyCaseCall) AppendResults(b []byte) ([]byte, error) {
+func (*greedyCaseCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *greedyCaseCall) DecodeResults(b []byte) error {
+func (*greedyCaseCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }

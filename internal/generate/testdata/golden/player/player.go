@@ -3,7 +3,7 @@
 // WANT: // Give puts n of an item into the bag.
 // WANT: Flags() mallee.CallFlags { return mallee.OneWay }
 // WANT: Flags() mallee.CallFlags { return mallee.ReadOnly }
-// WANT: call.results.Result = copyItemSlice(&c, call.results.Result)
+// WANT: fresh.Result = copyItemSlice(&c, call.results.Result)
 // NOT: copyItem(
 // NOT: call.args.Item = copy
 

@@ -238,11 +238,9 @@ type playerPokeCall struct {
 	results playerPokeResults
 }
 
-type playerPokeArgs struct {
-}
+type playerPokeArgs struct{}
 
-type playerPokeResults struct {
-}
+type playerPokeResults struct{}
 
 func (*playerPokeCall) Interface() string       { return "Player" }
 func (*playerPokeCall) Method() string          { return "Poke" }
@@ -263,29 +261,27 @@ func (*playerPokeCall) CopyArgs() error { return nil }
 
 func (*playerPokeCall) CopyResults() error { return nil }
 
-func (call *playerPokeCall) AppendArgs(b []byte) ([]byte, error) {
+func (*playerPokeCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *playerPokeCall) DecodeArgs(b []byte) error {
+func (*playerPokeCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
-func (call *playerPokeCall) AppendResults(b []byte) ([]byte, error) {
+func (*playerPokeCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *playerPokeCall) DecodeResults(b []byte) error {
+func (*playerPokeCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -295,8 +291,7 @@ type playerBagCall struct {
 	results playerBagResults
 }
 
-type playerBagArgs struct {
-}
+type playerBagArgs struct{}
 
 type playerBagResults struct {
 	Result []Item `json:"result"`
@@ -321,20 +316,21 @@ func (*playerBagCall) CopyArgs() error { return nil }
 
 func (call *playerBagCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copyItemSlice(&c, call.results.Result)
+	var fresh playerBagResults
+	fresh.Result = copyItemSlice(&c, call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
-func (call *playerBagCall) AppendArgs(b []byte) ([]byte, error) {
+func (*playerBagCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *playerBagCall) DecodeArgs(b []byte) error {
+func (*playerBagCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -355,7 +351,7 @@ func (call *playerBagCall) DecodeResults(b []byte) error {
 	return d.Finish()
 }
 
-func encodeItem(e *wire.Encoder, v Item) {
+func encodeItem(e *wire.Encoder, v *Item) {
 	if !e.MapLen(2) {
 		return
 	}
@@ -366,7 +362,7 @@ func encodeItem(e *wire.Encoder, v Item) {
 	e.Leave()
 }
 
-func decodeItem(d *wire.Decoder) (v Item) {
+func decodeItem(d *wire.Decoder, v *Item) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Name":
@@ -381,7 +377,6 @@ func decodeItem(d *wire.Decoder) (v Item) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
 func encodeItemSlice(e *wire.Encoder, v []Item) {
@@ -393,12 +388,12 @@ func encodeItemSlice(e *wire.Encoder, v []Item) {
 		return
 	}
 	for i := range v {
-		encodeItem(e, v[i])
+		encodeItem(e, &v[i])
 	}
 	e.Leave()
 }
 
-func decodeItemSlice(d *wire.Decoder) (v []Item) {
+func decodeItemSlice(d *wire.Decoder) []Item {
 	if d.IsNil() {
 		return nil
 	}
@@ -406,14 +401,12 @@ func decodeItemSlice(d *wire.Decoder) (v []Item) {
 	if !d.Charge(n, 24) {
 		return nil
 	}
-	v = make([]Item, n)
+	v := make([]Item, n)
 	for i := range v {
-		v[i] = decodeItem(d)
+		decodeItem(d, &v[i])
 	}
 	d.Leave()
 	return v
 }
 
-func copyItemSlice(c *wire.Copier, v []Item) []Item {
-	return slices.Clone(v)
-}
+func copyItemSlice(_ *wire.Copier, v []Item) []Item { return slices.Clone(v) }

@@ -1,0 +1,3 @@
+package test_name_taken
+
+func AOf() {}

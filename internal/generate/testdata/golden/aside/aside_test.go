@@ -1,0 +1,5 @@
+package aside
+
+func encodeItem() {}
+
+var _ = encodeItem
