@@ -61,7 +61,7 @@
 // //mallee:immutable says that nobody changes them. What can travel: basic
 // types, strings, slices, arrays, maps, pointers, structs by exported field
 // (mallee:"name" renames one, mallee:"-" leaves it out), time.Time (as an
-// instant, in UTC on other nodes), protobuf messages, and whatever implements
+// instant: it arrives in UTC), protobuf messages, and whatever implements
 // encoding.BinaryMarshaler or TextMarshaler. Values that a caller's context
 // carries do not travel.
 //

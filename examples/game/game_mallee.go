@@ -84,8 +84,7 @@ type leaderboardReportArgs struct {
 	Score  int    `json:"score"`
 }
 
-type leaderboardReportResults struct {
-}
+type leaderboardReportResults struct{}
 
 func (*leaderboardReportCall) Interface() string       { return "Leaderboard" }
 func (*leaderboardReportCall) Method() string          { return "Report" }
@@ -127,16 +126,15 @@ func (call *leaderboardReportCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *leaderboardReportCall) AppendResults(b []byte) ([]byte, error) {
+func (*leaderboardReportCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *leaderboardReportCall) DecodeResults(b []byte) error {
+func (*leaderboardReportCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -173,7 +171,9 @@ func (*leaderboardTopCall) CopyArgs() error { return nil }
 
 func (call *leaderboardTopCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copyEntrySlice(&c, call.results.Result)
+	var fresh leaderboardTopResults
+	fresh.Result = copyEntrySlice(&c, call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
@@ -274,8 +274,7 @@ type participantNicknameCall struct {
 	results participantNicknameResults
 }
 
-type participantNicknameArgs struct {
-}
+type participantNicknameArgs struct{}
 
 type participantNicknameResults struct {
 	Result string `json:"result"`
@@ -300,16 +299,15 @@ func (*participantNicknameCall) CopyArgs() error { return nil }
 
 func (*participantNicknameCall) CopyResults() error { return nil }
 
-func (call *participantNicknameCall) AppendArgs(b []byte) ([]byte, error) {
+func (*participantNicknameCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *participantNicknameCall) DecodeArgs(b []byte) error {
+func (*participantNicknameCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -340,8 +338,7 @@ type participantHearArgs struct {
 	Line string `json:"line"`
 }
 
-type participantHearResults struct {
-}
+type participantHearResults struct{}
 
 func (*participantHearCall) Interface() string       { return "Participant" }
 func (*participantHearCall) Method() string          { return "Hear" }
@@ -379,16 +376,15 @@ func (call *participantHearCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *participantHearCall) AppendResults(b []byte) ([]byte, error) {
+func (*participantHearCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *participantHearCall) DecodeResults(b []byte) error {
+func (*participantHearCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -642,8 +638,7 @@ type playerBagCall struct {
 	results playerBagResults
 }
 
-type playerBagArgs struct {
-}
+type playerBagArgs struct{}
 
 type playerBagResults struct {
 	Items map[string]int `json:"items"`
@@ -668,20 +663,21 @@ func (*playerBagCall) CopyArgs() error { return nil }
 
 func (call *playerBagCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Items = copyStringToIntMap(&c, call.results.Items)
+	var fresh playerBagResults
+	fresh.Items = copyStringToIntMap(&c, call.results.Items)
+	call.results = fresh
 	return c.Finish()
 }
 
-func (call *playerBagCall) AppendArgs(b []byte) ([]byte, error) {
+func (*playerBagCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *playerBagCall) DecodeArgs(b []byte) error {
+func (*playerBagCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -842,8 +838,7 @@ type playerPresenceCall struct {
 	results playerPresenceResults
 }
 
-type playerPresenceArgs struct {
-}
+type playerPresenceArgs struct{}
 
 type playerPresenceResults struct {
 	Result Presence `json:"result"`
@@ -868,23 +863,22 @@ func (*playerPresenceCall) CopyArgs() error { return nil }
 
 func (*playerPresenceCall) CopyResults() error { return nil }
 
-func (call *playerPresenceCall) AppendArgs(b []byte) ([]byte, error) {
+func (*playerPresenceCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *playerPresenceCall) DecodeArgs(b []byte) error {
+func (*playerPresenceCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
 func (call *playerPresenceCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodePresence(&e, call.results.Result)
+	encodePresence(&e, &call.results.Result)
 	return e.Finish()
 }
 
@@ -892,7 +886,7 @@ func (call *playerPresenceCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.results.Result = decodePresence(&d)
+		decodePresence(&d, &call.results.Result)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -1002,7 +996,7 @@ func (*roomJoinCall) CopyResults() error { return nil }
 func (call *roomJoinCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	e.Text(call.args.Who)
+	e.Text(&call.args.Who)
 	return e.Finish()
 }
 
@@ -1043,8 +1037,7 @@ type roomLeaveArgs struct {
 	Who mallee.ID `json:"who"`
 }
 
-type roomLeaveResults struct {
-}
+type roomLeaveResults struct{}
 
 func (*roomLeaveCall) Interface() string       { return "Room" }
 func (*roomLeaveCall) Method() string          { return "Leave" }
@@ -1068,7 +1061,7 @@ func (*roomLeaveCall) CopyResults() error { return nil }
 func (call *roomLeaveCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	e.Text(call.args.Who)
+	e.Text(&call.args.Who)
 	return e.Finish()
 }
 
@@ -1082,16 +1075,15 @@ func (call *roomLeaveCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *roomLeaveCall) AppendResults(b []byte) ([]byte, error) {
+func (*roomLeaveCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *roomLeaveCall) DecodeResults(b []byte) error {
+func (*roomLeaveCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -1132,7 +1124,7 @@ func (*roomSayCall) CopyResults() error { return nil }
 func (call *roomSayCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(2)
-	e.Text(call.args.From)
+	e.Text(&call.args.From)
 	e.String(call.args.Text)
 	return e.Finish()
 }
@@ -1167,7 +1159,7 @@ func (call *roomSayCall) DecodeResults(b []byte) error {
 	return d.Finish()
 }
 
-func encodeEntry(e *wire.Encoder, v Entry) {
+func encodeEntry(e *wire.Encoder, v *Entry) {
 	if !e.MapLen(2) {
 		return
 	}
@@ -1178,7 +1170,7 @@ func encodeEntry(e *wire.Encoder, v Entry) {
 	e.Leave()
 }
 
-func decodeEntry(d *wire.Decoder) (v Entry) {
+func decodeEntry(d *wire.Decoder, v *Entry) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Player":
@@ -1193,7 +1185,6 @@ func decodeEntry(d *wire.Decoder) (v Entry) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
 func encodeEntrySlice(e *wire.Encoder, v []Entry) {
@@ -1205,12 +1196,12 @@ func encodeEntrySlice(e *wire.Encoder, v []Entry) {
 		return
 	}
 	for i := range v {
-		encodeEntry(e, v[i])
+		encodeEntry(e, &v[i])
 	}
 	e.Leave()
 }
 
-func decodeEntrySlice(d *wire.Decoder) (v []Entry) {
+func decodeEntrySlice(d *wire.Decoder) []Entry {
 	if d.IsNil() {
 		return nil
 	}
@@ -1218,19 +1209,17 @@ func decodeEntrySlice(d *wire.Decoder) (v []Entry) {
 	if !d.Charge(n, 24) {
 		return nil
 	}
-	v = make([]Entry, n)
+	v := make([]Entry, n)
 	for i := range v {
-		v[i] = decodeEntry(d)
+		decodeEntry(d, &v[i])
 	}
 	d.Leave()
 	return v
 }
 
-func copyEntrySlice(c *wire.Copier, v []Entry) []Entry {
-	return slices.Clone(v)
-}
+func copyEntrySlice(_ *wire.Copier, v []Entry) []Entry { return slices.Clone(v) }
 
-func encodePresence(e *wire.Encoder, v Presence) {
+func encodePresence(e *wire.Encoder, v *Presence) {
 	if !e.MapLen(3) {
 		return
 	}
@@ -1243,7 +1232,7 @@ func encodePresence(e *wire.Encoder, v Presence) {
 	e.Leave()
 }
 
-func decodePresence(d *wire.Decoder) (v Presence) {
+func decodePresence(d *wire.Decoder, v *Presence) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Room":
@@ -1260,7 +1249,6 @@ func decodePresence(d *wire.Decoder) (v Presence) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
 func encodeStringToIntMap(e *wire.Encoder, v map[string]int) {
@@ -1278,15 +1266,15 @@ func encodeStringToIntMap(e *wire.Encoder, v map[string]int) {
 	e.Leave()
 }
 
-func decodeStringToIntMap(d *wire.Decoder) (v map[string]int) {
+func decodeStringToIntMap(d *wire.Decoder) map[string]int {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 24) {
+	if !d.Charge(n, 16+8) {
 		return nil
 	}
-	v = make(map[string]int, n)
+	v := make(map[string]int, n)
 	for range n {
 		var key string
 		var value int
@@ -1301,6 +1289,4 @@ func decodeStringToIntMap(d *wire.Decoder) (v map[string]int) {
 	return v
 }
 
-func copyStringToIntMap(c *wire.Copier, v map[string]int) map[string]int {
-	return maps.Clone(v)
-}
+func copyStringToIntMap(_ *wire.Copier, v map[string]int) map[string]int { return maps.Clone(v) }

@@ -5,7 +5,6 @@ package market
 import (
 	"context"
 	"math/big"
-	"net/url"
 	"slices"
 	"time"
 
@@ -85,8 +84,7 @@ type greeterKeyCall struct {
 	results greeterKeyResults
 }
 
-type greeterKeyArgs struct {
-}
+type greeterKeyArgs struct{}
 
 type greeterKeyResults struct {
 	Result string `json:"result"`
@@ -111,16 +109,15 @@ func (*greeterKeyCall) CopyArgs() error { return nil }
 
 func (*greeterKeyCall) CopyResults() error { return nil }
 
-func (call *greeterKeyCall) AppendArgs(b []byte) ([]byte, error) {
+func (*greeterKeyCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *greeterKeyCall) DecodeArgs(b []byte) error {
+func (*greeterKeyCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -426,8 +423,7 @@ type stallStockCall struct {
 	results stallStockResults
 }
 
-type stallStockArgs struct {
-}
+type stallStockArgs struct{}
 
 type stallStockResults struct {
 	Result []Item `json:"result"`
@@ -452,20 +448,21 @@ func (*stallStockCall) CopyArgs() error { return nil }
 
 func (call *stallStockCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copyItemSlice(&c, call.results.Result)
+	var fresh stallStockResults
+	fresh.Result = copyItemSlice(&c, call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
-func (call *stallStockCall) AppendArgs(b []byte) ([]byte, error) {
+func (*stallStockCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *stallStockCall) DecodeArgs(b []byte) error {
+func (*stallStockCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -496,8 +493,7 @@ type stallRingArgs struct {
 	Loud bool `json:"loud"`
 }
 
-type stallRingResults struct {
-}
+type stallRingResults struct{}
 
 func (*stallRingCall) Interface() string       { return "Stall" }
 func (*stallRingCall) Method() string          { return "Ring" }
@@ -535,16 +531,15 @@ func (call *stallRingCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *stallRingCall) AppendResults(b []byte) ([]byte, error) {
+func (*stallRingCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *stallRingCall) DecodeResults(b []byte) error {
+func (*stallRingCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -554,11 +549,9 @@ type stallCloseCall struct {
 	results stallCloseResults
 }
 
-type stallCloseArgs struct {
-}
+type stallCloseArgs struct{}
 
-type stallCloseResults struct {
-}
+type stallCloseResults struct{}
 
 func (*stallCloseCall) Interface() string       { return "Stall" }
 func (*stallCloseCall) Method() string          { return "Close" }
@@ -579,29 +572,27 @@ func (*stallCloseCall) CopyArgs() error { return nil }
 
 func (*stallCloseCall) CopyResults() error { return nil }
 
-func (call *stallCloseCall) AppendArgs(b []byte) ([]byte, error) {
+func (*stallCloseCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *stallCloseCall) DecodeArgs(b []byte) error {
+func (*stallCloseCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
-func (call *stallCloseCall) AppendResults(b []byte) ([]byte, error) {
+func (*stallCloseCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *stallCloseCall) DecodeResults(b []byte) error {
+func (*stallCloseCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -637,7 +628,10 @@ func (call *stallLoadCall) Run(ctx context.Context, actor any) (err error) {
 
 func (call *stallLoadCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.Item = copyItem(&c, call.args.Item)
+	var fresh stallLoadArgs
+	copyItem(&c, &fresh.Item, &call.args.Item)
+	fresh.From = call.args.From
+	call.args = fresh
 	return c.Finish()
 }
 
@@ -646,8 +640,8 @@ func (*stallLoadCall) CopyResults() error { return nil }
 func (call *stallLoadCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(2)
-	encodeItem(&e, call.args.Item)
-	encodeItem2(&e, call.args.From)
+	encodeItem(&e, &call.args.Item)
+	encodeItem2(&e, &call.args.From)
 	return e.Finish()
 }
 
@@ -655,10 +649,10 @@ func (call *stallLoadCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.args.Item = decodeItem(&d)
+		decodeItem(&d, &call.args.Item)
 	}
 	if n > 1 {
-		call.args.From = decodeItem2(&d)
+		decodeItem2(&d, &call.args.From)
 	}
 	d.Skip(n - 2)
 	return d.Finish()
@@ -667,7 +661,7 @@ func (call *stallLoadCall) DecodeArgs(b []byte) error {
 func (call *stallLoadCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeItem2(&e, call.results.Result)
+	encodeItem2(&e, &call.results.Result)
 	return e.Finish()
 }
 
@@ -675,7 +669,7 @@ func (call *stallLoadCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.results.Result = decodeItem2(&d)
+		decodeItem2(&d, &call.results.Result)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -712,20 +706,24 @@ func (call *stallMixedCall) Run(ctx context.Context, actor any) (err error) {
 
 func (call *stallMixedCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.Mixed = copyMixed(&c, call.args.Mixed)
+	var fresh stallMixedArgs
+	copyMixed(&c, &fresh.Mixed, &call.args.Mixed)
+	call.args = fresh
 	return c.Finish()
 }
 
 func (call *stallMixedCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copyMixed(&c, call.results.Result)
+	var fresh stallMixedResults
+	copyMixed(&c, &fresh.Result, &call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
 func (call *stallMixedCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeMixed(&e, call.args.Mixed)
+	encodeMixed(&e, &call.args.Mixed)
 	return e.Finish()
 }
 
@@ -733,7 +731,7 @@ func (call *stallMixedCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.args.Mixed = decodeMixed(&d)
+		decodeMixed(&d, &call.args.Mixed)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -742,7 +740,7 @@ func (call *stallMixedCall) DecodeArgs(b []byte) error {
 func (call *stallMixedCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(1)
-	encodeMixed(&e, call.results.Result)
+	encodeMixed(&e, &call.results.Result)
 	return e.Finish()
 }
 
@@ -750,7 +748,7 @@ func (call *stallMixedCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
 	n := d.ArrayLen()
 	if n > 0 {
-		call.results.Result = decodeMixed(&d)
+		decodeMixed(&d, &call.results.Result)
 	}
 	d.Skip(n - 1)
 	return d.Finish()
@@ -788,14 +786,18 @@ func (call *stallWalkCall) Run(ctx context.Context, actor any) (err error) {
 
 func (call *stallWalkCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.Tree = copyTreePointer(&c, call.args.Tree)
-	call.args.Shelves = copyShelves(&c, call.args.Shelves)
+	var fresh stallWalkArgs
+	fresh.Tree = copyTreePointer(&c, call.args.Tree)
+	fresh.Shelves = copyShelves(&c, call.args.Shelves)
+	call.args = fresh
 	return c.Finish()
 }
 
 func (call *stallWalkCall) CopyResults() error {
 	var c wire.Copier
-	call.results.Result = copyTreePointer(&c, call.results.Result)
+	var fresh stallWalkResults
+	fresh.Result = copyTreePointer(&c, call.results.Result)
+	call.results = fresh
 	return c.Finish()
 }
 
@@ -915,8 +917,7 @@ type stallKeyCall struct {
 	results stallKeyResults
 }
 
-type stallKeyArgs struct {
-}
+type stallKeyArgs struct{}
 
 type stallKeyResults struct {
 	Result string `json:"result"`
@@ -941,16 +942,15 @@ func (*stallKeyCall) CopyArgs() error { return nil }
 
 func (*stallKeyCall) CopyResults() error { return nil }
 
-func (call *stallKeyCall) AppendArgs(b []byte) ([]byte, error) {
+func (*stallKeyCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *stallKeyCall) DecodeArgs(b []byte) error {
+func (*stallKeyCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -982,8 +982,7 @@ type stallFailArgs struct {
 	Message string `json:"message"`
 }
 
-type stallFailResults struct {
-}
+type stallFailResults struct{}
 
 func (*stallFailCall) Interface() string       { return "Stall" }
 func (*stallFailCall) Method() string          { return "Fail" }
@@ -1025,20 +1024,19 @@ func (call *stallFailCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *stallFailCall) AppendResults(b []byte) ([]byte, error) {
+func (*stallFailCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *stallFailCall) DecodeResults(b []byte) error {
+func (*stallFailCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
-func encodeBase(e *wire.Encoder, v base) {
+func encodeBase(e *wire.Encoder, v *base) {
 	if !e.MapLen(2) {
 		return
 	}
@@ -1049,7 +1047,7 @@ func encodeBase(e *wire.Encoder, v base) {
 	e.Leave()
 }
 
-func decodeBase(d *wire.Decoder) (v base) {
+func decodeBase(d *wire.Decoder, v *base) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "ID":
@@ -1064,7 +1062,6 @@ func decodeBase(d *wire.Decoder) (v base) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
 func encodeBoolPointer(e *wire.Encoder, v *bool) {
@@ -1072,49 +1069,28 @@ func encodeBoolPointer(e *wire.Encoder, v *bool) {
 		e.Nil()
 		return
 	}
-	e.Bool((*v))
+	e.Bool(*v)
 }
 
-func decodeBoolPointer(d *wire.Decoder) (v *bool) {
+func decodeBoolPointer(d *wire.Decoder) *bool {
 	if d.IsNil() {
 		return nil
 	}
-	v = new(bool)
-	(*v) = d.Bool()
+	v := new(bool)
+	*v = d.Bool()
 	return v
 }
 
 func copyBoolPointer(c *wire.Copier, v *bool) *bool {
-	if v == nil || !c.Enter() {
+	if v == nil {
 		return nil
 	}
 	fresh := new(bool)
-	*fresh = (*v)
-	c.Leave()
+	*fresh = *v
 	return fresh
 }
 
-func encodeByteArray3(e *wire.Encoder, v [3]byte) {
-	if !e.ArrayLen(len(v)) {
-		return
-	}
-	for i := range v {
-		e.Uint(uint64(v[i]))
-	}
-	e.Leave()
-}
-
-func decodeByteArray3(d *wire.Decoder) (v [3]byte) {
-	n := d.ArrayLen()
-	for i := range min(n, len(v)) {
-		v[i] = byte(d.Uint(8))
-	}
-	d.Skip(n - len(v))
-	d.Leave()
-	return v
-}
-
-func encodeCrate(e *wire.Encoder, v freight.Crate) {
+func encodeCrate(e *wire.Encoder, v *freight.Crate) {
 	if !e.MapLen(2) {
 		return
 	}
@@ -1125,7 +1101,7 @@ func encodeCrate(e *wire.Encoder, v freight.Crate) {
 	e.Leave()
 }
 
-func decodeCrate(d *wire.Decoder) (v freight.Crate) {
+func decodeCrate(d *wire.Decoder, v *freight.Crate) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Weight":
@@ -1140,13 +1116,6 @@ func decodeCrate(d *wire.Decoder) (v freight.Crate) {
 		}
 	}
 	d.Leave()
-	return v
-}
-
-func copyInt(c *wire.Copier, v big.Int) big.Int {
-	var fresh big.Int
-	c.Text(&fresh, &v)
-	return fresh
 }
 
 func encodeIntPointer(e *wire.Encoder, v *big.Int) {
@@ -1154,25 +1123,24 @@ func encodeIntPointer(e *wire.Encoder, v *big.Int) {
 		e.Nil()
 		return
 	}
-	e.Text(&(*v))
+	e.Text(v)
 }
 
-func decodeIntPointer(d *wire.Decoder) (v *big.Int) {
+func decodeIntPointer(d *wire.Decoder) *big.Int {
 	if d.IsNil() {
 		return nil
 	}
-	v = new(big.Int)
-	d.Text(&(*v))
+	v := new(big.Int)
+	d.Text(v)
 	return v
 }
 
 func copyIntPointer(c *wire.Copier, v *big.Int) *big.Int {
-	if v == nil || !c.Enter() {
+	if v == nil {
 		return nil
 	}
 	fresh := new(big.Int)
-	*fresh = copyInt(c, (*v))
-	c.Leave()
+	c.Text(fresh, v)
 	return fresh
 }
 
@@ -1186,25 +1154,25 @@ func encodeIntToItemMap(e *wire.Encoder, v map[int]Item) {
 	}
 	for key, value := range v {
 		e.Int(int64(key))
-		encodeItem(e, value)
+		encodeItem(e, &value)
 	}
 	e.Leave()
 }
 
-func decodeIntToItemMap(d *wire.Decoder) (v map[int]Item) {
+func decodeIntToItemMap(d *wire.Decoder) map[int]Item {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 72) {
+	if !d.Charge(n, 8+64) {
 		return nil
 	}
-	v = make(map[int]Item, n)
+	v := make(map[int]Item, n)
 	for range n {
 		var key int
 		var value Item
 		key = int(d.Int(wire.WordSize))
-		value = decodeItem(d)
+		decodeItem(d, &value)
 		if d.Err() != nil {
 			return nil
 		}
@@ -1219,14 +1187,18 @@ func copyIntToItemMap(c *wire.Copier, v map[int]Item) map[int]Item {
 		return nil
 	}
 	fresh := make(map[int]Item, len(v))
-	for key, value := range v {
-		fresh[key] = copyItem(c, value)
+	for fromKey, from := range v {
+		var key int
+		var value Item
+		key = fromKey
+		copyItem(c, &value, &from)
+		fresh[key] = value
 	}
 	c.Leave()
 	return fresh
 }
 
-func encodeItem(e *wire.Encoder, v Item) {
+func encodeItem(e *wire.Encoder, v *Item) {
 	if !e.MapLen(4) {
 		return
 	}
@@ -1241,7 +1213,7 @@ func encodeItem(e *wire.Encoder, v Item) {
 	e.Leave()
 }
 
-func decodeItem(d *wire.Decoder) (v Item) {
+func decodeItem(d *wire.Decoder, v *Item) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Name":
@@ -1260,15 +1232,20 @@ func decodeItem(d *wire.Decoder) (v Item) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copyItem(c *wire.Copier, v Item) Item {
-	v.Tags = copyStringSlice(c, v.Tags)
-	return v
+func copyItem(c *wire.Copier, to, from *Item) {
+	if !c.Enter() {
+		return
+	}
+	to.Name = from.Name
+	to.Price = from.Price
+	to.Tags = copyStringSlice(c, from.Tags)
+	to.Note = from.Note
+	c.Leave()
 }
 
-func encodeItem2(e *wire.Encoder, v freight.Item) {
+func encodeItem2(e *wire.Encoder, v *freight.Item) {
 	if !e.MapLen(1) {
 		return
 	}
@@ -1277,7 +1254,7 @@ func encodeItem2(e *wire.Encoder, v freight.Item) {
 	e.Leave()
 }
 
-func decodeItem2(d *wire.Decoder) (v freight.Item) {
+func decodeItem2(d *wire.Decoder, v *freight.Item) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Tons":
@@ -1290,7 +1267,6 @@ func decodeItem2(d *wire.Decoder) (v freight.Item) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
 func encodeItemSlice(e *wire.Encoder, v []Item) {
@@ -1302,12 +1278,12 @@ func encodeItemSlice(e *wire.Encoder, v []Item) {
 		return
 	}
 	for i := range v {
-		encodeItem(e, v[i])
+		encodeItem(e, &v[i])
 	}
 	e.Leave()
 }
 
-func decodeItemSlice(d *wire.Decoder) (v []Item) {
+func decodeItemSlice(d *wire.Decoder) []Item {
 	if d.IsNil() {
 		return nil
 	}
@@ -1315,9 +1291,9 @@ func decodeItemSlice(d *wire.Decoder) (v []Item) {
 	if !d.Charge(n, 64) {
 		return nil
 	}
-	v = make([]Item, n)
+	v := make([]Item, n)
 	for i := range v {
-		v[i] = decodeItem(d)
+		decodeItem(d, &v[i])
 	}
 	d.Leave()
 	return v
@@ -1329,7 +1305,7 @@ func copyItemSlice(c *wire.Copier, v []Item) []Item {
 	}
 	fresh := make([]Item, len(v))
 	for i := range v {
-		fresh[i] = copyItem(c, v[i])
+		copyItem(c, &fresh[i], &v[i])
 	}
 	c.Leave()
 	return fresh
@@ -1344,12 +1320,12 @@ func encodeItemSlice2(e *wire.Encoder, v []freight.Item) {
 		return
 	}
 	for i := range v {
-		encodeItem2(e, v[i])
+		encodeItem2(e, &v[i])
 	}
 	e.Leave()
 }
 
-func decodeItemSlice2(d *wire.Decoder) (v []freight.Item) {
+func decodeItemSlice2(d *wire.Decoder) []freight.Item {
 	if d.IsNil() {
 		return nil
 	}
@@ -1357,26 +1333,24 @@ func decodeItemSlice2(d *wire.Decoder) (v []freight.Item) {
 	if !d.Charge(n, 8) {
 		return nil
 	}
-	v = make([]freight.Item, n)
+	v := make([]freight.Item, n)
 	for i := range v {
-		v[i] = decodeItem2(d)
+		decodeItem2(d, &v[i])
 	}
 	d.Leave()
 	return v
 }
 
-func copyItemSlice2(c *wire.Copier, v []freight.Item) []freight.Item {
-	return slices.Clone(v)
-}
+func copyItemSlice2(_ *wire.Copier, v []freight.Item) []freight.Item { return slices.Clone(v) }
 
-func encodeMixed(e *wire.Encoder, v Mixed) {
+func encodeMixed(e *wire.Encoder, v *Mixed) {
 	if !e.MapLen(20) {
 		return
 	}
 	e.String("base")
-	encodeBase(e, v.base)
+	encodeBase(e, &v.base)
 	e.String("Crate")
-	encodeCrate(e, v.Crate)
+	encodeCrate(e, &v.Crate)
 	e.String("Tree")
 	encodeTreePointer(e, v.Tree)
 	e.String("Hidden")
@@ -1384,7 +1358,7 @@ func encodeMixed(e *wire.Encoder, v Mixed) {
 	e.String("Bytes")
 	e.Bytes(v.Bytes)
 	e.String("Array")
-	encodeByteArray3(e, v.Array)
+	e.Bytes(v.Array[:])
 	e.String("When")
 	e.Time(v.When)
 	e.String("Wait")
@@ -1392,11 +1366,11 @@ func encodeMixed(e *wire.Encoder, v Mixed) {
 	e.String("Big")
 	encodeIntPointer(e, v.Big)
 	e.String("Addr")
-	e.Binary(v.Addr)
+	e.Binary(&v.Addr)
 	e.String("URL")
 	e.Binary(&v.URL)
 	e.String("Actor")
-	e.Text(v.Actor)
+	e.Text(&v.Actor)
 	e.String("Small")
 	e.Uint(uint64(v.Small))
 	e.String("Large")
@@ -1408,21 +1382,21 @@ func encodeMixed(e *wire.Encoder, v Mixed) {
 	e.String("Maybe")
 	encodeBoolPointer(e, v.Maybe)
 	e.String("Pair")
-	encodePairOfStringOfItemSlice(e, v.Pair)
+	encodePairOfStringOfItemSlice(e, &v.Pair)
 	e.String("Again")
-	encodePairOfItemOfInt(e, v.Again)
+	encodePairOfItemOfInt(e, &v.Again)
 	e.String("Unnamed")
-	encodeStruct(e, v.Unnamed)
+	encodeStruct(e, &v.Unnamed)
 	e.Leave()
 }
 
-func decodeMixed(d *wire.Decoder) (v Mixed) {
+func decodeMixed(d *wire.Decoder, v *Mixed) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "base":
-			v.base = decodeBase(d)
+			decodeBase(d, &v.base)
 		case "Crate":
-			v.Crate = decodeCrate(d)
+			decodeCrate(d, &v.Crate)
 		case "Tree":
 			v.Tree = decodeTreePointer(d)
 		case "Hidden":
@@ -1430,7 +1404,7 @@ func decodeMixed(d *wire.Decoder) (v Mixed) {
 		case "Bytes":
 			v.Bytes = d.Bytes()
 		case "Array":
-			v.Array = decodeByteArray3(d)
+			d.BytesInto(v.Array[:])
 		case "When":
 			v.When = d.Time()
 		case "Wait":
@@ -1454,11 +1428,11 @@ func decodeMixed(d *wire.Decoder) (v Mixed) {
 		case "Maybe":
 			v.Maybe = decodeBoolPointer(d)
 		case "Pair":
-			v.Pair = decodePairOfStringOfItemSlice(d)
+			decodePairOfStringOfItemSlice(d, &v.Pair)
 		case "Again":
-			v.Again = decodePairOfItemOfInt(d)
+			decodePairOfItemOfInt(d, &v.Again)
 		case "Unnamed":
-			v.Unnamed = decodeStruct(d)
+			decodeStruct(d, &v.Unnamed)
 		default:
 			d.Skip(1)
 		}
@@ -1467,38 +1441,51 @@ func decodeMixed(d *wire.Decoder) (v Mixed) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copyMixed(c *wire.Copier, v Mixed) Mixed {
-	v.Tree = copyTreePointer(c, v.Tree)
-	v.Bytes = slices.Clone(v.Bytes)
-	v.Big = copyIntPointer(c, v.Big)
-	v.URL = copyURL(c, v.URL)
-	v.ByInt = copyIntToItemMap(c, v.ByInt)
-	v.Maybe = copyBoolPointer(c, v.Maybe)
-	v.Pair = copyPairOfStringOfItemSlice(c, v.Pair)
-	v.Again = copyPairOfItemOfInt(c, v.Again)
-	v.Skipped = *new(complex128) // stays with the sender
-	return v
+func copyMixed(c *wire.Copier, to, from *Mixed) {
+	if !c.Enter() {
+		return
+	}
+	to.base = from.base
+	to.Crate = from.Crate
+	to.Tree = copyTreePointer(c, from.Tree)
+	to.Hidden = from.Hidden
+	to.Bytes = slices.Clone(from.Bytes)
+	to.Array = from.Array
+	to.When = wire.Instant(from.When)
+	to.Wait = from.Wait
+	to.Big = copyIntPointer(c, from.Big)
+	to.Addr = from.Addr
+	c.Binary(&to.URL, &from.URL)
+	to.Actor = from.Actor
+	to.Small = from.Small
+	to.Large = from.Large
+	to.ByInt = copyIntToItemMap(c, from.ByInt)
+	to.Quoted = from.Quoted
+	to.Maybe = copyBoolPointer(c, from.Maybe)
+	copyPairOfStringOfItemSlice(c, &to.Pair, &from.Pair)
+	copyPairOfItemOfInt(c, &to.Again, &from.Again)
+	to.Unnamed = from.Unnamed
+	c.Leave()
 }
 
-func encodePairOfItemOfInt(e *wire.Encoder, v Pair[Item, int]) {
+func encodePairOfItemOfInt(e *wire.Encoder, v *Pair[Item, int]) {
 	if !e.MapLen(2) {
 		return
 	}
 	e.String("First")
-	encodeItem(e, v.First)
+	encodeItem(e, &v.First)
 	e.String("Second")
 	e.Int(int64(v.Second))
 	e.Leave()
 }
 
-func decodePairOfItemOfInt(d *wire.Decoder) (v Pair[Item, int]) {
+func decodePairOfItemOfInt(d *wire.Decoder, v *Pair[Item, int]) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "First":
-			v.First = decodeItem(d)
+			decodeItem(d, &v.First)
 		case "Second":
 			v.Second = int(d.Int(wire.WordSize))
 		default:
@@ -1509,15 +1496,18 @@ func decodePairOfItemOfInt(d *wire.Decoder) (v Pair[Item, int]) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copyPairOfItemOfInt(c *wire.Copier, v Pair[Item, int]) Pair[Item, int] {
-	v.First = copyItem(c, v.First)
-	return v
+func copyPairOfItemOfInt(c *wire.Copier, to, from *Pair[Item, int]) {
+	if !c.Enter() {
+		return
+	}
+	copyItem(c, &to.First, &from.First)
+	to.Second = from.Second
+	c.Leave()
 }
 
-func encodePairOfStringOfItemSlice(e *wire.Encoder, v Pair[string, []freight.Item]) {
+func encodePairOfStringOfItemSlice(e *wire.Encoder, v *Pair[string, []freight.Item]) {
 	if !e.MapLen(2) {
 		return
 	}
@@ -1528,7 +1518,7 @@ func encodePairOfStringOfItemSlice(e *wire.Encoder, v Pair[string, []freight.Ite
 	e.Leave()
 }
 
-func decodePairOfStringOfItemSlice(d *wire.Decoder) (v Pair[string, []freight.Item]) {
+func decodePairOfStringOfItemSlice(d *wire.Decoder, v *Pair[string, []freight.Item]) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "First":
@@ -1543,12 +1533,15 @@ func decodePairOfStringOfItemSlice(d *wire.Decoder) (v Pair[string, []freight.It
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copyPairOfStringOfItemSlice(c *wire.Copier, v Pair[string, []freight.Item]) Pair[string, []freight.Item] {
-	v.Second = copyItemSlice2(c, v.Second)
-	return v
+func copyPairOfStringOfItemSlice(c *wire.Copier, to, from *Pair[string, []freight.Item]) {
+	if !c.Enter() {
+		return
+	}
+	to.First = from.First
+	to.Second = copyItemSlice2(c, from.Second)
+	c.Leave()
 }
 
 func encodeShelves(e *wire.Encoder, v Shelves) {
@@ -1566,15 +1559,15 @@ func encodeShelves(e *wire.Encoder, v Shelves) {
 	e.Leave()
 }
 
-func decodeShelves(d *wire.Decoder) (v Shelves) {
+func decodeShelves(d *wire.Decoder) Shelves {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 24) {
+	if !d.Charge(n, 16+8) {
 		return nil
 	}
-	v = make(Shelves, n)
+	v := make(Shelves, n)
 	for range n {
 		var key string
 		var value Shelves
@@ -1594,8 +1587,12 @@ func copyShelves(c *wire.Copier, v Shelves) Shelves {
 		return nil
 	}
 	fresh := make(Shelves, len(v))
-	for key, value := range v {
-		fresh[key] = copyShelves(c, value)
+	for fromKey, from := range v {
+		var key string
+		var value Shelves
+		key = fromKey
+		value = copyShelves(c, from)
+		fresh[key] = value
 	}
 	c.Leave()
 	return fresh
@@ -1615,7 +1612,7 @@ func encodeStringSlice(e *wire.Encoder, v []string) {
 	e.Leave()
 }
 
-func decodeStringSlice(d *wire.Decoder) (v []string) {
+func decodeStringSlice(d *wire.Decoder) []string {
 	if d.IsNil() {
 		return nil
 	}
@@ -1623,7 +1620,7 @@ func decodeStringSlice(d *wire.Decoder) (v []string) {
 	if !d.Charge(n, 16) {
 		return nil
 	}
-	v = make([]string, n)
+	v := make([]string, n)
 	for i := range v {
 		v[i] = d.String()
 	}
@@ -1631,9 +1628,7 @@ func decodeStringSlice(d *wire.Decoder) (v []string) {
 	return v
 }
 
-func copyStringSlice(c *wire.Copier, v []string) []string {
-	return slices.Clone(v)
-}
+func copyStringSlice(_ *wire.Copier, v []string) []string { return slices.Clone(v) }
 
 func encodeStringToTreePointerMap(e *wire.Encoder, v map[string]*Tree) {
 	if v == nil {
@@ -1650,15 +1645,15 @@ func encodeStringToTreePointerMap(e *wire.Encoder, v map[string]*Tree) {
 	e.Leave()
 }
 
-func decodeStringToTreePointerMap(d *wire.Decoder) (v map[string]*Tree) {
+func decodeStringToTreePointerMap(d *wire.Decoder) map[string]*Tree {
 	if d.IsNil() {
 		return nil
 	}
 	n := d.MapLen()
-	if !d.Charge(n, 24) {
+	if !d.Charge(n, 16+8) {
 		return nil
 	}
-	v = make(map[string]*Tree, n)
+	v := make(map[string]*Tree, n)
 	for range n {
 		var key string
 		var value *Tree
@@ -1678,14 +1673,18 @@ func copyStringToTreePointerMap(c *wire.Copier, v map[string]*Tree) map[string]*
 		return nil
 	}
 	fresh := make(map[string]*Tree, len(v))
-	for key, value := range v {
-		fresh[key] = copyTreePointer(c, value)
+	for fromKey, from := range v {
+		var key string
+		var value *Tree
+		key = fromKey
+		value = copyTreePointer(c, from)
+		fresh[key] = value
 	}
 	c.Leave()
 	return fresh
 }
 
-func encodeStruct(e *wire.Encoder, v struct {
+func encodeStruct(e *wire.Encoder, v *struct {
 	X int
 	Y int
 }) {
@@ -1699,7 +1698,7 @@ func encodeStruct(e *wire.Encoder, v struct {
 	e.Leave()
 }
 
-func decodeStruct(d *wire.Decoder) (v struct {
+func decodeStruct(d *wire.Decoder, v *struct {
 	X int
 	Y int
 }) {
@@ -1717,10 +1716,9 @@ func decodeStruct(d *wire.Decoder) (v struct {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func encodeTree(e *wire.Encoder, v Tree) {
+func encodeTree(e *wire.Encoder, v *Tree) {
 	if !e.MapLen(4) {
 		return
 	}
@@ -1735,7 +1733,7 @@ func encodeTree(e *wire.Encoder, v Tree) {
 	e.Leave()
 }
 
-func decodeTree(d *wire.Decoder) (v Tree) {
+func decodeTree(d *wire.Decoder, v *Tree) {
 	for range d.MapLen() {
 		switch string(d.Name()) {
 		case "Value":
@@ -1754,14 +1752,17 @@ func decodeTree(d *wire.Decoder) (v Tree) {
 		}
 	}
 	d.Leave()
-	return v
 }
 
-func copyTree(c *wire.Copier, v Tree) Tree {
-	v.Left = copyTreePointer(c, v.Left)
-	v.Children = copyTreeSlice(c, v.Children)
-	v.Index = copyStringToTreePointerMap(c, v.Index)
-	return v
+func copyTree(c *wire.Copier, to, from *Tree) {
+	if !c.Enter() {
+		return
+	}
+	to.Value = from.Value
+	to.Left = copyTreePointer(c, from.Left)
+	to.Children = copyTreeSlice(c, from.Children)
+	to.Index = copyStringToTreePointerMap(c, from.Index)
+	c.Leave()
 }
 
 func encodeTreePointer(e *wire.Encoder, v *Tree) {
@@ -1769,25 +1770,27 @@ func encodeTreePointer(e *wire.Encoder, v *Tree) {
 		e.Nil()
 		return
 	}
-	encodeTree(e, (*v))
+	encodeTree(e, v)
 }
 
-func decodeTreePointer(d *wire.Decoder) (v *Tree) {
+func decodeTreePointer(d *wire.Decoder) *Tree {
 	if d.IsNil() {
 		return nil
 	}
-	v = new(Tree)
-	(*v) = decodeTree(d)
+	if !d.Charge(1, 16) {
+		return nil
+	}
+	v := new(Tree)
+	decodeTree(d, v)
 	return v
 }
 
 func copyTreePointer(c *wire.Copier, v *Tree) *Tree {
-	if v == nil || !c.Enter() {
+	if v == nil {
 		return nil
 	}
 	fresh := new(Tree)
-	*fresh = copyTree(c, (*v))
-	c.Leave()
+	copyTree(c, fresh, v)
 	return fresh
 }
 
@@ -1800,12 +1803,12 @@ func encodeTreeSlice(e *wire.Encoder, v []Tree) {
 		return
 	}
 	for i := range v {
-		encodeTree(e, v[i])
+		encodeTree(e, &v[i])
 	}
 	e.Leave()
 }
 
-func decodeTreeSlice(d *wire.Decoder) (v []Tree) {
+func decodeTreeSlice(d *wire.Decoder) []Tree {
 	if d.IsNil() {
 		return nil
 	}
@@ -1813,9 +1816,9 @@ func decodeTreeSlice(d *wire.Decoder) (v []Tree) {
 	if !d.Charge(n, 48) {
 		return nil
 	}
-	v = make([]Tree, n)
+	v := make([]Tree, n)
 	for i := range v {
-		v[i] = decodeTree(d)
+		decodeTree(d, &v[i])
 	}
 	d.Leave()
 	return v
@@ -1827,14 +1830,8 @@ func copyTreeSlice(c *wire.Copier, v []Tree) []Tree {
 	}
 	fresh := make([]Tree, len(v))
 	for i := range v {
-		fresh[i] = copyTree(c, v[i])
+		copyTree(c, &fresh[i], &v[i])
 	}
 	c.Leave()
-	return fresh
-}
-
-func copyURL(c *wire.Copier, v url.URL) url.URL {
-	var fresh url.URL
-	c.Binary(&fresh, &v)
 	return fresh
 }

@@ -99,8 +99,7 @@ type sleeperSleepArgs struct {
 	D time.Duration `json:"d"`
 }
 
-type sleeperSleepResults struct {
-}
+type sleeperSleepResults struct{}
 
 func (*sleeperSleepCall) Interface() string       { return "Sleeper" }
 func (*sleeperSleepCall) Method() string          { return "Sleep" }
@@ -138,16 +137,15 @@ func (call *sleeperSleepCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *sleeperSleepCall) AppendResults(b []byte) ([]byte, error) {
+func (*sleeperSleepCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *sleeperSleepCall) DecodeResults(b []byte) error {
+func (*sleeperSleepCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -157,11 +155,9 @@ type sleeperWatchCall struct {
 	results sleeperWatchResults
 }
 
-type sleeperWatchArgs struct {
-}
+type sleeperWatchArgs struct{}
 
-type sleeperWatchResults struct {
-}
+type sleeperWatchResults struct{}
 
 func (*sleeperWatchCall) Interface() string       { return "Sleeper" }
 func (*sleeperWatchCall) Method() string          { return "Watch" }
@@ -182,29 +178,27 @@ func (*sleeperWatchCall) CopyArgs() error { return nil }
 
 func (*sleeperWatchCall) CopyResults() error { return nil }
 
-func (call *sleeperWatchCall) AppendArgs(b []byte) ([]byte, error) {
+func (*sleeperWatchCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *sleeperWatchCall) DecodeArgs(b []byte) error {
+func (*sleeperWatchCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
-func (call *sleeperWatchCall) AppendResults(b []byte) ([]byte, error) {
+func (*sleeperWatchCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *sleeperWatchCall) DecodeResults(b []byte) error {
+func (*sleeperWatchCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -219,8 +213,7 @@ type sleeperCallArgs struct {
 	D    time.Duration `json:"d"`
 }
 
-type sleeperCallResults struct {
-}
+type sleeperCallResults struct{}
 
 func (*sleeperCallCall) Interface() string       { return "Sleeper" }
 func (*sleeperCallCall) Method() string          { return "Call" }
@@ -239,7 +232,10 @@ func (call *sleeperCallCall) Run(ctx context.Context, actor any) (err error) {
 
 func (call *sleeperCallCall) CopyArgs() error {
 	var c wire.Copier
-	call.args.Next = copyStringSlice(&c, call.args.Next)
+	var fresh sleeperCallArgs
+	fresh.Next = copyStringSlice(&c, call.args.Next)
+	fresh.D = call.args.D
+	call.args = fresh
 	return c.Finish()
 }
 
@@ -266,16 +262,15 @@ func (call *sleeperCallCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *sleeperCallCall) AppendResults(b []byte) ([]byte, error) {
+func (*sleeperCallCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *sleeperCallCall) DecodeResults(b []byte) error {
+func (*sleeperCallCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -289,8 +284,7 @@ type sleeperPanicArgs struct {
 	Message string `json:"message"`
 }
 
-type sleeperPanicResults struct {
-}
+type sleeperPanicResults struct{}
 
 func (*sleeperPanicCall) Interface() string       { return "Sleeper" }
 func (*sleeperPanicCall) Method() string          { return "Panic" }
@@ -328,16 +322,15 @@ func (call *sleeperPanicCall) DecodeArgs(b []byte) error {
 	return d.Finish()
 }
 
-func (call *sleeperPanicCall) AppendResults(b []byte) ([]byte, error) {
+func (*sleeperPanicCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *sleeperPanicCall) DecodeResults(b []byte) error {
+func (*sleeperPanicCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -347,11 +340,9 @@ type sleeperFailCall struct {
 	results sleeperFailResults
 }
 
-type sleeperFailArgs struct {
-}
+type sleeperFailArgs struct{}
 
-type sleeperFailResults struct {
-}
+type sleeperFailResults struct{}
 
 func (*sleeperFailCall) Interface() string       { return "Sleeper" }
 func (*sleeperFailCall) Method() string          { return "Fail" }
@@ -372,29 +363,27 @@ func (*sleeperFailCall) CopyArgs() error { return nil }
 
 func (*sleeperFailCall) CopyResults() error { return nil }
 
-func (call *sleeperFailCall) AppendArgs(b []byte) ([]byte, error) {
+func (*sleeperFailCall) AppendArgs(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *sleeperFailCall) DecodeArgs(b []byte) error {
+func (*sleeperFailCall) DecodeArgs(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
-func (call *sleeperFailCall) AppendResults(b []byte) ([]byte, error) {
+func (*sleeperFailCall) AppendResults(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(b)
 	e.ArrayLen(0)
 	return e.Finish()
 }
 
-func (call *sleeperFailCall) DecodeResults(b []byte) error {
+func (*sleeperFailCall) DecodeResults(b []byte) error {
 	d := wire.NewDecoder(b)
-	n := d.ArrayLen()
-	d.Skip(n - 0)
+	d.Skip(d.ArrayLen())
 	return d.Finish()
 }
 
@@ -412,7 +401,7 @@ func encodeStringSlice(e *wire.Encoder, v []string) {
 	e.Leave()
 }
 
-func decodeStringSlice(d *wire.Decoder) (v []string) {
+func decodeStringSlice(d *wire.Decoder) []string {
 	if d.IsNil() {
 		return nil
 	}
@@ -420,7 +409,7 @@ func decodeStringSlice(d *wire.Decoder) (v []string) {
 	if !d.Charge(n, 16) {
 		return nil
 	}
-	v = make([]string, n)
+	v := make([]string, n)
 	for i := range v {
 		v[i] = d.String()
 	}
@@ -428,6 +417,4 @@ func decodeStringSlice(d *wire.Decoder) (v []string) {
 	return v
 }
 
-func copyStringSlice(c *wire.Copier, v []string) []string {
-	return slices.Clone(v)
-}
+func copyStringSlice(_ *wire.Copier, v []string) []string { return slices.Clone(v) }
