@@ -1,7 +1,6 @@
 package mallee
 
 import (
-	"fmt"
 	"runtime"
 	"time"
 )
@@ -134,5 +133,3 @@ func (t *Type) Method(iface, method string) (Method, error) {
 	}
 	return Method{}, ErrNotFound.Errorf("actor type %s does not serve interface %s", t.Name, iface).BeforeRun()
 }
-
-func (t *Type) String() string { return fmt.Sprintf("actor type %s", t.Name) }

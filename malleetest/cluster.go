@@ -2,7 +2,7 @@
 // a placement driver and a store in memory.
 //
 // Inside a bubble of testing/synctest time is fake: timeouts, timers, idle
-// collection and leases take no real time, and are exact.
+// collection and leases take no real time.
 //
 //	func TestGive(t *testing.T) {
 //		types := []mallee.Type{game.PlayerType(game.NewPlayer)}
@@ -252,12 +252,12 @@ func (c *Cluster) stop() {
 	}
 }
 
-// StartClient runs one more node, which hosts nothing, until the test ends.
-func StartClient(t testing.TB, c *Cluster) *node.Node {
-	t.Helper()
-	client := *c
-	client.types, client.members = nil, nil
+// Client runs one more node, which hosts nothing, until the test ends. It has
+// no number: no fault of the cluster touches it.
+func (c *Cluster) Client() *node.Node {
+	c.t.Helper()
+	client := &Cluster{t: c.t, network: c.network, encoded: c.encoded, placement: c.placement, store: c.store}
 	client.Add()
-	t.Cleanup(client.stop)
+	c.t.Cleanup(client.stop)
 	return client.Node(0)
 }

@@ -149,7 +149,7 @@ func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := malleetest.Start(t, 3, game.Types()...)
-		client := malleetest.StartClient(t, c)
+		client := c.Client()
 		const callers = 8
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
@@ -194,7 +194,7 @@ func TestOneWayCallsFollowAnActorThatHasMoved(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := malleetest.Start(t, 3, game.Types()...)
-		client := malleetest.StartClient(t, c)
+		client := c.Client()
 		board := game.LeaderboardOf(client, "world")
 		if err := board.Report(t.Context(), "ann", 1); err != nil { // the client knows its node now
 			t.Fatal(err)

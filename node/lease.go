@@ -74,9 +74,8 @@ func (n *Node) keepLease() {
 		case <-fence.C:
 		}
 		n.fence()
-		if n.rejoin() {
-			return // the new membership has a goroutine of its own
-		}
+		n.rejoin()
+		return // the new membership has a goroutine of its own
 	}
 }
 
@@ -87,6 +86,12 @@ func (n *Node) renew(ctx context.Context) error {
 // fence ends everything that the node may no longer own.
 func (n *Node) fence() {
 	n.config.Log.Error("lease lost: the node ends its activations and joins anew", "node", n.config.Name)
+	n.cutOff()
+}
+
+// cutOff takes the node out of the cluster without a word to anybody: calls
+// that wait fail, and nothing that runs has an effect any more.
+func (n *Node) cutOff() {
 	if n.config.Network != nil {
 		n.config.Network.Detach(n.ID())
 	}
@@ -95,19 +100,19 @@ func (n *Node) fence() {
 }
 
 // rejoin tries until the node is a member again, or is ending.
-func (n *Node) rejoin() bool {
+func (n *Node) rejoin() {
 	pause := time.NewTicker(n.lease.Load().TTL / 3)
 	defer pause.Stop()
 	for {
 		err := n.join(n.ended)
 		if err == nil || n.ended.Err() != nil {
-			return true
+			return
 		}
 		n.config.Log.Warn("cannot join", "node", n.config.Name, "error", err)
 		select {
 		case <-pause.C:
 		case <-n.ended.Done():
-			return true
+			return
 		}
 	}
 }

@@ -157,11 +157,7 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) Abort() {
 	n.stopping.Store(true)
 	n.end()
-	if n.config.Network != nil {
-		n.config.Network.Detach(n.ID())
-	}
-	n.remote.fail(func(placement.NodeID) bool { return true })
-	n.runtime.Fence()
+	n.cutOff()
 }
 
 var _ mallee.Caller = (*Node)(nil)

@@ -11,6 +11,5 @@
 // A goroutine exists only while a turn runs: the first call that finds the
 // baton free starts one, which takes turns until there are none.
 //
-// Lock order: Activation.mu before watch.mu. shard.mu is never held together
-// with Activation.mu, except by sweeps, which take shard.mu (shared) first.
+// Lock order: shard.mu, Activation.mu, watch.mu.
 package activation

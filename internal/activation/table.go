@@ -59,16 +59,17 @@ type Request struct {
 // Invoke runs a call from this node and waits for it. It returns ErrGone when
 // there is no activation and the request has no grant for a new one.
 func (tb *Table) Invoke(ctx context.Context, q *Request) error {
-	t, err := q.turn()
-	if err != nil {
-		return err
-	}
-	if err := q.Call.CopyArgs(); err != nil {
-		return mallee.ErrInvalid.Errorf("copy arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
-	}
 	a, created := tb.obtain(q.ID.Key, q.Epoch)
 	if a == nil {
-		return ErrGone
+		return ErrGone // and nothing was copied in vain: the call may be for another node
+	}
+	t, err := q.turn()
+	if err == nil {
+		err = q.copyArgs()
+	}
+	if err != nil {
+		a.launch(created)
+		return err
 	}
 	if t.flags&mallee.OneWay != 0 {
 		return a.admit(t, created)
@@ -94,13 +95,14 @@ func (tb *Table) Invoke(ctx context.Context, q *Request) error {
 // q.End. Reply gets its answer, unless Deliver returns an error; a one-way call
 // has no reply.
 func (tb *Table) Deliver(q *Request, reply Reply) (*Turn, error) {
-	t, err := q.turn()
-	if err != nil {
-		return nil, err
-	}
 	a, created := tb.obtain(q.ID.Key, q.Epoch)
 	if a == nil {
 		return nil, ErrGone
+	}
+	t, err := q.turn()
+	if err != nil {
+		a.launch(created)
+		return nil, err
 	}
 	if reply != nil {
 		t.abroad = &abroad{reply: reply}
@@ -123,13 +125,25 @@ func (q *Request) turn() (*Turn, error) {
 	return t, nil
 }
 
+func (q *Request) copyArgs() error {
+	if err := q.Call.CopyArgs(); err != nil {
+		return mallee.ErrInvalid.Errorf("copy arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
+	}
+	return nil
+}
+
 // admit enqueues the turn and starts an activation that is new.
 func (a *Activation) admit(t *Turn, created bool) error {
 	err := a.enqueue(t)
+	a.launch(created)
+	return err
+}
+
+// launch starts an activation that obtain has made.
+func (a *Activation) launch(created bool) {
 	if created {
 		go a.run()
 	}
-	return err
 }
 
 // obtain finds the activation of the key or, under a grant, makes one, which
