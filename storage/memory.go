@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -67,6 +68,42 @@ func (m *memory) List(ctx context.Context, r Range) iter.Seq2[Row, error] {
 	}
 }
 
+func (m *memory) Scan(ctx context.Context, from Key) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for _, at := range m.partitionsFrom(partitionKey{from.Table, from.Key1}) {
+			r := Range{Table: at.table, Key1: at.key1}
+			if at.table == from.Table && at.key1 == from.Key1 {
+				r.From = from.Key2
+			}
+			for row, err := range m.List(ctx, r) {
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+		if err := m.check(ctx); err != nil {
+			yield(Row{}, err)
+		}
+	}
+}
+
+func (m *memory) partitionsFrom(from partitionKey) []partitionKey {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var found []partitionKey
+	for at := range m.partitions {
+		if at.compare(from) >= 0 {
+			found = append(found, at)
+		}
+	}
+	slices.SortFunc(found, partitionKey.compare)
+	return found
+}
+
+func (p partitionKey) compare(o partitionKey) int {
+	return cmp.Or(strings.Compare(p.table, o.table), strings.Compare(p.key1, o.key1))
+}
+
 // rows copies a range.
 func (m *memory) rows(r Range) ([]Row, error) {
 	m.mu.RLock()
@@ -97,7 +134,7 @@ func (m *memory) Apply(ctx context.Context, epoch uint64, ops ...Op) ([]uint64, 
 	if len(ops) == 0 {
 		return nil, nil
 	}
-	if err := CheckBatch(ops); err != nil {
+	if err := CheckBatch(epoch, ops); err != nil {
 		return nil, err
 	}
 	at := partitionKey{ops[0].Key.Table, ops[0].Key.Key1}
@@ -138,10 +175,19 @@ func (p *partition) write(epoch uint64, ops []Op) []uint64 {
 			continue
 		}
 		p.last++
-		p.rows[op.Key.Key2] = Row{Key: op.Key, Value: bytes.Clone(op.Value), Version: p.last, Epoch: epoch}
+		p.rows[op.Key.Key2] = Row{Key: op.Key, Value: bytes.Clone(op.Value), Encoding: op.Encoding, Version: p.last, Epoch: epoch}
 		versions[i] = p.last
 	}
 	return versions
+}
+
+func (m *memory) check(ctx context.Context) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return ErrClosed
+	}
+	return ctx.Err()
 }
 
 func (m *memory) Close() error {

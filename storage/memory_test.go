@@ -19,7 +19,7 @@ func TestMemoryDoesNotShareValues(t *testing.T) {
 	ctx, key := t.Context(), storage.Key{Table: "t", Key1: "a"}
 	s := storage.Memory()
 	value := []byte("x")
-	if _, err := s.Apply(ctx, 1, storage.Put(key, value, 0)); err != nil {
+	if _, err := s.Apply(ctx, 1, storage.PutBytes(key, value, 0)); err != nil {
 		t.Fatal(err)
 	}
 	value[0] = 'y'

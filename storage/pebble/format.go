@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 //
 //	f                      → the format's number, as text
 //	h table key1           → head: epoch and newest version of the partition
-//	r table key1 key2      → row: version, epoch, value
+//	r table key1 key2      → row: version, epoch with encoding, value
 //
 // Table and key1 are escaped so that none is the beginning of another one: a
 // zero byte becomes 00 ff, and 00 01 ends it. key2 stands as it is, so rows
@@ -24,8 +25,12 @@ const (
 	formatKey = "f"
 	headSpace = 'h'
 	rowSpace  = 'r'
-	format    = "mallee 1"
+	format    = "mallee 2"
+	oldFormat = "mallee 1" // had no encodings: every value was JSON, as in a row of today whose flag is not set
 )
+
+// bytesFlag is set in the epoch of a row whose value is not JSON.
+const bytesFlag = 1 << 63
 
 func partitionKey(space byte, table, key1 string) []byte {
 	b := make([]byte, 0, len(table)+len(key1)+8)
@@ -42,6 +47,34 @@ func appendEscaped(b []byte, s string) []byte {
 	}
 	b = append(b, s...)
 	return append(b, 0x00, 0x01)
+}
+
+// parseKey reads what rowKey has made.
+func parseKey(b []byte) (k storage.Key, err error) {
+	if k.Table, b, err = unescape(b[1:]); err != nil {
+		return storage.Key{}, err
+	}
+	if k.Key1, b, err = unescape(b); err != nil {
+		return storage.Key{}, err
+	}
+	k.Key2 = string(b)
+	return k, nil
+}
+
+func unescape(b []byte) (text string, rest []byte, err error) {
+	var plain []byte
+	for {
+		i := bytes.IndexByte(b, 0)
+		if i < 0 || i+1 == len(b) {
+			return "", nil, fmt.Errorf("the key %q has no end: the store is damaged", b)
+		}
+		plain = append(plain, b[:i]...)
+		if b[i+1] == 0x01 {
+			return string(plain), b[i+2:], nil
+		}
+		plain = append(plain, 0)
+		b = b[i+2:]
+	}
 }
 
 func rowKey(k storage.Key) []byte {
@@ -88,25 +121,34 @@ func decodeHead(b []byte) (head, error) {
 	return head{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
 }
 
-func appendRow(b []byte, version, epoch uint64, value []byte) []byte {
+func appendRow(b []byte, version, epoch uint64, op *storage.Op) []byte {
+	if op.Encoding == storage.Bytes {
+		epoch |= bytesFlag
+	}
 	b = binary.BigEndian.AppendUint64(b, version)
 	b = binary.BigEndian.AppendUint64(b, epoch)
-	return append(b, value...)
+	return append(b, op.Value...)
 }
 
 func decodeRow(key storage.Key, b []byte) (storage.Row, error) {
 	if len(b) < 16 {
 		return storage.Row{}, fmt.Errorf("%s has %d bytes, at least 16 are needed: the store is damaged", key, len(b))
 	}
-	return storage.Row{
+	row := storage.Row{
 		Key:     key,
 		Version: binary.BigEndian.Uint64(b),
 		Epoch:   binary.BigEndian.Uint64(b[8:]),
 		Value:   append([]byte{}, b[16:]...),
-	}, nil
+	}
+	if row.Epoch&bytesFlag != 0 {
+		row.Epoch &^= bytesFlag
+		row.Encoding = storage.Bytes
+	}
+	return row, nil
 }
 
-// checkFormat marks a new store, and refuses one of another format.
+// checkFormat marks a new store and one of the format before, and refuses
+// any other.
 func (s *store) checkFormat() error {
 	value, closer, err := s.db.Get([]byte(formatKey))
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -129,6 +171,9 @@ func (s *store) checkFormat() error {
 	found := string(value)
 	if err := closer.Close(); err != nil {
 		return err
+	}
+	if found == oldFormat {
+		return s.db.Set([]byte(formatKey), []byte(format), pebble.Sync)
 	}
 	if found != format {
 		return fmt.Errorf("its format is %q, this version of mallee knows %q; use the version that wrote it or a newer one", found, format)

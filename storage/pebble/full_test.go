@@ -50,7 +50,7 @@ func TestFullDisk(t *testing.T) {
 	row := func(i int) storage.Key { return storage.Key{Table: "t", Key1: fmt.Sprint(i)} }
 	acknowledged := 0
 	for ; ; acknowledged++ {
-		if _, err = s.Apply(t.Context(), 1, storage.Put(row(acknowledged), value, 0)); err != nil {
+		if _, err = s.Apply(t.Context(), 1, storage.PutBytes(row(acknowledged), value, 0)); err != nil {
 			break
 		}
 	}
@@ -78,7 +78,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	defer s.Close()
 	readAll()
-	if _, err := s.Apply(t.Context(), 1, storage.Put(row(acknowledged), value, 0)); err != nil {
+	if _, err := s.Apply(t.Context(), 1, storage.PutBytes(row(acknowledged), value, 0)); err != nil {
 		t.Errorf("with space again: %v", err)
 	}
 }

@@ -81,7 +81,7 @@ func writeUntilKilled(dir string) error {
 				value := []byte(strconv.Itoa(c.n + 1))
 				keys := rows(actor)
 				var versions []uint64
-				if versions, err = s.Apply(context.Background(), 1, storage.Put(keys[0], value, c.versions[0]), storage.Put(keys[1], value, c.versions[1])); err == nil {
+				if versions, err = s.Apply(context.Background(), 1, storage.PutBytes(keys[0], value, c.versions[0]), storage.PutBytes(keys[1], value, c.versions[1])); err == nil {
 					c = counter{c.n + 1, [2]uint64(versions)}
 					_, err = fmt.Printf("%d %d\n", actor, c.n) // one write to the pipe for each line
 				}

@@ -112,6 +112,17 @@ func (s *store) Get(ctx context.Context, key storage.Key) (storage.Row, error) {
 }
 
 func (s *store) List(ctx context.Context, r storage.Range) iter.Seq2[storage.Row, error] {
+	lower, upper := bounds(partitionKey(rowSpace, r.Table, r.Key1), &r)
+	return s.read(ctx, lower, upper, r.Limit)
+}
+
+func (s *store) Scan(ctx context.Context, from storage.Key) iter.Seq2[storage.Row, error] {
+	return s.read(ctx, rowKey(from), []byte{rowSpace + 1}, 0)
+}
+
+// read yields the rows between two keys of the database, at most limit unless
+// that is 0.
+func (s *store) read(ctx context.Context, lower, upper []byte, limit int) iter.Seq2[storage.Row, error] {
 	return func(yield func(storage.Row, error) bool) {
 		leave, err := s.enter(ctx)
 		if err != nil {
@@ -119,30 +130,35 @@ func (s *store) List(ctx context.Context, r storage.Range) iter.Seq2[storage.Row
 			return
 		}
 		defer leave()
-		partition := partitionKey(rowSpace, r.Table, r.Key1)
-		lower, upper := bounds(partition, &r)
 		it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 		if err != nil {
-			yield(storage.Row{}, fmt.Errorf("list %s/%q: %w", r.Table, r.Key1, err))
+			yield(storage.Row{}, fmt.Errorf("read rows: %w", err))
 			return
 		}
 		defer it.Close() //nolint:errcheck // its error is that of Error
 		n := 0
-		for ok := it.First(); ok && (r.Limit == 0 || n < r.Limit); ok = it.Next() {
-			if err := ctx.Err(); err != nil {
-				yield(storage.Row{}, err)
-				return
-			}
-			row, err := decodeRow(storage.Key{Table: r.Table, Key1: r.Key1, Key2: string(it.Key()[len(partition):])}, it.Value())
+		for ok := it.First(); ok && (limit == 0 || n < limit); ok = it.Next() {
+			row, err := readRow(ctx, it)
 			if !yield(row, err) || err != nil {
 				return
 			}
 			n++
 		}
 		if err := it.Error(); err != nil {
-			yield(storage.Row{}, fmt.Errorf("list %s/%q: %w", r.Table, r.Key1, err))
+			yield(storage.Row{}, fmt.Errorf("read rows: %w", err))
 		}
 	}
+}
+
+func readRow(ctx context.Context, it *pebble.Iterator) (storage.Row, error) {
+	if err := ctx.Err(); err != nil {
+		return storage.Row{}, err
+	}
+	key, err := parseKey(it.Key())
+	if err != nil {
+		return storage.Row{}, err
+	}
+	return decodeRow(key, it.Value())
 }
 
 func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]uint64, error) {
@@ -154,7 +170,7 @@ func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]u
 	if len(ops) == 0 {
 		return nil, nil
 	}
-	if err := storage.CheckBatch(ops); err != nil {
+	if err := storage.CheckBatch(epoch, ops); err != nil {
 		return nil, err
 	}
 	if err := s.ballast.full(); err != nil {
@@ -212,7 +228,7 @@ func (s *store) writeOp(batch *pebble.Batch, h *head, epoch uint64, op *storage.
 		return 0, batch.Delete(at, nil)
 	}
 	h.last++
-	return h.last, batch.Set(at, appendRow(nil, h.last, epoch, op.Value), nil)
+	return h.last, batch.Set(at, appendRow(nil, h.last, epoch, op), nil)
 }
 
 // version of a row, 0 where there is none.

@@ -40,7 +40,7 @@ func TestSecondOpener(t *testing.T) {
 	_, err = pebble.Open(dir)
 	wantError(t, err, "open store in "+dir)
 	key := storage.Key{Table: "t", Key1: "a"}
-	if _, err := s.Apply(t.Context(), 1, storage.Put(key, nil, 0)); err != nil {
+	if _, err := s.Apply(t.Context(), 1, storage.PutBytes(key, nil, 0)); err != nil {
 		t.Errorf("the first one is disturbed: %v", err)
 	}
 }
@@ -81,9 +81,30 @@ func TestDatabaseOfAnotherProgram(t *testing.T) {
 func TestNewerFormat(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	withEngine(t, dir, "f", "mallee 2")
+	withEngine(t, dir, "f", "mallee 3")
 	_, err := pebble.Open(dir)
-	wantError(t, err, `its format is "mallee 2", this version of mallee knows "mallee 1"`)
+	wantError(t, err, `its format is "mallee 3", this version of mallee knows "mallee 2"`)
+}
+
+// The first format had no encodings.
+func TestOldFormat(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	withEngine(t, dir, "f", "mallee 1")
+	withEngine(t, dir, "rstate.Player\x00\x01ann\x00\x01bag", "\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x05{}")
+	for range 2 { // before and after it has been marked as of today's format
+		s, err := pebble.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, err := s.Get(t.Context(), storage.Key{Table: "state.Player", Key1: "ann", Key2: "bag"})
+		if err != nil || string(row.Value) != "{}" || row.Version != 7 || row.Epoch != 5 || row.Encoding != storage.JSON {
+			t.Errorf("%+v, %v", row, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestDamagedDirectory(t *testing.T) {

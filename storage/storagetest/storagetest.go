@@ -4,9 +4,14 @@ package storagetest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"math/big"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +28,9 @@ type Place struct {
 	Volatile bool
 }
 
+// MaxBatch is how many ops a store must take in one batch at least.
+const MaxBatch = 100
+
 // Run runs the suite. fresh makes an empty place; it is called once for each
 // test, and tests run side by side.
 func Run(t *testing.T, fresh func(t *testing.T) Place) {
@@ -30,11 +38,14 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 	for name, test := range map[string]func(t *testing.T, p Place){
 		"Versions":          testVersions,
 		"Fencing":           testFencing,
+		"Encodings":         testEncodings,
+		"Invalid":           testInvalid,
 		"Batches":           testBatches,
 		"OddKeys":           testOddKeys,
 		"LargeValues":       testLargeValues,
 		"List":              testList,
 		"ListWhileWriting":  testListWhileWriting,
+		"Scan":              testScan,
 		"ConcurrentWriters": testConcurrentWriters,
 		"Zombies":           testZombies,
 		"Reopen":            testReopen,
@@ -116,7 +127,7 @@ func testVersions(t *testing.T, p Place) {
 	if _, err := s.Apply(t.Context(), 2, storage.Delete(k, second)); !errors.Is(err, storage.ErrConflict) {
 		t.Errorf("deleted twice: %v", err)
 	}
-	if third := mustApply(t, s, 2, storage.Put(k, nil, 0))[0]; third <= second {
+	if third := mustApply(t, s, 2, storage.PutBytes(k, nil, 0))[0]; third <= second {
 		t.Errorf("a row that came back has version %d after %d: a stale writer could match it", third, second)
 	}
 	if row := mustGet(t, s, k); len(row.Value) != 0 {
@@ -148,9 +159,9 @@ func testBatches(t *testing.T, p Place) {
 	}
 	v := mustApply(t, s, 1, storage.Put(key("a", "1"), []byte("1"), 0), storage.Put(key("a", "2"), []byte("2"), 0))
 	for name, ops := range map[string][]storage.Op{
-		"conflict at the end": {storage.Put(key("a", "3"), nil, 0), storage.Delete(key("a", "1"), v[0]), storage.Put(key("a", "2"), nil, v[1]+1)},
-		"two actors":          {storage.Put(key("a", "3"), nil, 0), storage.Put(key("b", "3"), nil, 0)},
-		"one row twice":       {storage.Put(key("a", "3"), nil, 0), storage.Put(key("a", "3"), nil, 0)},
+		"conflict at the end": {storage.Put(key("a", "3"), []byte("0"), 0), storage.Delete(key("a", "1"), v[0]), storage.Put(key("a", "2"), []byte("0"), v[1]+1)},
+		"two actors":          {storage.Put(key("a", "3"), []byte("0"), 0), storage.Put(key("b", "3"), []byte("0"), 0)},
+		"one row twice":       {storage.Put(key("a", "3"), []byte("0"), 0), storage.Put(key("a", "3"), []byte("0"), 0)},
 	} {
 		if _, err := s.Apply(t.Context(), 1, ops...); err == nil {
 			t.Errorf("%s: the batch was done", name)
@@ -162,14 +173,32 @@ func testBatches(t *testing.T, p Place) {
 	if row := mustGet(t, s, key("a", "1")); row.Version != v[0] {
 		t.Errorf("a refused batch changed a row: %+v", row)
 	}
-	mustApply(t, s, 1, storage.Delete(key("a", "1"), v[0]), storage.Put(key("a", "2"), []byte("new"), v[1]), storage.Put(key("a", "3"), nil, 0))
-	if row := mustGet(t, s, key("a", "2")); string(row.Value) != "new" {
+	mustApply(t, s, 1, storage.Delete(key("a", "1"), v[0]), storage.Put(key("a", "2"), []byte("22"), v[1]), storage.Put(key("a", "3"), []byte("0"), 0))
+	if row := mustGet(t, s, key("a", "2")); string(row.Value) != "22" {
 		t.Errorf("row %+v", row)
+	}
+	many := make([]storage.Op, MaxBatch)
+	for i := range many {
+		many[i] = storage.Put(key("many", fmt.Sprint(i)), []byte("0"), 0)
+	}
+	mustApply(t, s, 1, many...)
+	if rows := list(t, s, storage.Range{Table: "storagetest", Key1: "many"}); len(rows) != len(many) {
+		t.Errorf("%d rows of a batch of %d", len(rows), len(many))
 	}
 }
 
-// odd keys, none of which may be taken for another one.
-var odd = []string{"", "\x00", "\x00\x00", "a", "a\x00", "a\x00b", "a\x01", "a/b", "a'b\"c\\", "%00", "日本", "\u0301", " ", strings.Repeat("k", 4096)}
+// odd keys, none of which may be taken for another one, and of which the long
+// ones do not compress and differ at their ends only.
+var odd = []string{"", "\x00", "\x00\x00", "a", "a\x00", "a\x00b", "a\x01", "a/b", "a.b", "$a", "a'b\"c\\", "%00", "日本", "\u0301", " ", longKey + "a", longKey + "b"}
+
+var longKey = func() string {
+	random := rand.New(rand.NewPCG(3, 4))
+	b := make([]byte, storage.MaxKeyLength-1)
+	for i := range b {
+		b[i] = byte(' ' + random.IntN(95))
+	}
+	return string(b)
+}()
 
 func testOddKeys(t *testing.T, p Place) {
 	s := open(t, p)
@@ -179,7 +208,7 @@ func testOddKeys(t *testing.T, p Place) {
 			if k.Key1 == "" {
 				continue // an actor's key is never empty
 			}
-			mustApply(t, s, 1, storage.Put(k, []byte(fmt.Sprintf("%q %q", key1, key2)), 0))
+			mustApply(t, s, 1, storage.PutBytes(k, []byte(fmt.Sprintf("%q %q", key1, key2)), 0))
 		}
 	}
 	for _, key1 := range odd[1:] {
@@ -188,10 +217,183 @@ func testOddKeys(t *testing.T, p Place) {
 				t.Errorf("under %.20q, %.20q is %.60q", key1, key2, row.Value)
 			}
 		}
-		if rows := list(t, s, storage.Range{Table: "storagetest", Key1: key1}); len(rows) != len(odd) {
+		rows := list(t, s, storage.Range{Table: "storagetest", Key1: key1})
+		if len(rows) != len(odd) {
 			t.Errorf("%.20q has %d rows, want %d", key1, len(rows), len(odd))
 		}
+		if !slices.IsSortedFunc(rows, func(a, b storage.Row) int { return a.Key.Compare(b.Key) }) {
+			t.Errorf("the rows of %.20q are not in the order of their bytes", key1)
+		}
 	}
+	if got := list(t, s, storage.Range{Table: "storagetest", Key1: "a", Prefix: longKey, From: longKey + "b"}); len(got) != 1 {
+		t.Errorf("%d rows from a long key on, want 1", len(got))
+	}
+}
+
+// values of which each is another JSON value.
+var documents = []string{
+	`null`, `true`, `0`, `-1`, `1.5`, `0.1`, `1e-7`, `123456789012345678901234567890.5`, `9223372036854775807`, `18446744073709551615`, `-9223372036854775808`, `1e300`,
+	`""`, `"x"`, `"日本"`, `"a\u0000b"`, `"\ud83d\ude00"`, `"$x"`, `[]`, `[null,[1,[2]],{}]`, `{}`,
+	`{"a":1,"b":{"c":[1,2.25,"x"]}}`, `{"":1}`, `{"$set":1}`, `{"a.b":1}`, `{"_id":1,"key1":2,"value":3,"version":4}`, `{"a\u0000b":1}`,
+	`{"Time":"2026-01-02T03:04:05.123456789Z","Null":null,"Big":[1e400]}`,
+}
+
+func testEncodings(t *testing.T, p Place) {
+	s := open(t, p)
+	for i, document := range documents {
+		k := key("json", fmt.Sprint(i))
+		mustApply(t, s, 1, storage.Put(k, []byte(document), 0))
+		row := mustGet(t, s, k)
+		if row.Encoding != storage.JSON || canonical(t, row.Value) != canonical(t, []byte(document)) {
+			t.Errorf("%s came back as %s", document, row.Value)
+		}
+		k = key("bytes", fmt.Sprint(i))
+		loose := []byte(" " + document + " ")
+		mustApply(t, s, 1, storage.PutBytes(k, loose, 0))
+		if row := mustGet(t, s, k); row.Encoding != storage.Bytes || !bytes.Equal(row.Value, loose) {
+			t.Errorf("bytes %q came back as %q", loose, row.Value)
+		}
+	}
+	for i, row := range list(t, s, storage.Range{Table: "storagetest", Key1: "json", Limit: 3}) {
+		if i == 0 && canonical(t, row.Value) != documents[0] || row.Encoding != storage.JSON {
+			t.Errorf("listed %+v", row)
+		}
+	}
+	k := key("json", "0") // a row changes its encoding
+	mustApply(t, s, 1, storage.PutBytes(k, []byte{0xff, 0}, mustGet(t, s, k).Version))
+	if row := mustGet(t, s, k); row.Encoding != storage.Bytes || !bytes.Equal(row.Value, []byte{0xff, 0}) {
+		t.Errorf("row %+v", row)
+	}
+}
+
+// canonical spells equal JSON values in one way.
+func canonical(t *testing.T, value []byte) string {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(value))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%q: %v", value, err)
+	}
+	text, err := json.Marshal(exact(t, v))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// exact replaces numbers by fractions, so that 1, 1.0 and 10e-1 are one.
+func exact(t *testing.T, v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		n, ok := new(big.Rat).SetString(v.String())
+		if !ok {
+			t.Fatalf("%s is no number", v)
+		}
+		return []any{"number", n.RatString()}
+	case []any:
+		for i := range v {
+			v[i] = exact(t, v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = exact(t, v[name])
+		}
+	}
+	return v
+}
+
+func testInvalid(t *testing.T, p Place) {
+	s, k, zero := open(t, p), key("a", ""), []byte("0")
+	long := strings.Repeat("k", storage.MaxKeyLength+1)
+	for name, ops := range map[string][]storage.Op{
+		"no JSON":        {storage.Put(k, []byte(`{"a":`), 0)},
+		"empty JSON":     {storage.Put(k, nil, 0)},
+		"two JSON":       {storage.Put(k, []byte(`1 2`), 0)},
+		"no table":       {storage.Put(storage.Key{Key1: "a"}, zero, 0)},
+		"no key1":        {storage.Put(key("", "a"), zero, 0)},
+		"long table":     {storage.Put(storage.Key{Table: strings.Repeat("t", storage.MaxTableLength+1), Key1: "a"}, zero, 0)},
+		"long key1":      {storage.Put(key(long, ""), zero, 0)},
+		"long key2":      {storage.Put(key("a", long), zero, 0)},
+		"key1 not UTF-8": {storage.Put(key("\xff", ""), zero, 0)},
+		"key2 not UTF-8": {storage.Put(key("a", "\xff"), zero, 0)},
+		"two actors":     {storage.Put(k, zero, 0), storage.Put(key("b", ""), zero, 0)},
+		"one row twice":  {storage.Put(k, zero, 0), storage.Put(k, zero, 0)},
+	} {
+		if _, err := s.Apply(t.Context(), 1, ops...); !errors.Is(err, storage.ErrInvalid) || !storage.WasRefused(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := s.Apply(t.Context(), 1<<63, storage.Put(k, zero, 0)); !errors.Is(err, storage.ErrInvalid) {
+		t.Errorf("an epoch of 1<<63: %v", err)
+	}
+	mustApply(t, s, 1<<63-1, storage.Put(k, zero, 0))
+	if row := mustGet(t, s, k); row.Epoch != 1<<63-1 {
+		t.Errorf("row %+v", row)
+	}
+}
+
+// Scan meets every row of the store once, in order, from any key on.
+func testScan(t *testing.T, p Place) {
+	s := open(t, p)
+	if rows := collect(t, s.Scan(t.Context(), storage.Key{})); len(rows) != 0 {
+		t.Fatalf("an empty store has %d rows", len(rows))
+	}
+	var all []storage.Row
+	for _, table := range []string{"a", "a.b", "a_b", "b", "state.Player"} {
+		for _, key1 := range []string{"1", "1\x00", "1/2", "2", "日本", longKey} {
+			for i, key2 := range []string{"", "\x00", "x", "y", longKey} {
+				k, epoch := storage.Key{Table: table, Key1: key1, Key2: key2}, uint64(i+1)
+				all = append(all, storage.Row{Key: k, Value: []byte("1"), Encoding: storage.Bytes, Version: mustApply(t, s, epoch, storage.PutBytes(k, []byte("1"), 0))[0], Epoch: epoch})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b storage.Row) int { return a.Key.Compare(b.Key) })
+	for from := 0; from <= len(all); from += 7 {
+		var at storage.Key
+		if from > 0 {
+			at = all[from-1].Key
+			at.Key2 += "\x00" // just after it
+			if len(at.Key2) > storage.MaxKeyLength {
+				continue
+			}
+			if from < len(all) && at == all[from].Key {
+				at.Key2 = all[from].Key.Key2
+			}
+		}
+		rows := collect(t, s.Scan(t.Context(), at))
+		if !reflect.DeepEqual(rows, all[from:]) {
+			t.Fatalf("from %.40s: %d rows, want %d, or they are not the same", at, len(rows), len(all)-from)
+		}
+	}
+	if rows := collect(t, s.Scan(t.Context(), storage.Key{Table: "a\x00"})); rows[0].Key.Table != "a.b" {
+		t.Errorf("after table a comes %s", rows[0].Key.Table)
+	}
+	for range s.Scan(t.Context(), storage.Key{}) {
+		break // ends the iteration and frees what it holds
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n, last := 0, error(nil)
+	for _, err := range s.Scan(ctx, storage.Key{}) {
+		if n, last = n+1, err; n == 3 {
+			cancel()
+		}
+	}
+	if !errors.Is(last, context.Canceled) && n < len(all) {
+		t.Errorf("a cancelled scan ended after %d rows with %v", n, last)
+	}
+	cancel()
+}
+
+func collect(t *testing.T, rows iter.Seq2[storage.Row, error]) (all []storage.Row) {
+	t.Helper()
+	for row, err := range rows {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, row)
+	}
+	return all
 }
 
 func testLargeValues(t *testing.T, p Place) {
@@ -203,7 +405,7 @@ func testLargeValues(t *testing.T, p Place) {
 			value[i] = byte(random.Uint32())
 		}
 		k := key("large", fmt.Sprint(size))
-		mustApply(t, s, 1, storage.Put(k, value, 0))
+		mustApply(t, s, 1, storage.PutBytes(k, value, 0))
 		if row := mustGet(t, s, k); !bytes.Equal(row.Value, value) {
 			t.Errorf("a value of %d bytes changed", size)
 		}
@@ -212,14 +414,7 @@ func testLargeValues(t *testing.T, p Place) {
 
 func list(t *testing.T, s storage.Store, r storage.Range) []storage.Row {
 	t.Helper()
-	var rows []storage.Row
-	for row, err := range s.List(t.Context(), r) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, row)
-	}
-	return rows
+	return collect(t, s.List(t.Context(), r))
 }
 
 func testList(t *testing.T, p Place) {
@@ -227,11 +422,11 @@ func testList(t *testing.T, p Place) {
 	var all []string
 	for i := range 500 {
 		key2 := fmt.Sprintf("%03d", (i*7)%500)
-		mustApply(t, s, 1, storage.Put(key("a", key2), []byte(key2), 0))
+		mustApply(t, s, 1, storage.PutBytes(key("a", key2), []byte(key2), 0))
 		all = append(all, fmt.Sprintf("%03d", i))
 	}
-	mustApply(t, s, 1, storage.Put(key("a0", "000"), nil, 0)) // neighbours
-	mustApply(t, s, 1, storage.Put(storage.Key{Table: "storagetes", Key1: "ta", Key2: "000"}, nil, 0))
+	mustApply(t, s, 1, storage.Put(key("a0", "000"), []byte("0"), 0)) // neighbours
+	mustApply(t, s, 1, storage.Put(storage.Key{Table: "storagetes", Key1: "ta", Key2: "000"}, []byte("0"), 0))
 	for name, c := range map[string]struct {
 		r    storage.Range
 		want []string
@@ -278,14 +473,14 @@ func testListWhileWriting(t *testing.T, p Place) {
 	s := open(t, p)
 	const kept = 300
 	for i := range kept {
-		mustApply(t, s, 1, storage.Put(key("a", fmt.Sprintf("%04d", 2*i)), nil, 0))
+		mustApply(t, s, 1, storage.Put(key("a", fmt.Sprintf("%04d", 2*i)), []byte("0"), 0))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			k := key("a", fmt.Sprintf("%04d", 2*(i%kept)+1))
-			versions, err := s.Apply(t.Context(), 1, storage.Put(k, nil, 0))
+			versions, err := s.Apply(t.Context(), 1, storage.Put(k, []byte("0"), 0))
 			if err != nil {
 				t.Error(err)
 				return
@@ -406,29 +601,34 @@ func testReopen(t *testing.T, p Place) {
 	if _, err := s.Get(t.Context(), key("a", "gone")); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("the deleted row: %v", err)
 	}
-	if _, err := s.Apply(t.Context(), 6, storage.Put(key("a", "new"), nil, 0)); !errors.Is(err, storage.ErrFenced) {
+	if _, err := s.Apply(t.Context(), 6, storage.Put(key("a", "new"), []byte("0"), 0)); !errors.Is(err, storage.ErrFenced) {
 		t.Errorf("the epoch was forgotten: %v", err)
 	}
-	if again := mustApply(t, s, 7, storage.Put(key("a", "gone"), nil, 0))[0]; again <= v[1] {
+	if again := mustApply(t, s, 7, storage.Put(key("a", "gone"), []byte("0"), 0))[0]; again <= v[1] {
 		t.Errorf("version %d came again after %d", again, v[1])
 	}
 }
 
 func testClose(t *testing.T, p Place) {
 	s := open(t, p)
-	mustApply(t, s, 1, storage.Put(key("a", ""), nil, 0))
+	mustApply(t, s, 1, storage.Put(key("a", ""), []byte("0"), 0))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Get(t.Context(), key("a", "")); !errors.Is(err, storage.ErrClosed) {
 		t.Errorf("Get: %v", err)
 	}
-	if _, err := s.Apply(t.Context(), 1, storage.Put(key("b", ""), nil, 0)); !errors.Is(err, storage.ErrClosed) {
+	if _, err := s.Apply(t.Context(), 1, storage.Put(key("b", ""), []byte("0"), 0)); !errors.Is(err, storage.ErrClosed) {
 		t.Errorf("Apply: %v", err)
 	}
 	for _, err := range s.List(t.Context(), storage.Range{Table: "storagetest", Key1: "a"}) {
 		if !errors.Is(err, storage.ErrClosed) {
 			t.Errorf("List: %v", err)
+		}
+	}
+	for _, err := range s.Scan(t.Context(), storage.Key{}) {
+		if !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("Scan: %v", err)
 		}
 	}
 	if err := s.Close(); err != nil {
@@ -443,7 +643,7 @@ func testCancelled(t *testing.T, p Place) {
 	if _, err := s.Get(ctx, key("a", "")); !errors.Is(err, context.Canceled) {
 		t.Errorf("Get: %v", err)
 	}
-	if _, err := s.Apply(ctx, 1, storage.Put(key("a", ""), nil, 0)); !errors.Is(err, context.Canceled) {
+	if _, err := s.Apply(ctx, 1, storage.Put(key("a", ""), []byte("0"), 0)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Apply: %v", err)
 	}
 	if _, err := s.Get(t.Context(), key("a", "")); !errors.Is(err, storage.ErrNotFound) {
