@@ -26,6 +26,9 @@ type Place struct {
 	Open func() (storage.Store, error)
 	// Volatile places forget everything at Close.
 	Volatile bool
+	// OneRow places have no transactions: a batch of more than one row is
+	// refused with ErrTooLarge.
+	OneRow bool
 }
 
 // MaxBatch is how many ops a store must take in one batch at least.
@@ -156,6 +159,13 @@ func testBatches(t *testing.T, p Place) {
 	s := open(t, p)
 	if versions, err := s.Apply(t.Context(), 1); err != nil || len(versions) != 0 {
 		t.Errorf("an empty batch: %v, %v", versions, err)
+	}
+	if p.OneRow {
+		_, err := s.Apply(t.Context(), 1, storage.Put(key("a", "1"), []byte("1"), 0), storage.Put(key("a", "2"), []byte("2"), 0))
+		if !errors.Is(err, storage.ErrTooLarge) || len(list(t, s, storage.Range{Table: "storagetest", Key1: "a"})) != 0 {
+			t.Errorf("two rows at once: %v", err)
+		}
+		return
 	}
 	v := mustApply(t, s, 1, storage.Put(key("a", "1"), []byte("1"), 0), storage.Put(key("a", "2"), []byte("2"), 0))
 	for name, ops := range map[string][]storage.Op{
@@ -369,7 +379,10 @@ func testScan(t *testing.T, p Place) {
 	if rows := collect(t, s.Scan(t.Context(), storage.Key{Table: "a\x00"})); rows[0].Key.Table != "a.b" {
 		t.Errorf("after table a comes %s", rows[0].Key.Table)
 	}
-	for range s.Scan(t.Context(), storage.Key{}) {
+	for _, err := range s.Scan(t.Context(), storage.Key{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break // ends the iteration and frees what it holds
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -589,7 +602,7 @@ func testReopen(t *testing.T, p Place) {
 		t.Skip("the place forgets everything at Close")
 	}
 	s := open(t, p)
-	v := mustApply(t, s, 7, storage.Put(key("a", "kept"), []byte("1"), 0), storage.Put(key("a", "gone"), []byte("2"), 0))
+	v := append(mustApply(t, s, 7, storage.Put(key("a", "kept"), []byte("1"), 0)), mustApply(t, s, 7, storage.Put(key("a", "gone"), []byte("2"), 0))...)
 	mustApply(t, s, 7, storage.Delete(key("a", "gone"), v[1]))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
