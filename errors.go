@@ -25,6 +25,7 @@ const (
 	CodePanic       Code = "panic"       // the method panicked; the activation has ended
 	CodeConflict    Code = "conflict"    // the store holds another version
 	CodeFenced      Code = "fenced"      // another activation owns the actor now
+	CodeStorage     Code = "storage"     // the store has failed or cannot be reached
 	CodeUnknown     Code = "unknown"     // the method returned an error that has no code
 )
 
@@ -41,6 +42,7 @@ var (
 	ErrPanic       = NewError(CodePanic, "method panicked")
 	ErrConflict    = NewError(CodeConflict, "version conflict")
 	ErrFenced      = NewError(CodeFenced, "fenced by a newer activation")
+	ErrStorage     = NewError(CodeStorage, "storage failed")
 )
 
 // maxErrorLength bounds the message of an error that leaves an actor, in bytes:
@@ -53,8 +55,8 @@ const maxErrorLength = 8 << 10
 type Error struct {
 	Code    Code
 	Message string
-	// NotRun is set by the runtime when it is certain that the method has not
-	// begun to run; see SafeToRetry.
+	// NotRun is set by the runtime when it is certain that the call has done
+	// nothing; see SafeToRetry.
 	NotRun bool
 }
 
@@ -94,8 +96,9 @@ func (e *Error) Is(target error) bool {
 	return ok && other.Code == e.Code
 }
 
-// SafeToRetry reports whether the method that failed with err has certainly not
-// begun to run, so that repeating the call cannot do its work twice. It is
+// SafeToRetry reports whether the call that failed with err has certainly done
+// nothing, so that repeating it cannot do its work twice: the method has not
+// begun to run, or all it tried to do was a write and that was refused. It is
 // false when that is not known. Nil is not an error and not safe to retry.
 func SafeToRetry(err error) bool {
 	var e *Error

@@ -20,7 +20,11 @@ type Activation interface {
 	ID() ID
 	Epoch() uint64
 	Log() *slog.Logger
+	// Store is for reading.
 	Store() storage.Store
+	// Write applies a batch under the epoch of the activation. An error ends
+	// the activation after the current turn.
+	Write(ctx context.Context, ops ...storage.Op) (versions []uint64, err error)
 	// OnLoad registers what has to be read before OnActivate.
 	OnLoad(load func(context.Context) error)
 	// Schedule runs fn as a turn after first and then, if every > 0, at each

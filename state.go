@@ -42,7 +42,7 @@ func (s *State[T]) Save(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode state %s of %s: %w", s.key.Key2, s.self.ID(), err)
 	}
-	return s.apply(ctx, storage.Put(s.key, value, s.version))
+	return s.write(ctx, storage.Put(s.key, value, s.version))
 }
 
 // Clear deletes the saved value and makes Value the zero T.
@@ -51,34 +51,20 @@ func (s *State[T]) Clear(ctx context.Context) error {
 		s.Value = *new(T)
 		return nil
 	}
-	if err := s.apply(ctx, storage.Delete(s.key, s.version)); err != nil {
+	if err := s.write(ctx, storage.Delete(s.key, s.version)); err != nil {
 		return err
 	}
 	s.Value, s.version = *new(T), 0
 	return nil
 }
 
-func (s *State[T]) apply(ctx context.Context, op storage.Op) error {
-	versions, err := s.self.activation.Store().Apply(ctx, s.self.Epoch(), op)
+func (s *State[T]) write(ctx context.Context, op storage.Op) error {
+	versions, err := s.self.write(ctx, "state "+s.key.Key2, op)
 	if err != nil {
-		return s.refused(err)
+		return err
 	}
 	s.version = versions[0]
 	return nil
-}
-
-// refused ends an activation that the store no longer obeys: what it holds in
-// memory is not what is saved.
-func (s *State[T]) refused(err error) error {
-	sentinel := ErrUnavailable
-	switch {
-	case errors.Is(err, storage.ErrConflict):
-		sentinel = ErrConflict
-	case errors.Is(err, storage.ErrFenced):
-		sentinel = ErrFenced
-	}
-	s.self.activation.Deactivate(ReasonFailed)
-	return sentinel.Errorf("save state %s of %s: %v", s.key.Key2, s.self.ID(), err)
 }
 
 func (s *State[T]) load(ctx context.Context) error {

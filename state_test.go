@@ -63,7 +63,7 @@ func TestStateRefusesAStaleWriter(t *testing.T) {
 				if err := change(ctx, c.Store(), row); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := ann.Give(ctx, "sword", 1); !errors.Is(err, want) || mallee.SafeToRetry(err) {
+				if _, err := ann.Give(ctx, "sword", 1); !errors.Is(err, want) || !mallee.SafeToRetry(err) {
 					t.Errorf("got %v", err)
 				}
 				bag, err := ann.Bag(ctx) // a fresh activation has read what is there

@@ -18,7 +18,9 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 		if n.stopping.Load() {
 			return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
 		}
-	} else if call.Flags()&mallee.OneWay == 0 {
+	} else if call.Flags()&mallee.OneWay != 0 {
+		parent.Act()
+	} else {
 		// While the turn waits for the call, calls of its own chain may run.
 		parent.Lend(id, call.Method())
 		defer parent.Reclaim()

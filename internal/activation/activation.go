@@ -72,7 +72,7 @@ func (a *Activation) ID() mallee.ID { return mallee.ID{Type: a.table.typ.Name, K
 // Epoch is that of the grant under which it was activated.
 func (a *Activation) Epoch() uint64 { return a.epoch }
 
-// Store keeps the states of the actor.
+// Store is what the actor reads from; Write is how it writes.
 func (a *Activation) Store() storage.Store { return a.table.runtime.config.Store }
 
 // Log carries type and key.

@@ -131,6 +131,7 @@ func (t *Turn) Lend(id mallee.ID, method string) {
 		t.loan = &loan{}
 	}
 	t.loan.calls++
+	t.acted = true
 	t.loan.waitsFor = callee{id, method}
 	start := a.baton == t && a.pass()
 	a.mu.Unlock()

@@ -72,10 +72,13 @@ func (a *Activation) dispatch(t *Turn) *mallee.Error {
 			err = d.OnDeactivate(t, a.reason)
 		}
 	}
-	if err != nil {
-		return mallee.AsError(err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if t.undone() {
+		return mallee.AsError(err).BeforeRun()
+	}
+	return mallee.AsError(err)
 }
 
 func (a *Activation) call(t *Turn) error {

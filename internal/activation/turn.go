@@ -39,6 +39,8 @@ type Turn struct {
 	flags   mallee.CallFlags
 	place   place
 	settled bool   // the caller has its answer
+	acted   bool   // it has written, may have, or has called another actor
+	refused bool   // a write of it was refused
 	depth   uint16 // turns above it in the call chain
 }
 
