@@ -14,13 +14,14 @@ import (
 // activation on this node.
 func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error {
 	parent := activation.From(ctx)
-	if parent == nil {
+	switch {
+	case parent == nil:
 		if n.stopping.Load() {
 			return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
 		}
-	} else if call.Flags()&mallee.OneWay != 0 {
+	case call.Flags()&mallee.OneWay != 0:
 		parent.Act()
-	} else {
+	default:
 		// While the turn waits for the call, calls of its own chain may run.
 		parent.Lend(id, call.Method())
 		defer parent.Reclaim()

@@ -81,7 +81,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		config.Log = slog.Default()
 	}
 	if config.Placement == nil {
-		config.Placement = placement.Solo()
+		config.Placement = placement.Solo(config.Store)
 	}
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)

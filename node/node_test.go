@@ -11,12 +11,13 @@ import (
 	"github.com/mallee-io/mallee/examples/game"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/storage"
 )
 
 func TestStartRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
 	player := game.PlayerType(game.NewPlayer)
-	taken := placement.Solo()
+	taken := placement.Solo(storage.Memory())
 	n, err := node.Start(t.Context(), node.Config{Placement: taken})
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +28,7 @@ func TestStartRefusesWhatCannotWork(t *testing.T) {
 		"call timeout -1s is negative":     {CallTimeout: -time.Second},
 		"actor type has no name":           {Types: []mallee.Type{{}}},
 		"is for one node, and node a has joined": {Placement: func() placement.Driver {
-			d := placement.Solo()
+			d := placement.Solo(storage.Memory())
 			first, err := node.Start(t.Context(), node.Config{Name: "a", Placement: d})
 			if err != nil {
 				t.Fatal(err)
@@ -46,6 +47,38 @@ func stop(t *testing.T, n *node.Node) {
 	t.Helper()
 	if err := n.Stop(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// What an earlier process has written does not fence a later one.
+func TestStartAnewOnTheSameStore(t *testing.T) {
+	t.Parallel()
+	store := storage.Memory()
+	for total := 1; total <= 3; total++ {
+		n, err := node.Start(t.Context(), node.Config{Types: game.Types(), Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 * (4 - total) { // so that the first process sees the highest number of activations
+			if _, err := game.PlayerOf(n, "bob").Give(t.Context(), "coin", 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := game.PlayerOf(n, "ann").Give(t.Context(), "sword", 1); err != nil || got != total {
+			t.Errorf("ann has %d swords, %v; want %d", got, err, total)
+		}
+		stop(t, n)
+	}
+}
+
+func TestStartNeedsAStoreThatWorks(t *testing.T) {
+	t.Parallel()
+	store := storage.Memory()
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.Start(t.Context(), node.Config{Store: store}); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -5,20 +5,26 @@ import (
 	"sync/atomic"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/storage"
 )
 
 // Solo is the Driver of a node that is alone: it owns every actor and never
-// loses its lease, so there is nothing to remember but the epoch.
-func Solo() Driver { return &solo{} }
+// loses its lease, so there is nothing to remember but the epochs, which the
+// store of the node keeps. Should two such nodes share a store, neither can
+// harm what the other has written: the one that started first is fenced.
+func Solo(store storage.Store) Driver { return &solo{epochs: epochs{store: store}} }
 
 type solo struct {
-	epoch  atomic.Uint64
+	epochs epochs
 	member atomic.Pointer[Member]
 }
 
 const soloID NodeID = 1
 
-func (s *solo) Join(_ context.Context, m Member) (Lease, error) {
+func (s *solo) Join(ctx context.Context, m Member) (Lease, error) {
+	if _, err := s.epochs.take(ctx); err != nil { // a store that does not work is found out now
+		return Lease{}, err
+	}
 	m.ID = soloID
 	if !s.member.CompareAndSwap(nil, &m) {
 		return Lease{}, mallee.ErrInvalid.Errorf("placement.Solo is for one node, and node %s has joined", s.member.Load().Name)
@@ -40,7 +46,7 @@ func (s *solo) Members(context.Context) ([]Member, error) {
 	return nil, nil
 }
 
-func (s *solo) Locate(_ context.Context, id mallee.ID) (Grant, error) {
+func (s *solo) Locate(ctx context.Context, id mallee.ID) (Grant, error) {
 	m := s.member.Load()
 	if m == nil {
 		return Grant{}, mallee.ErrUnavailable.Errorf("the node has left").BeforeRun()
@@ -52,7 +58,11 @@ func (s *solo) Locate(_ context.Context, id mallee.ID) (Grant, error) {
 	if t.Stateless {
 		return Grant{Node: soloID}, nil
 	}
-	return Grant{Node: soloID, Epoch: s.epoch.Add(1)}, nil
+	epoch, err := s.epochs.take(ctx)
+	if err != nil {
+		return Grant{}, mallee.ErrUnavailable.Errorf("%v", err).BeforeRun()
+	}
+	return Grant{Node: soloID, Epoch: epoch}, nil
 }
 
 func (s *solo) Release(context.Context, mallee.ID, Grant) error { return nil }
