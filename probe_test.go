@@ -2,6 +2,7 @@ package mallee_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 
 	"github.com/mallee-io/mallee"
@@ -13,16 +14,28 @@ import (
 // function that runs code as a turn of Probe/a.
 func probe[A any](t *testing.T, store storage.Store, create func(*mallee.Self) A, options ...mallee.TypeOption) func(func(ctx context.Context, actor A) error) error {
 	t.Helper()
+	run, stop := startProbe(t, store, create, options...)
+	t.Cleanup(stop)
+	return run
+}
+
+// startProbe is probe for tests that end the node themselves.
+func startProbe[A any](t *testing.T, store storage.Store, create func(*mallee.Self) A, options ...mallee.TypeOption) (run func(func(ctx context.Context, actor A) error) error, stop func()) {
+	t.Helper()
 	typ := mallee.NewType(mallee.Interface{Name: "Probe"}, func(self *mallee.Self) any { return create(self) }, options...)
-	n, err := node.Start(t.Context(), node.Config{Types: []mallee.Type{typ}, Store: store})
+	n, err := node.Start(t.Context(), node.Config{Types: []mallee.Type{typ}, Store: store, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = n.Stop(context.Background()) })
-	return func(code func(context.Context, A) error) error {
+	run = func(code func(context.Context, A) error) error {
 		return n.Invoke(t.Context(), mallee.ID{Type: "Probe", Key: "a"}, turn(func(ctx context.Context, actor any) error {
 			return code(ctx, actor.(A))
 		}))
+	}
+	return run, func() {
+		if err := n.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -30,6 +30,8 @@ type Activation interface {
 	// Schedule runs fn as a turn after first and then, if every > 0, at each
 	// multiple of every. The function it returns stops that.
 	Schedule(first, every time.Duration, fn func(context.Context)) (stop func())
+	// Reminders registers what due reminders run.
+	Reminders(fire func(context.Context, Reminder) error) Reminders
 	KeepAlive(d time.Duration)
 	// Deactivate ends the activation after the current turn.
 	Deactivate(reason Reason)

@@ -21,7 +21,7 @@ const leaseMargin = 10
 
 func (n *Node) join(ctx context.Context) error {
 	m := placement.Member{Name: n.config.Name}
-	for _, t := range n.config.Types {
+	for _, t := range n.hosted {
 		hosted := placement.Type{Name: t.Name, Stateless: t.Workers > 0}
 		for _, i := range t.Interfaces {
 			hosted.Interfaces = append(hosted.Interfaces, i.Name)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
+	"github.com/mallee-io/mallee/internal/reminders"
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/storage"
@@ -55,6 +56,7 @@ type Config struct {
 // Node is a running node. It is a mallee.Caller, and safe for concurrent use.
 type Node struct {
 	config   Config
+	hosted   []mallee.Type // config.Types and those of the system
 	runtime  *activation.Runtime
 	lease    atomic.Pointer[lease]
 	remote   remote
@@ -86,23 +88,27 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
-	n := &Node{config: config}
+	n := &Node{config: config, hosted: reminders.Types(config.Types)}
 	n.remote.init()
 	n.served.init()
 	n.where.init()
-	n.types.init(config.Types)
+	n.types.init(n.hosted)
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.runtime = activation.New(activation.Config{
 		Node:        config.Name,
 		CallTimeout: config.CallTimeout,
 		Caller:      n,
 		Store:       config.Store,
+		Reminders:   reminders.Service{Caller: n},
 		Log:         config.Log,
 		Release:     n.release,
-	}, config.Types)
+	}, n.hosted)
 	if err := n.join(ctx); err != nil {
 		n.end()
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
+	}
+	if len(n.hosted) > 0 {
+		go reminders.Wake(n.ended, n, config.Store, config.Log)
 	}
 	return n, nil
 }

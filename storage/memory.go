@@ -115,7 +115,6 @@ func (m *memory) rows(r Range) ([]Row, error) {
 	if p := m.partitions[partitionKey{r.Table, r.Key1}]; p != nil {
 		for key2, row := range p.rows {
 			if r.Contains(key2) {
-				row.Value = bytes.Clone(row.Value)
 				rows = append(rows, row)
 			}
 		}
@@ -123,6 +122,9 @@ func (m *memory) rows(r Range) ([]Row, error) {
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key.Key2, b.Key.Key2) })
 	if r.Limit > 0 && len(rows) > r.Limit {
 		rows = rows[:r.Limit]
+	}
+	for i := range rows {
+		rows[i].Value = bytes.Clone(rows[i].Value)
 	}
 	return rows, nil
 }

@@ -39,6 +39,8 @@ type Activation struct {
 	timers  *timer
 	loads   []func(context.Context) error // until it has started
 	log     *slog.Logger                  // made when it is first asked for
+
+	reminders *reminders // set by the constructor
 }
 
 // phase of an activation's life:

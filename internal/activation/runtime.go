@@ -17,6 +17,7 @@ type Config struct {
 	CallTimeout time.Duration // of calls whose ctx has no deadline
 	Caller      mallee.Caller // routes the calls that actors make
 	Store       storage.Store
+	Reminders   ReminderService
 	Log         *slog.Logger
 	// Release gives back the grant of an activation that has fully stopped.
 	Release func(id mallee.ID, epoch uint64)

@@ -105,6 +105,9 @@ func From(ctx context.Context) *Turn {
 	return t
 }
 
+// Activation is where the turn runs; nil for one on another node.
+func (t *Turn) Activation() *Activation { return t.at }
+
 func (t *Turn) id() mallee.ID {
 	if t.at != nil {
 		return t.at.ID()
