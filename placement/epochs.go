@@ -20,8 +20,8 @@ type epochs struct {
 	end  uint64 // of the block, which does not contain it
 }
 
-// block is how many epochs are taken from the store at once. Below 1<<63, where
-// they end, there are eight million million blocks.
+// block is how many epochs are taken from the store at once; there are 1<<43
+// blocks before the epochs end.
 const block = 1 << 20
 
 var epochsKey = storage.Key{Table: "placement", Key1: "epochs"}

@@ -206,3 +206,75 @@ func TestCompletionAndVersion(t *testing.T) {
 		t.Errorf("exit %d: %s", code, fmt.Sprint(stdout))
 	}
 }
+
+// The storage commands on a store that a demo has left behind.
+func TestStorageCommands(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, to, third, file := "pebble:"+filepath.Join(dir, "from"), "pebble:"+filepath.Join(dir, "to"), "pebble:"+filepath.Join(dir, "third"), filepath.Join(dir, "rows.jsonl")
+	if code, _, stderr := run(t, "demo", "--for", "300ms", "--json", "--players", "5", "--listen", "127.0.0.1:0", "--data", from); code != 0 {
+		t.Fatal(stderr)
+	}
+	must := func(args ...string) string {
+		t.Helper()
+		code, stdout, stderr := run(t, append([]string{"storage"}, args...)...)
+		if code != 0 {
+			t.Fatalf("%v: %d, %s", args, code, stderr)
+		}
+		return stdout
+	}
+	if got := must("ls", from); got != "placement\nstate.Player\n" {
+		t.Errorf("tables: %q", got)
+	}
+	keys := strings.Fields(must("ls", from, "state.Player"))
+	if len(keys) != 5 {
+		t.Errorf("keys: %q", keys)
+	}
+	if got := must("ls", from, "state.Player", "--json", "--limit", "1"); got != fmt.Sprintf("{\"key1\":%q}\n", keys[0]) {
+		t.Errorf("keys: %q", got)
+	}
+	if got := must("ls", from, "state.Player", keys[0]); !strings.HasPrefix(got, "KEY2  VERSION  EPOCH") || !strings.Contains(got, "\nbag ") {
+		t.Errorf("rows: %q", got)
+	}
+	bag := must("get", from, "state.Player", keys[0], "bag")
+	if !strings.HasPrefix(bag, "{\n  \"Items\": {") {
+		t.Errorf("value: %q", bag)
+	}
+	var sum map[string]int
+	if err := json.Unmarshal([]byte(must("copy", from, to, "--json")), &sum); err != nil || sum["copied"] != 6 || sum["verified"] != 6 {
+		t.Errorf("copy: %v, %v", sum, err)
+	}
+	must("export", to, "-o", file, "--table", "state.Player")
+	must("import", third, file)
+	if got := must("get", third, "state.Player", keys[0], "bag"); got != bag {
+		t.Errorf("after copy, export and import: %q, was %q", got, bag)
+	}
+	if got := must("ls", third); got != "state.Player\n" {
+		t.Errorf("tables: %q", got)
+	}
+}
+
+func TestStorageMistakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for want, args := range map[string][]string{
+		`"rubbish" names no store`: {"ls", "rubbish"},
+		"no such file":             {"ls", "pebble:" + filepath.Join(dir, "none")},
+		"the directory is empty":   {"get", "pebble:" + dir, "t", "a"},
+		"row not found":            {"get", "memory:", "t", "a"},
+		"see mallee storage copy":  {"copy", "memory:"},
+		"file exists":              {"export", "memory:", "-o", "cli_test.go"},
+		"see mallee storage ls":    {"ls", "memory:", "--rubbish"},
+		"xxxxx@host":               {"ls", "mysql://me:secret@host/db"},
+		"none.jsonl: no such file": {"import", "memory:", filepath.Join(dir, "none.jsonl")},
+		"invalid character 'p'":    {"import", "memory:", "cli_test.go"},
+	} {
+		code, _, stderr := run(t, append([]string{"storage"}, args...)...)
+		if code == 0 || !strings.Contains(stderr, want) || strings.Contains(stderr, "secret") || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%v: %d, %q, want %q", args, code, stderr, want)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("something was made: %v, %v", entries, err)
+	}
+}

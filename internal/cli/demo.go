@@ -40,7 +40,7 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "address of the HTTP API; any free port when the default one is taken")
-	c.Flags().StringVar(&o.data, "data", "", "directory in which the players' bags are kept (default: a temporary one)")
+	c.Flags().StringVar(&o.data, "data", "", "directory or store URL that keeps the players' bags (default: a temporary directory)")
 	c.Flags().IntVar(&o.players, "players", 100, "players in the crowd")
 	c.Flags().DurationVar(&o.length, "for", 0, "end after this time (default: run until Ctrl-C)")
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON summary at the end and nothing else")
@@ -51,7 +51,7 @@ func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) (err error
 	if o.players < 1 || o.players > 100_000 {
 		return &usageError{fmt.Errorf("--players %d is not between 1 and 100000", o.players)}
 	}
-	store, closeStore, err := openData(o.data)
+	store, closeStore, err := openData(ctx, o.data)
 	if err != nil {
 		return err
 	}

@@ -1,26 +1,76 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
+	"strings"
 
 	"github.com/mallee-io/mallee/storage"
 	"github.com/mallee-io/mallee/storage/pebble"
 )
 
-// openData opens the embedded store in a directory. Without one it takes a
-// temporary directory, which the function it returns removes when it closes
-// the store.
-func openData(dir string) (s storage.Store, closeStore func() error, err error) {
+// storeHelp is the part of a help text that explains store URLs.
+const storeHelp = `A store is named by a URL:
+  pebble:DIR                      the embedded store in a directory
+  memory:                         nothing that lasts
+`
+
+// openStore opens the store that a URL names.
+func openStore(ctx context.Context, address string) (storage.Store, error) {
+	scheme, rest, _ := strings.Cut(address, ":")
+	switch scheme {
+	case "pebble":
+		return pebble.Open(strings.TrimPrefix(rest, "//"))
+	case "memory":
+		return storage.Memory(), nil
+	}
+	return nil, &usageError{fmt.Errorf("%q names no store: use pebble:DIR, etcd://HOST:PORT, postgres://…, mongodb://… or memory:", redact(address))}
+}
+
+// openExisting is openStore for reading: it makes no new directory.
+func openExisting(ctx context.Context, address string) (storage.Store, error) {
+	if dir, ok := strings.CutPrefix(address, "pebble:"); ok {
+		dir = strings.TrimPrefix(dir, "//")
+		if entries, err := os.ReadDir(dir); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		} else if len(entries) == 0 {
+			return nil, fmt.Errorf("open store in %s: the directory is empty", dir)
+		}
+	}
+	return openStore(ctx, address)
+}
+
+// openData opens the store of a demo: a URL, a directory, or, when there is
+// neither, a temporary directory, which the function it returns removes when
+// it closes the store.
+func openData(ctx context.Context, data string) (s storage.Store, closeStore func() error, err error) {
 	remove := func() error { return nil }
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "mallee-"); err != nil {
+	if data == "" {
+		if data, err = os.MkdirTemp("", "mallee-"); err != nil {
 			return nil, nil, err
 		}
-		remove = func() error { return os.RemoveAll(dir) }
+		remove = func() error { return os.RemoveAll(data) }
 	}
-	if s, err = pebble.Open(dir); err != nil {
+	if scheme, _, ok := strings.Cut(data, ":"); ok && len(scheme) > 1 { // one letter is a drive
+		s, err = openStore(ctx, data)
+	} else {
+		s, err = pebble.Open(data)
+	}
+	if err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}
 	return s, func() error { return errors.Join(s.Close(), remove()) }, nil
+}
+
+// redact is a URL without its password.
+func redact(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		scheme, _, _ := strings.Cut(address, ":")
+		return scheme + ":…"
+	}
+	return u.Redacted()
 }

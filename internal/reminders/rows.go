@@ -33,7 +33,7 @@ const (
 // shardOf is the key1, and the key of the actor, that keep the actor's reminders.
 func shardOf(actor mallee.ID) string {
 	h := fnv.New64a()
-	h.Write([]byte(actor.String())) //nolint:errcheck // a hash takes everything
+	h.Write([]byte(actor.String()))
 	return strconv.FormatUint(h.Sum64()%shardCount, 10)
 }
 

@@ -97,7 +97,7 @@ func (s *shard) Wake(ctx context.Context) error {
 		s.timer = nil
 	}
 	r, now := s.rows(ctx), time.Now()
-	var damaged []error // of single reminders, which must not keep others from firing
+	var damaged []error       // of single reminders, which must not keep others from firing
 	enough := 2*maxFlying + 1 // those that fly, those that will, and the next one
 	for row, err := range r.store.List(ctx, storage.Range{Table: table, Key1: r.shard, Prefix: duePrefix, Limit: enough}) {
 		if err != nil {
