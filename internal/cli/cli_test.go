@@ -258,7 +258,7 @@ func TestStorageMistakes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		`"rubbish" names no store`: {"ls", "rubbish"},
+		`no store is named by "rubbish"`:{"ls", "rubbish"},
 		"no such file":             {"ls", "pebble:" + filepath.Join(dir, "none")},
 		"the directory is empty":   {"get", "pebble:" + dir, "t", "a"},
 		"row not found":            {"get", "memory:", "t", "a"},

@@ -27,7 +27,7 @@ func openStore(ctx context.Context, address string) (storage.Store, error) {
 	case "memory":
 		return storage.Memory(), nil
 	}
-	return nil, &usageError{fmt.Errorf("%q names no store: use pebble:DIR, etcd://HOST:PORT, postgres://…, mongodb://… or memory:", redact(address))}
+	return nil, &usageError{fmt.Errorf("no store is named by %q; there are pebble:DIR, etcd://HOST:PORT, postgres://…, mongodb://… and memory: alone", redact(address))}
 }
 
 // openExisting is openStore for reading: it makes no new directory.
