@@ -258,16 +258,16 @@ func TestStorageMistakes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		`no store is named by "rubbish"`:{"ls", "rubbish"},
-		"no such file":             {"ls", "pebble:" + filepath.Join(dir, "none")},
-		"the directory is empty":   {"get", "pebble:" + dir, "t", "a"},
-		"row not found":            {"get", "memory:", "t", "a"},
-		"see mallee storage copy":  {"copy", "memory:"},
-		"file exists":              {"export", "memory:", "-o", "cli_test.go"},
-		"see mallee storage ls":    {"ls", "memory:", "--rubbish"},
-		"xxxxx@host":               {"ls", "mysql://me:secret@host/db"},
-		"none.jsonl: no such file": {"import", "memory:", filepath.Join(dir, "none.jsonl")},
-		"invalid character 'p'":    {"import", "memory:", "cli_test.go"},
+		`no store is named by "rubbish"`: {"ls", "rubbish"},
+		"no such file":                   {"ls", "pebble:" + filepath.Join(dir, "none")},
+		"the directory is empty":         {"get", "pebble:" + dir, "t", "a"},
+		"row not found":                  {"get", "memory:", "t", "a"},
+		"see mallee storage copy":        {"copy", "memory:"},
+		"file exists":                    {"export", "memory:", "-o", "cli_test.go"},
+		"see mallee storage ls":          {"ls", "memory:", "--rubbish"},
+		"xxxxx@host":                     {"ls", "mysql://me:secret@host/db"},
+		"none.jsonl: no such file":       {"import", "memory:", filepath.Join(dir, "none.jsonl")},
+		"invalid character 'p'":          {"import", "memory:", "cli_test.go"},
 	} {
 		code, _, stderr := run(t, append([]string{"storage"}, args...)...)
 		if code == 0 || !strings.Contains(stderr, want) || strings.Contains(stderr, "secret") || strings.Count(stderr, "\n") != 1 {

@@ -23,8 +23,9 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:8081", "address of the HTTP API")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := serve(ctx, *data, *listen); err != nil {
+	err := serve(ctx, *data, *listen)
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }
