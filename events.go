@@ -62,11 +62,11 @@ func NewEvents[S, E any](apply func(*S, E), kinds ...EventKind[E]) *Events[S, E]
 // version. Change neither once there is data; when T changes so that old data
 // does not fit it, count the version up and give the old one to Upcast.
 func EventOf[T, E any](name string, version int) EventKind[E] {
-	t := reflect.TypeFor[T]()
-	if !t.Implements(reflect.TypeFor[E]()) && t != reflect.TypeFor[E]() {
-		panic(fmt.Sprintf("mallee: %v is no %v", t, reflect.TypeFor[E]()))
+	var zero T
+	if _, ok := any(zero).(E); !ok {
+		panic(fmt.Sprintf("mallee: %v is no %v", reflect.TypeFor[T](), reflect.TypeFor[E]()))
 	}
-	return EventKind[E]{kind{name, version}, t, func(data []byte) (event E, err error) {
+	return EventKind[E]{kind{name, version}, reflect.TypeFor[T](), func(data []byte) (event E, err error) {
 		var t T
 		if err := json.Unmarshal(data, &t); err != nil {
 			return event, err

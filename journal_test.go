@@ -242,6 +242,25 @@ func TestJournalRefusals(t *testing.T) {
 	}
 }
 
+// A journal of one kind of event needs no interface.
+func TestJournalOfOneType(t *testing.T) {
+	t.Parallel()
+	type sums struct{ journal *mallee.Journal[int, earned] }
+	events := mallee.NewEvents(func(sum *int, e earned) { *sum += e.Coins }, mallee.EventOf[earned, earned]("earned", 1))
+	store := storage.Memory()
+	for life := range 3 {
+		err := probe(t, store, func(self *mallee.Self) *sums { return &sums{mallee.NewJournal(self, "sum", events)} })(func(ctx context.Context, s *sums) error {
+			if s.journal.State != 5*life {
+				t.Errorf("life %d begins with %d", life, s.journal.State)
+			}
+			return s.journal.Append(ctx, earned{2}, earned{3})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestEventsThatContradict(t *testing.T) {
 	t.Parallel()
 	one := mallee.EventOf[earned, purseItem]("earned", 1)
@@ -251,6 +270,8 @@ func TestEventsThatContradict(t *testing.T) {
 		"no name":     func() { mallee.NewEvents((*purse).apply, mallee.EventOf[earned, purseItem]("", 1)) },
 		"version 0":   func() { mallee.NewEvents((*purse).apply, mallee.EventOf[earned, purseItem]("earned", 0)) },
 		"not its own": func() { mallee.EventOf[purse, purseItem]("purse", 1) },
+		"another one": func() { mallee.EventOf[purse, earned]("purse", 1) },
+		"interface":   func() { mallee.EventOf[purseItem, purseItem]("purse", 1) },
 		"snapshots":   func() { purseEvents.Snapshots(0, 1) },
 	} {
 		func() {

@@ -9,19 +9,23 @@ import (
 // all of them pay for having one. Calls take microseconds: it ends none.
 const callTimeout = 5 * time.Second
 
-// A contestant is one way to run actors on one node, in its default
+// A contestant is one way to do what a suite measures, in its default
 // configuration but for silenced logs. It is started once.
 type contestant interface {
-	// Start brings up a node on which the echo actors 0 to actors-1 answer.
+	// Start brings it up; in the suite local, a node on which the echo actors
+	// 0 to actors-1 answer.
 	Start(ctx context.Context, actors int) error
 
+	// Stop frees what it holds. A process that ends anyway need not call it.
+	Stop(ctx context.Context) error
+}
+
+// A caller is a contestant that runs echo actors.
+type caller interface {
 	// Caller returns the call that one caller, a goroutine of its own, makes:
 	// what a caller can prepare once, such as references, is prepared here.
 	// ctx lasts as long as the calls.
 	Caller(ctx context.Context) echo
-
-	// Stop frees the node. A process that ends anyway need not call it.
-	Stop(ctx context.Context) error
 }
 
 // echo asks an echo actor for msg and returns its answer.

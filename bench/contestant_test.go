@@ -22,7 +22,7 @@ func TestLocalContestants(t *testing.T) {
 				}
 			})
 
-			call := c.Caller(t.Context())
+			call := c.(caller).Caller(t.Context())
 			for i := range echoActors {
 				got, err := call(i, "12345678")
 				if err := check("12345678", got, err); err != nil {

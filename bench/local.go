@@ -47,7 +47,7 @@ func callBench(callers int) bench {
 		name: fmt.Sprintf("local-call-%d", callers),
 		unit: "calls/s",
 		measure: func(ctx context.Context, c contestant, d time.Duration) (sample, error) {
-			step := func(caller int) func() error { return calling(caller, c.Caller(ctx)) }
+			step := func(n int) func() error { return calling(n, c.(caller).Caller(ctx)) }
 			warm, err := drive(ctx, callers, d/4, step)
 			if err != nil {
 				return sample{}, err
