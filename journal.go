@@ -86,7 +86,7 @@ func (j *Journal[S, E]) Append(ctx context.Context, events ...E) error {
 func (j *Journal[S, E]) Events(ctx context.Context, from uint64) iter.Seq2[E, error] {
 	return func(yield func(E, error) bool) {
 		next := max(from, 1)
-		rows := storage.Range{Table: j.table(), Key1: j.self.Key(), From: eventKey(next), To: snapshotKey}
+		rows := storage.Range{Table: j.table(), Key1: j.self.Key(), From: eventKey(next), To: eventsEnd}
 		for row, err := range j.self.activation.Store().List(ctx, rows) {
 			event, err := j.decode(row, next, err)
 			if !yield(event, err) || err != nil {
@@ -137,8 +137,12 @@ func (j *Journal[S, E]) key(key2 string) storage.Key {
 // eventKey is the key2 of an event: text in the order of the numbers.
 func eventKey(sequence uint64) string { return fmt.Sprintf("%019d", sequence) }
 
-// snapshotKey comes after those of all events.
-const snapshotKey = "snapshot"
+// snapshotKey comes before those of all events, so that each event is the last
+// row: stores are good at appending. eventsEnd comes after all events.
+const (
+	snapshotKey = "!snapshot"
+	eventsEnd   = ":"
+)
 
 // snapshot is the value of a snapshot's row.
 type snapshot struct {

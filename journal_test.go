@@ -160,7 +160,7 @@ func TestJournalsThatCannotBeReplayed(t *testing.T) {
 			}
 		}, "event 2 is missing"},
 		"snapshot": {func(t *testing.T, s storage.Store) {
-			if _, err := s.Apply(t.Context(), 0, storage.Put(purseKey("snapshot"), []byte(`{"sequence":1,"version":1,"state":{"Coins":"x"}}`), 0)); err != nil {
+			if _, err := s.Apply(t.Context(), 0, storage.Put(purseKey("!snapshot"), []byte(`{"sequence":1,"version":1,"state":{"Coins":"x"}}`), 0)); err != nil {
 				t.Fatal(err)
 			}
 		}, "read snapshot of journal purse of Probe/a: decode into"},

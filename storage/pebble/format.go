@@ -15,7 +15,8 @@ import (
 // Keys of the database, by their first byte:
 //
 //	f                      → the format's number, as text
-//	h table key1           → head: epoch and newest version of the partition
+//	v                      → how often the store was opened; versions begin with it
+//	h table key1           → head: newest epoch of the partition
 //	r table key1 key2      → row: version, epoch with encoding, value
 //
 // Table and key1 are escaped so that none is the beginning of another one: a
@@ -23,10 +24,11 @@ import (
 // are in its order.
 const (
 	formatKey = "f"
+	opensKey  = "v"
 	headSpace = 'h'
 	rowSpace  = 'r'
 	format    = "mallee 2"
-	oldFormat = "mallee 1" // had no encodings: every value was JSON, as in a row of today whose flag is not set
+	oldFormat = "mallee 1" // see upgrade
 )
 
 // bytesFlag is set in the epoch of a row whose value is not JSON.
@@ -105,20 +107,15 @@ func after(prefix []byte) []byte {
 	}
 }
 
-// head is what a partition remembers of its writers. It stays when the last
-// row is deleted.
-type head struct{ epoch, last uint64 }
+// A head is what a partition remembers of its writers, the newest epoch. It
+// stays when the last row is deleted. In the first format a version followed.
+func appendHead(b []byte, epoch uint64) []byte { return binary.BigEndian.AppendUint64(b, epoch) }
 
-func (h head) append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, h.epoch)
-	return binary.BigEndian.AppendUint64(b, h.last)
-}
-
-func decodeHead(b []byte) (head, error) {
-	if len(b) != 16 {
-		return head{}, fmt.Errorf("the epoch of a partition has %d bytes instead of 16: the store is damaged", len(b))
+func decodeHead(b []byte) (epoch uint64, err error) {
+	if len(b) != 8 && len(b) != 16 {
+		return 0, fmt.Errorf("the epoch of a partition has %d bytes instead of 8: the store is damaged", len(b))
 	}
-	return head{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
+	return binary.BigEndian.Uint64(b), nil
 }
 
 func appendRow(b []byte, version, epoch uint64, op *storage.Op) []byte {
@@ -173,10 +170,46 @@ func (s *store) checkFormat() error {
 		return err
 	}
 	if found == oldFormat {
-		return s.db.Set([]byte(formatKey), []byte(format), pebble.Sync)
+		return s.upgrade()
 	}
 	if found != format {
 		return fmt.Errorf("its format is %q, this version of mallee knows %q; use the version that wrote it or a newer one", found, format)
 	}
 	return nil
+}
+
+// upgrade marks a store of the first format. That one had no encodings: every
+// value was JSON, as in a row of today whose flag is not set. Its versions
+// counted from 1 in each partition, so they are all below those of today.
+func (s *store) upgrade() error {
+	return s.db.Set([]byte(formatKey), []byte(format), pebble.Sync)
+}
+
+// versionsPerOpen is how many versions there are between two opens.
+const versionsPerOpen = 1 << 40
+
+// beginVersions starts the versions of this open after those of all before.
+func (s *store) beginVersions() error {
+	opens, err := s.opens()
+	if err != nil {
+		return err
+	}
+	s.version.Store((opens + 1) * versionsPerOpen)
+	return s.db.Set([]byte(opensKey), binary.BigEndian.AppendUint64(nil, opens+1), pebble.Sync)
+}
+
+func (s *store) opens() (n uint64, err error) {
+	value, closer, err := s.db.Get([]byte(opensKey))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(value) != 8 {
+		err = fmt.Errorf("the number of opens has %d bytes instead of 8: the store is damaged", len(value))
+	} else {
+		n = binary.BigEndian.Uint64(value)
+	}
+	return n, errors.Join(err, closer.Close())
 }

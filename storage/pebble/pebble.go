@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -36,11 +37,10 @@ func Open(dir string) (storage.Store, error) {
 		return nil, openError(dir, err)
 	}
 	s := &store{db: db, ballast: reserve, seed: maphash.MakeSeed()}
-	if err := s.checkFormat(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store in %s: %w", dir, err), db.Close())
-	}
-	if err := reserve.fill(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store in %s: %w", dir, err), db.Close())
+	for _, step := range []func() error{s.checkFormat, s.beginVersions, reserve.fill} {
+		if err := step(); err != nil {
+			return nil, errors.Join(fmt.Errorf("open store in %s: %w", dir, err), db.Close())
+		}
 	}
 	return s, nil
 }
@@ -66,10 +66,6 @@ func options(reserve *ballast) *pebble.Options {
 	return o
 }
 
-// stripes is how many partitions can be checked and written side by side. The
-// lock of one is held in memory only, never during an fsync.
-const stripes = 1024
-
 type store struct {
 	db      *pebble.DB
 	ballast *ballast
@@ -78,7 +74,8 @@ type store struct {
 	use    sync.RWMutex // held shared while the database is used, exclusively to close it
 	closed bool
 
-	locks [stripes]sync.Mutex
+	version atomic.Uint64 // given out last
+	stripes [stripeCount]stripe
 }
 
 // enter keeps the store open until leave.
@@ -187,73 +184,6 @@ func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]u
 		return nil, fmt.Errorf("write %s: %w", ops[0].Key, err)
 	}
 	return versions, nil
-}
-
-// write checks a batch against what is there and commits it to memory.
-func (s *store) write(batch *pebble.Batch, epoch uint64, ops []storage.Op) ([]uint64, error) {
-	at := partitionKey(headSpace, ops[0].Key.Table, ops[0].Key.Key1)
-	lock := &s.locks[maphash.Bytes(s.seed, at)%stripes]
-	lock.Lock()
-	defer lock.Unlock()
-	h, err := s.head(at)
-	if err != nil {
-		return nil, err
-	}
-	if epoch < h.epoch {
-		return nil, &storage.FencedError{Key: ops[0].Key, Have: h.epoch, Want: epoch}
-	}
-	versions := make([]uint64, len(ops))
-	for i := range ops {
-		if versions[i], err = s.writeOp(batch, &h, epoch, &ops[i]); err != nil {
-			return nil, err
-		}
-	}
-	h.epoch = epoch
-	if err := batch.Set(at, h.append(nil), nil); err != nil {
-		return nil, err
-	}
-	return versions, s.db.ApplyNoSyncWait(batch, pebble.Sync)
-}
-
-func (s *store) writeOp(batch *pebble.Batch, h *head, epoch uint64, op *storage.Op) (version uint64, err error) {
-	at := rowKey(op.Key)
-	have, err := s.version(at, op.Key)
-	if err != nil {
-		return 0, err
-	}
-	if err := op.CheckVersion(have); err != nil {
-		return 0, err
-	}
-	if op.Delete {
-		return 0, batch.Delete(at, nil)
-	}
-	h.last++
-	return h.last, batch.Set(at, appendRow(nil, h.last, epoch, op), nil)
-}
-
-// version of a row, 0 where there is none.
-func (s *store) version(at []byte, key storage.Key) (uint64, error) {
-	value, closer, err := s.db.Get(at)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", key, err)
-	}
-	row, err := decodeRow(key, value)
-	return row.Version, errors.Join(err, closer.Close())
-}
-
-func (s *store) head(at []byte) (h head, err error) {
-	value, closer, err := s.db.Get(at)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return head{}, nil
-	}
-	if err != nil {
-		return head{}, fmt.Errorf("read epoch: %w", err)
-	}
-	h, err = decodeHead(value)
-	return h, errors.Join(err, closer.Close())
 }
 
 func (s *store) Close() error {

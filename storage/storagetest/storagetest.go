@@ -51,6 +51,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		"Scan":              testScan,
 		"ConcurrentWriters": testConcurrentWriters,
 		"Zombies":           testZombies,
+		"Model":             testModel,
 		"Reopen":            testReopen,
 		"Close":             testClose,
 		"Cancelled":         testCancelled,
@@ -595,6 +596,80 @@ func testZombies(t *testing.T, p Place) {
 		})
 	}
 	wg.Wait()
+}
+
+// Random batches, right ones and wrong ones, do to the store what they do to
+// storage.Memory.
+func testModel(t *testing.T, p Place) {
+	model, random := storage.Memory(), rand.New(rand.NewPCG(5, 6))
+	s := open(t, p)
+	versions := make(map[storage.Key][2]uint64) // in the model and in the store
+	epoch := uint64(1)
+	for step := range 600 {
+		if step%25 == 24 && !p.Volatile { // what the store remembers in memory is forgotten
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, p)
+		}
+		key1, used := fmt.Sprint(random.IntN(3)), make(map[string]bool)
+		var ops [2][]storage.Op
+		n := 1 + random.IntN(4)
+		if p.OneRow {
+			n = 1
+		}
+		for range n {
+			k := key(key1, string(rune('a'+random.IntN(8))))
+			if used[k.Key2] {
+				continue
+			}
+			used[k.Key2] = true
+			v := versions[k]
+			if random.IntN(12) == 0 { // a version that was never there, or no version
+				v = [][2]uint64{{1 << 60, 1 << 60}, {0, 0}}[random.IntN(2)]
+			}
+			for i := range ops {
+				if random.IntN(2) == 0 && v[i] != 0 && i == 0 || i == 1 && ops[0][len(ops[0])-1].Delete {
+					ops[i] = append(ops[i], storage.Delete(k, v[i]))
+				} else {
+					ops[i] = append(ops[i], storage.Put(k, fmt.Appendf(nil, "%d", step), v[i]))
+				}
+			}
+		}
+		by := epoch
+		if random.IntN(10) == 0 {
+			by--
+		} else if random.IntN(10) == 0 {
+			epoch++
+			by = epoch
+		}
+		want, wantErr := model.Apply(t.Context(), by, ops[0]...)
+		got, err := s.Apply(t.Context(), by, ops[1]...)
+		if errors.Is(err, storage.ErrConflict) != errors.Is(wantErr, storage.ErrConflict) || errors.Is(err, storage.ErrFenced) != errors.Is(wantErr, storage.ErrFenced) || (err == nil) != (wantErr == nil) {
+			t.Fatalf("step %d: epoch %d, %+v: %v, want %v", step, by, ops[1], err, wantErr)
+		}
+		if err != nil {
+			continue
+		}
+		for i, op := range ops[1] {
+			if op.Delete != (got[i] == 0) || !op.Delete && got[i] <= versions[op.Key][1] {
+				t.Fatalf("step %d: version %d after %d: %+v", step, got[i], versions[op.Key][1], op)
+			}
+			versions[op.Key] = [2]uint64{want[i], got[i]}
+		}
+	}
+	for key1 := range 3 {
+		r := storage.Range{Table: "storagetest", Key1: fmt.Sprint(key1)}
+		want, got := list(t, model, r), list(t, s, r)
+		if len(want) != len(got) {
+			t.Fatalf("%d rows, want %d", len(got), len(want))
+		}
+		for i := range want {
+			if got[i].Key != want[i].Key || string(got[i].Value) != string(want[i].Value) || got[i].Epoch != want[i].Epoch || got[i].Version != versions[want[i].Key][1] {
+				t.Errorf("row %+v, want %+v", got[i], want[i])
+			}
+		}
+	}
 }
 
 func testReopen(t *testing.T, p Place) {
