@@ -11,7 +11,7 @@ import (
 // its state. Make it once, in a variable of the package; it is immutable.
 type Events[S, E any] struct {
 	apply         func(*S, E)
-	byType        map[reflect.Type]kind
+	byType        map[reflect.Type]encoding
 	byKind        map[kind]EventKind[E]
 	snapshotEvery uint64
 	stateVersion  int
@@ -30,6 +30,12 @@ type kind struct {
 	version int
 }
 
+// encoding is how an event of today is written.
+type encoding struct {
+	kind
+	prefix []byte // of its row's value, up to the data
+}
+
 func (k kind) String() string { return fmt.Sprintf("%q version %d", k.name, k.version) }
 
 // NewEvents lists the kinds of events of a journal. Apply changes the state by
@@ -38,7 +44,7 @@ func (k kind) String() string { return fmt.Sprintf("%q version %d", k.name, k.ve
 // panics on two kinds with one name and version or one Go type, since that is
 // a mistake in the program.
 func NewEvents[S, E any](apply func(*S, E), kinds ...EventKind[E]) *Events[S, E] {
-	e := &Events[S, E]{apply: apply, byType: make(map[reflect.Type]kind), byKind: make(map[kind]EventKind[E])}
+	e := &Events[S, E]{apply: apply, byType: make(map[reflect.Type]encoding), byKind: make(map[kind]EventKind[E])}
 	for _, k := range kinds {
 		if k.name == "" || k.version < 1 {
 			panic(fmt.Sprintf("mallee: event %s: a kind has a name and a version of at least 1", k.kind))
@@ -51,9 +57,13 @@ func NewEvents[S, E any](apply func(*S, E), kinds ...EventKind[E]) *Events[S, E]
 			continue
 		}
 		if other, twice := e.byType[k.encodes]; twice {
-			panic(fmt.Sprintf("mallee: %v is event %s and %s", k.encodes, other, k.kind))
+			panic(fmt.Sprintf("mallee: %v is event %s and %s", k.encodes, other.kind, k.kind))
 		}
-		e.byType[k.encodes] = k.kind
+		name, err := json.Marshal(k.name)
+		if err != nil {
+			panic(fmt.Sprintf("mallee: event %s: %v", k.kind, err))
+		}
+		e.byType[k.encodes] = encoding{k.kind, fmt.Appendf(nil, `{"event":%s,"version":%d,"data":`, name, k.version)}
 	}
 	return e
 }
@@ -111,18 +121,18 @@ type storedEvent struct {
 }
 
 func (e *Events[S, E]) encode(event E) ([]byte, error) {
-	k, ok := e.byType[reflect.TypeOf(event)]
+	to, ok := e.byType[reflect.TypeOf(event)]
 	if !ok {
 		return nil, fmt.Errorf("%T was not given to NewEvents", event)
 	}
 	data, err := json.Marshal(event)
-	if err == nil {
-		data, err = json.Marshal(storedEvent{k.name, k.version, data})
-	}
 	if err != nil {
-		return nil, fmt.Errorf("encode event %s: %w", k, err)
+		return nil, fmt.Errorf("encode event %s: %w", to.kind, err)
 	}
-	return data, nil
+	value := make([]byte, 0, len(to.prefix)+len(data)+1)
+	value = append(value, to.prefix...)
+	value = append(value, data...)
+	return append(value, '}'), nil
 }
 
 func (e *Events[S, E]) decode(value []byte) (event E, err error) {

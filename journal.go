@@ -24,6 +24,7 @@ type Journal[S, E any] struct {
 
 	self     *Self
 	name     string
+	at       storage.Key // of its rows, but for key2
 	events   *Events[S, E]
 	sequence uint64 // of the last event; 0: none yet
 	snapshot struct{ sequence, version uint64 }
@@ -33,7 +34,8 @@ type Journal[S, E any] struct {
 // unique in the actor type and part of the storage key: do not change it once
 // there is data.
 func NewJournal[S, E any](self *Self, name string, events *Events[S, E]) *Journal[S, E] {
-	j := &Journal[S, E]{self: self, name: name, events: events}
+	id := self.ID()
+	j := &Journal[S, E]{self: self, name: name, events: events, at: storage.Key{Table: "journal." + id.Type + "." + name, Key1: id.Key}}
 	self.activation.OnLoad(j.replay)
 	return j
 }
@@ -67,7 +69,7 @@ func (j *Journal[S, E]) Append(ctx context.Context, events ...E) error {
 		}
 		ops = append(ops, op)
 	}
-	versions, err := j.self.write(ctx, "journal "+j.name, ops...)
+	versions, err := j.self.write(ctx, "journal", j.name, ops...)
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func (j *Journal[S, E]) Append(ctx context.Context, events ...E) error {
 func (j *Journal[S, E]) Events(ctx context.Context, from uint64) iter.Seq2[E, error] {
 	return func(yield func(E, error) bool) {
 		next := max(from, 1)
-		rows := storage.Range{Table: j.table(), Key1: j.self.Key(), From: eventKey(next), To: eventsEnd}
+		rows := storage.Range{Table: j.at.Table, Key1: j.at.Key1, From: eventKey(next), To: eventsEnd}
 		for row, err := range j.self.activation.Store().List(ctx, rows) {
 			event, err := j.decode(row, next, err)
 			if !yield(event, err) || err != nil {
@@ -128,14 +130,20 @@ func (j *Journal[S, E]) replay(ctx context.Context) error {
 	return nil
 }
 
-func (j *Journal[S, E]) table() string { return "journal." + j.self.ID().Type + "." + j.name }
-
 func (j *Journal[S, E]) key(key2 string) storage.Key {
-	return storage.Key{Table: j.table(), Key1: j.self.Key(), Key2: key2}
+	return storage.Key{Table: j.at.Table, Key1: j.at.Key1, Key2: key2}
 }
 
 // eventKey is the key2 of an event: text in the order of the numbers.
-func eventKey(sequence uint64) string { return fmt.Sprintf("%019d", sequence) }
+func eventKey(sequence uint64) string {
+	const digits = 19
+	b := make([]byte, digits)
+	for i := digits - 1; i >= 0; i-- {
+		b[i] = byte('0' + sequence%10)
+		sequence /= 10
+	}
+	return string(b)
+}
 
 // snapshotKey comes before those of all events, so that each event is the last
 // row: stores are good at appending. eventsEnd comes after all events.

@@ -59,7 +59,7 @@ func (s *State[T]) Clear(ctx context.Context) error {
 }
 
 func (s *State[T]) write(ctx context.Context, op storage.Op) error {
-	versions, err := s.self.write(ctx, "state "+s.key.Key2, op)
+	versions, err := s.self.write(ctx, "state", s.key.Key2, op)
 	if err != nil {
 		return err
 	}

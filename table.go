@@ -18,6 +18,7 @@ import (
 type Table[R any, K RecordKey] struct {
 	self *Self
 	name string
+	at   storage.Key // of its rows, but for key2
 	key  func(*R) K
 	// versions of rows that were read or written, so that a record which is
 	// read, changed and put is read once.
@@ -34,7 +35,8 @@ type RecordKey interface {
 // of a record. Name is unique in the actor type and part of the storage key: do
 // not change it, nor what key returns for a record, once there is data.
 func NewTable[R any, K RecordKey](self *Self, name string, key func(*R) K) *Table[R, K] {
-	return &Table[R, K]{self: self, name: name, key: key}
+	id := self.ID()
+	return &Table[R, K]{self: self, name: name, key: key, at: storage.Key{Table: "table." + id.Type + "." + name, Key1: id.Key}}
 }
 
 // Put writes records, all or none, in the place of those with the same keys.
@@ -57,9 +59,9 @@ func (t *Table[R, K]) Put(ctx context.Context, records ...R) error {
 
 // Get reads the record with the key, or ErrNotFound.
 func (t *Table[R, K]) Get(ctx context.Context, key K) (record R, err error) {
-	row, err := t.self.activation.Store().Get(ctx, t.at(key))
+	row, err := t.self.activation.Store().Get(ctx, t.row(key))
 	if errors.Is(err, storage.ErrNotFound) {
-		t.remember(t.at(key).Key2, 0)
+		t.remember(key2(key), 0)
 		return record, ErrNotFound.Errorf("table %s of %s has no record %v", t.name, t.self.ID(), key)
 	}
 	if err != nil {
@@ -101,7 +103,7 @@ func (t *Table[R, K]) Range(ctx context.Context, from, to K) iter.Seq2[R, error]
 }
 
 func (t *Table[R, K]) list(ctx context.Context, r storage.Range) iter.Seq2[R, error] {
-	r.Table, r.Key1 = t.table(), t.self.Key()
+	r.Table, r.Key1 = t.at.Table, t.at.Key1
 	return func(yield func(R, error) bool) {
 		for row, err := range t.self.activation.Store().List(ctx, r) {
 			var record R
@@ -127,7 +129,7 @@ func (t *Table[R, K]) decode(row storage.Row) (record R, err error) {
 
 // op makes a put of the key over the version that is stored now.
 func (t *Table[R, K]) op(ctx context.Context, key K) (storage.Op, error) {
-	at := t.at(key)
+	at := t.row(key)
 	version, known := t.versions[at.Key2]
 	if !known {
 		row, err := t.self.activation.Store().Get(ctx, at)
@@ -143,7 +145,7 @@ func (t *Table[R, K]) write(ctx context.Context, ops []storage.Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	versions, err := t.self.write(ctx, "table "+t.name, ops...)
+	versions, err := t.self.write(ctx, "table", t.name, ops...)
 	if err != nil {
 		return err
 	}
@@ -163,10 +165,8 @@ func (t *Table[R, K]) remember(key2 string, version uint64) {
 	t.versions[key2] = version
 }
 
-func (t *Table[R, K]) table() string { return "table." + t.self.ID().Type + "." + t.name }
-
-func (t *Table[R, K]) at(key K) storage.Key {
-	return storage.Key{Table: t.table(), Key1: t.self.Key(), Key2: key2(key)}
+func (t *Table[R, K]) row(key K) storage.Key {
+	return storage.Key{Table: t.at.Table, Key1: t.at.Key1, Key2: key2(key)}
 }
 
 // key2 spells a record's key as text of the same order: integers as 19 digits,

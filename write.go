@@ -10,7 +10,7 @@ import (
 // write is how everything durable of an actor is written: it returns when the
 // rows are as durable as the store makes them. After an error the activation
 // ends, since what it has in memory is not what is stored.
-func (s *Self) write(ctx context.Context, what string, ops ...storage.Op) (versions []uint64, err error) {
+func (s *Self) write(ctx context.Context, kind, name string, ops ...storage.Op) (versions []uint64, err error) {
 	if versions, err = s.activation.Write(ctx, ops...); err == nil {
 		return versions, nil
 	}
@@ -27,5 +27,5 @@ func (s *Self) write(ctx context.Context, what string, ops ...storage.Op) (versi
 	case errors.Is(err, context.Canceled):
 		sentinel = ErrCanceled
 	}
-	return nil, sentinel.Errorf("write %s of %s: %v", what, s.ID(), err)
+	return nil, sentinel.Errorf("write %s %s of %s: %v", kind, name, s.ID(), err)
 }

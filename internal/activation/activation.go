@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -26,6 +27,7 @@ type Activation struct {
 	phase   phase
 	reason  mallee.Reason // why it is to stop; 0: it is not
 	watched bool          // the watch visits it
+	deep    atomic.Bool   // its turns write, which takes a deep stack
 	called  bool          // a call came since the watch's last visit
 	baton   *Turn         // the turn that may touch the actor
 	claims  *Turn         // turns that are back from a call and want the baton

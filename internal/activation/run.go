@@ -11,11 +11,29 @@ import (
 // loop is the goroutine of a busy activation. It begins with the turn that
 // holds the baton and runs turns until none may begin.
 func (a *Activation) loop() {
+	if a.deep.Load() {
+		growStack(false)
+	}
 	for more := true; more; {
 		t := a.baton // nobody else sets it while this turn holds it
 		more = a.conclude(t, a.execute(t))
 	}
 }
+
+// growStack makes the stack of a new goroutine as large as a write needs, which
+// costs little while there is nothing on it. Otherwise it grows twice while
+// many frames have to be moved: a fifth of the time of a durable append.
+//
+//go:noinline
+func growStack(use bool) {
+	if use { // only the size of the frame matters; nothing is to be cleared
+		var room [6 << 10]byte
+		fill(&room)
+	}
+}
+
+//go:noinline
+func fill(room *[6 << 10]byte) { room[0] = 1 }
 
 // conclude draws the consequences of a turn and reports whether the goroutine
 // has another one to run.

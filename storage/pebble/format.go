@@ -31,11 +31,17 @@ const (
 	oldFormat = "mallee 1" // see upgrade
 )
 
+// rowHeader is the length of what stands before a row's value.
+const rowHeader = 16
+
 // bytesFlag is set in the epoch of a row whose value is not JSON.
 const bytesFlag = 1 << 63
 
 func partitionKey(space byte, table, key1 string) []byte {
-	b := make([]byte, 0, len(table)+len(key1)+8)
+	return appendPartition(make([]byte, 0, len(table)+len(key1)+8), space, table, key1)
+}
+
+func appendPartition(b []byte, space byte, table, key1 string) []byte {
 	b = append(b, space)
 	b = appendEscaped(b, table)
 	return appendEscaped(b, key1)
@@ -79,8 +85,16 @@ func unescape(b []byte) (text string, rest []byte, err error) {
 	}
 }
 
-func rowKey(k storage.Key) []byte {
-	return append(partitionKey(rowSpace, k.Table, k.Key1), k.Key2...)
+func rowKey(k storage.Key) []byte { return appendRowKey(make([]byte, 0, rowKeyLen(k)), k) }
+
+// rowKeyLen is the length of a row's key: each zero byte of table and key1
+// takes another one, and each of the two an end of two bytes.
+func rowKeyLen(k storage.Key) int {
+	return 1 + len(k.Table) + len(k.Key1) + strings.Count(k.Table, "\x00") + strings.Count(k.Key1, "\x00") + 4 + len(k.Key2)
+}
+
+func appendRowKey(b []byte, k storage.Key) []byte {
+	return append(appendPartition(b, rowSpace, k.Table, k.Key1), k.Key2...)
 }
 
 // bounds of a range: the least key, and the least one after it.
@@ -128,14 +142,14 @@ func appendRow(b []byte, version, epoch uint64, op *storage.Op) []byte {
 }
 
 func decodeRow(key storage.Key, b []byte) (storage.Row, error) {
-	if len(b) < 16 {
-		return storage.Row{}, fmt.Errorf("%s has %d bytes, at least 16 are needed: the store is damaged", key, len(b))
+	if len(b) < rowHeader {
+		return storage.Row{}, fmt.Errorf("%s has %d bytes, at least %d are needed: the store is damaged", key, len(b), rowHeader)
 	}
 	row := storage.Row{
 		Key:     key,
 		Version: binary.BigEndian.Uint64(b),
 		Epoch:   binary.BigEndian.Uint64(b[8:]),
-		Value:   append([]byte{}, b[16:]...),
+		Value:   append([]byte{}, b[rowHeader:]...),
 	}
 	if row.Epoch&bytesFlag != 0 {
 		row.Epoch &^= bytesFlag

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -23,7 +24,7 @@ const (
 // during an fsync.
 type stripe struct {
 	mu    sync.Mutex
-	known map[string]partition // by the key of the head
+	known map[string]*partition // by the key of the head
 }
 
 // partition is what is known of one that was written lately, so that an actor
@@ -41,12 +42,16 @@ type partition struct {
 
 // write checks a batch against what is there and commits it to memory.
 func (s *store) write(batch *pebble.Batch, epoch uint64, ops []storage.Op) ([]uint64, error) {
-	at := partitionKey(headSpace, ops[0].Key.Table, ops[0].Key.Key1)
+	var buffer [256]byte
+	at := appendPartition(buffer[:0], headSpace, ops[0].Key.Table, ops[0].Key.Key1)
 	stripe := &s.stripes[maphash.Bytes(s.seed, at)%stripeCount]
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	p, known := stripe.known[string(at)]
-	if err := s.learn(&p, known, at, ops); err != nil {
+	known, p := stripe.known[string(at)], partition{}
+	if known != nil {
+		p = *known
+	}
+	if err := s.learn(&p, known != nil, ops); err != nil {
 		return nil, err
 	}
 	if epoch < p.epoch {
@@ -54,7 +59,7 @@ func (s *store) write(batch *pebble.Batch, epoch uint64, ops []storage.Op) ([]ui
 	}
 	versions := make([]uint64, len(ops))
 	for i := range ops {
-		have, err := s.have(&p, known, ops[i].Key)
+		have, err := s.have(&p, known != nil, ops[i].Key)
 		if err != nil {
 			return nil, err
 		}
@@ -65,9 +70,9 @@ func (s *store) write(batch *pebble.Batch, epoch uint64, ops []storage.Op) ([]ui
 	for i := range ops {
 		p.wrote(ops[i].Key.Key2, versions[i])
 	}
-	if !known || epoch != p.epoch {
+	if known == nil || epoch != p.epoch {
 		p.epoch = epoch
-		if err := batch.Set(at, appendHead(nil, epoch), nil); err != nil {
+		if err := batch.Set(bytes.Clone(at), appendHead(nil, epoch), nil); err != nil {
 			return nil, err
 		}
 	}
@@ -75,16 +80,20 @@ func (s *store) write(batch *pebble.Batch, epoch uint64, ops []storage.Op) ([]ui
 		delete(stripe.known, string(at))
 		return nil, err
 	}
-	stripe.remember(at, p)
+	if known != nil {
+		*known = p
+	} else {
+		stripe.remember(string(at), p)
+	}
 	return versions, nil
 }
 
 // learn reads what a batch needs to know of its partition: the epoch of one
 // that was not written lately; the last key of one that was, and now gets
 // another new row.
-func (s *store) learn(p *partition, known bool, at []byte, ops []storage.Op) (err error) {
+func (s *store) learn(p *partition, known bool, ops []storage.Op) (err error) {
 	if !known {
-		p.epoch, err = s.epoch(at)
+		p.epoch, err = s.epoch(ops[0].Key.Table, ops[0].Key.Key1)
 		return err
 	}
 	isNew := func(op storage.Op) bool { return op.Version == 0 }
@@ -122,22 +131,25 @@ func (s *store) writeOp(batch *pebble.Batch, have, epoch uint64, op *storage.Op)
 		return 0, batch.Delete(rowKey(op.Key), nil)
 	}
 	version = s.version.Add(1)
-	return version, batch.Set(rowKey(op.Key), appendRow(nil, version, epoch, op), nil)
+	row := batch.SetDeferred(rowKeyLen(op.Key), rowHeader+len(op.Value))
+	appendRowKey(row.Key[:0], op.Key)
+	appendRow(row.Value[:0], version, epoch, op)
+	return version, row.Finish()
 }
 
 // remember keeps what is known of a partition, in the place of another one if
 // there are many.
-func (st *stripe) remember(at []byte, p partition) {
+func (st *stripe) remember(at string, p partition) {
 	if st.known == nil {
-		st.known = make(map[string]partition)
+		st.known = make(map[string]*partition)
 	}
-	if _, known := st.known[string(at)]; !known && len(st.known) >= stripeSize {
-		for other := range st.known {
-			delete(st.known, other)
+	for other := range st.known {
+		if len(st.known) < stripeSize {
 			break
 		}
+		delete(st.known, other)
 	}
-	st.known[string(at)] = p
+	st.known[at] = &p
 }
 
 // versionOf a row, 0 where there is none.
@@ -154,8 +166,8 @@ func (s *store) versionOf(key storage.Key) (uint64, error) {
 }
 
 // epoch is the newest one that has written to a partition.
-func (s *store) epoch(at []byte) (uint64, error) {
-	value, closer, err := s.db.Get(at)
+func (s *store) epoch(table, key1 string) (uint64, error) {
+	value, closer, err := s.db.Get(partitionKey(headSpace, table, key1))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return 0, nil
 	}
