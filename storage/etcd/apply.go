@@ -27,7 +27,7 @@ func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]u
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	done, err := try(ctx, s, asksForLogin, func() (*clientv3.TxnResponse, error) {
+	done, err := try(ctx, s, s.asksForLogin, func() (*clientv3.TxnResponse, error) {
 		return s.client.Txn(ctx).If(b.conditions...).Then(b.writes...).Else(b.reads...).Commit()
 	})
 	switch {
@@ -83,10 +83,9 @@ func (b *batch) add(at string, op *storage.Op) {
 	b.size += 3*len(at) + len(op.Value)
 	b.reads = append(b.reads, clientv3.OpGet(at, clientv3.WithKeysOnly()))
 	version := clientv3.ModRevision(at)
-	switch {
-	case op.Delete && op.Version == 0:
+	if op.Delete && op.Version == 0 {
 		b.conditions = append(b.conditions, clientv3.Compare(version, "<", 0)) // never: there is nothing to delete
-	default:
+	} else {
 		b.conditions = append(b.conditions, clientv3.Compare(version, "=", int64(op.Version)))
 	}
 	if op.Delete {
@@ -137,11 +136,12 @@ func (b *batch) refusal(done *clientv3.TxnResponse) error {
 
 // full finds out what an answer of "no space" means. A server says so both of
 // a write that it has left and of the one that has taken the last of the
-// space. The write was left if all is as it was; if not, it may have been done.
+// space. The write was left if all is as it was, since no other epoch could
+// have undone it; if not, it may have been done.
 func (s *store) full(ctx context.Context, b *batch) error {
 	key := b.ops[0].Key
 	// Reads in it make a transaction see all that was acknowledged.
-	now, err := try(ctx, s, mayPass, func() (*clientv3.TxnResponse, error) {
+	now, err := try(ctx, s, s.mayPass, func() (*clientv3.TxnResponse, error) {
 		return s.client.Txn(ctx).If(b.conditions...).Then(b.reads[0]).Else(b.reads[0]).Commit()
 	})
 	if err != nil {

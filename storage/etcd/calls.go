@@ -44,14 +44,16 @@ func try[T any](ctx context.Context, s *store, again func(error) bool, call func
 }
 
 // mayPass reports whether a call that may be repeated is worth it.
-func mayPass(err error) bool {
-	return codeOf(err) == codes.Unavailable || asksForLogin(err)
+func (s *store) mayPass(err error) bool {
+	return codeOf(err) == codes.Unavailable || s.asksForLogin(err)
 }
 
 // asksForLogin reports whether a server has left a request alone because it
-// does not know the client any more. The client has logged in again by now.
-func asksForLogin(err error) bool {
-	return errors.Is(err, rpctypes.ErrInvalidAuthToken) || errors.Is(err, rpctypes.ErrAuthOldRevision)
+// does not know the client, or not any more. The client has logged in again by
+// now.
+func (s *store) asksForLogin(err error) bool {
+	return errors.Is(err, rpctypes.ErrInvalidAuthToken) || errors.Is(err, rpctypes.ErrAuthOldRevision) ||
+		errors.Is(err, rpctypes.ErrUserEmpty) && s.config.User != ""
 }
 
 func codeOf(err error) codes.Code {
@@ -80,7 +82,7 @@ func (s *store) explain(ctx context.Context, what string, err error) error {
 	case errors.Is(err, rpctypes.ErrUserEmpty):
 		return fmt.Errorf("%s: etcd at %s asks for a user: set Config.User and Password", what, s.endpoints())
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
-		return fmt.Errorf("%s: etcd at %s lets user %q not do that: grant a role of the user: etcdctl role grant-permission --prefix=true ROLE readwrite %s", what, s.endpoints(), s.config.User, s.config.Prefix)
+		return fmt.Errorf("%s: etcd at %s does not let user %q do that: etcdctl role grant-permission --prefix=true ROLE readwrite %s", what, s.endpoints(), s.config.User, s.config.Prefix)
 	case code == codes.Unavailable, code == codes.Unknown, code == codes.Internal, code == codes.ResourceExhausted, code == codes.Aborted, code == codes.Canceled, code == codes.DeadlineExceeded:
 		return fmt.Errorf("%s: %w: etcd at %s: %s", what, storage.ErrUnavailable, s.endpoints(), reason)
 	}

@@ -31,8 +31,8 @@ type Config struct {
 	// Prefix is what all keys of the store begin with. Stores share a cluster
 	// if neither prefix begins with the other. Defaults to "mallee/".
 	Prefix string
-	// MaxRequestBytes is the servers' --max-request-bytes: the size of a batch
-	// with its keys, thrice. Defaults to 1.5 MiB, as theirs does.
+	// MaxRequestBytes is the servers' --max-request-bytes. A batch, in which
+	// each key counts thrice, has to fit. Defaults to 1.5 MiB, as theirs does.
 	MaxRequestBytes int
 	// MaxTxnOps is the servers' --max-txn-ops. A batch has at most three rows
 	// fewer. Defaults to 128, as theirs does.

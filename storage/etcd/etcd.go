@@ -67,7 +67,7 @@ func (s *store) checkFormat(ctx context.Context) error {
 	at := s.layout.format()
 	read := clientv3.OpGet(at)
 	some := clientv3.OpGet(s.config.Prefix, clientv3.WithPrefix(), clientv3.WithLimit(1), clientv3.WithKeysOnly())
-	found, err := try(ctx, s, mayPass, func() (*clientv3.TxnResponse, error) { return s.client.Txn(ctx).Then(read, some).Commit() })
+	found, err := try(ctx, s, s.mayPass, func() (*clientv3.TxnResponse, error) { return s.client.Txn(ctx).Then(read, some).Commit() })
 	if err != nil {
 		return s.explain(ctx, what, err)
 	}
@@ -77,7 +77,7 @@ func (s *store) checkFormat(ctx context.Context) error {
 	}
 	if len(kvs) == 0 {
 		isNew := clientv3.Compare(clientv3.CreateRevision(at), "=", 0)
-		made, err := try(ctx, s, mayPass, func() (*clientv3.TxnResponse, error) {
+		made, err := try(ctx, s, s.mayPass, func() (*clientv3.TxnResponse, error) {
 			return s.client.Txn(ctx).If(isNew).Then(clientv3.OpPut(at, format), read).Else(read).Commit()
 		})
 		if err != nil {
@@ -97,7 +97,7 @@ func (s *store) Get(ctx context.Context, key storage.Key) (storage.Row, error) {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	found, err := try(ctx, s, mayPass, func() (*clientv3.GetResponse, error) { return s.client.Get(ctx, s.layout.row(key)) })
+	found, err := try(ctx, s, s.mayPass, func() (*clientv3.GetResponse, error) { return s.client.Get(ctx, s.layout.row(key)) })
 	if err != nil {
 		return storage.Row{}, s.explain(ctx, fmt.Sprintf("read %s", key), err)
 	}

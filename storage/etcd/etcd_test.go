@@ -28,6 +28,7 @@ func TestStore(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, server *etcdtest.Server){
 		"LargePages":         testLargePages,
 		"OneHead":            testOneHead,
+		"DeleteNothing":      testDeleteNothing,
 		"ForeignPrefix":      testForeignPrefix,
 		"NewerFormat":        testNewerFormat,
 		"DamagedRows":        testDamagedRows,
@@ -105,7 +106,7 @@ func wantError(t *testing.T, err error, texts ...string) {
 func testLargePages(t *testing.T, server *etcdtest.Server) {
 	s := openAt(t, server)
 	at := func(i int) storage.Key { return storage.Key{Table: "t", Key1: "a", Key2: fmt.Sprintf("%05d", i)} }
-	const small, large = 600, 30
+	const small, large = 600, 20
 	for i := 0; i < small; i += 100 {
 		ops := make([]storage.Op, 100)
 		for j := range ops {
@@ -145,6 +146,19 @@ func testOneHead(t *testing.T, server *etcdtest.Server) {
 		if err != nil || len(heads.Kvs) != 1 || heads.Kvs[0].Version != 1 {
 			t.Fatalf("in epoch %d: heads %v, %v", epoch, heads, err)
 		}
+	}
+}
+
+func testDeleteNothing(t *testing.T, server *etcdtest.Server) {
+	s, key := openAt(t, server), storage.Key{Table: "t", Key1: "a"}
+	for range 2 { // where the row is not there, and where it is
+		if _, err := s.Apply(t.Context(), 1, storage.Delete(key, 0)); !errors.Is(err, storage.ErrConflict) {
+			t.Error(err)
+		}
+		_, _ = s.Apply(t.Context(), 1, storage.Put(key, []byte("0"), 0))
+	}
+	if _, err := s.Apply(t.Context(), 1, storage.Put(key, []byte("0"), 1<<63)); !errors.Is(err, storage.ErrConflict) {
+		t.Error(err)
 	}
 }
 
@@ -293,7 +307,7 @@ func testServersTakeLess(t *testing.T, server *etcdtest.Server) {
 }
 
 func testCancelWhileWriting(t *testing.T, server *etcdtest.Server) {
-	p := startProxy(t, server)
+	p := startProxy(t, server.Endpoints()[0])
 	s := open(t, etcd.Config{Endpoints: []string{p.address()}, Prefix: prefix(t)})
 	direct := openAt(t, server)
 	p.swallowAnswers()

@@ -24,7 +24,7 @@ func (s *store) Scan(ctx context.Context, from storage.Key) iter.Seq2[storage.Ro
 	return s.rows(ctx, s.layout.row(from), clientv3.GetPrefixRangeEnd(s.layout.rows()), 0)
 }
 
-// rows yields those between two keys of etcd, at most limit unless that is 0.
+// rows yields those between two keys of etcd, at most limit if there is one.
 func (s *store) rows(ctx context.Context, from, to string, limit int) iter.Seq2[storage.Row, error] {
 	return func(yield func(storage.Row, error) bool) {
 		size, left := firstPage, int64(limit)
@@ -45,7 +45,7 @@ func (s *store) rows(ctx context.Context, from, to string, limit int) iter.Seq2[
 				from = string(kv.Key) + "\x00"
 			}
 			left -= int64(len(page.Kvs))
-			more = page.More && (limit == 0 || left > 0)
+			more = page.More && (limit <= 0 || left > 0)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func (s *store) page(ctx context.Context, from, to string, size *pageSize) (*cli
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	for {
-		page, err := try(ctx, s, mayPass, func() (*clientv3.GetResponse, error) {
+		page, err := try(ctx, s, s.mayPass, func() (*clientv3.GetResponse, error) {
 			return s.client.Get(ctx, from, clientv3.WithRange(to), clientv3.WithLimit(int64(*size)))
 		})
 		if err == nil {

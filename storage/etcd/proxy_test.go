@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee/storage"
-	"github.com/mallee-io/mallee/storage/etcd/etcdtest"
 )
 
 // proxy stands between a store and its server, and harms their connections.
@@ -27,13 +26,13 @@ type link struct {
 	deaf           atomic.Bool // drops what the server says
 }
 
-func startProxy(t *testing.T, server *etcdtest.Server) *proxy {
+func startProxy(t *testing.T, server string) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: listener, server: server.Endpoints()[0]}
+	p := &proxy{listener: listener, server: server}
 	var accepting sync.WaitGroup
 	accepting.Go(p.accept)
 	t.Cleanup(func() {

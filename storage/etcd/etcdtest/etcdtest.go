@@ -28,7 +28,8 @@ func Start(t testing.TB, adjust ...func(*embed.Config)) *Server {
 	config := embed.NewConfig()
 	config.Dir = t.TempDir()
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-	config.EnableGRPCGateway = false // nobody here speaks JSON to it
+	config.EnableGRPCGateway = false           // nobody here speaks JSON to it
+	config.TickMs, config.ElectionMs = 10, 100 // the only candidate need not wait long
 	free := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{free}, []url.URL{free}
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{free}, []url.URL{free}
