@@ -31,7 +31,9 @@ func TestServerProcess(t *testing.T) {
 	}
 	server := etcdtest.Start(t, func(c *embed.Config) {
 		c.Dir = dir
-		c.ListenClientUrls[0].Host, c.AdvertiseClientUrls[0].Host = host, host
+		if host != "" {
+			c.ListenClientUrls[0].Host, c.AdvertiseClientUrls[0].Host = host, host
+		}
 	})
 	fmt.Println(server.Endpoints()[0])
 	_, _ = io.Copy(io.Discard, os.Stdin)
@@ -64,7 +66,7 @@ func startProcess(t *testing.T, dir, host string) (p *exec.Cmd, endpoint string)
 func TestKill(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	process, endpoint := startProcess(t, dir, "127.0.0.1:0")
+	process, endpoint := startProcess(t, dir, "")
 	config := etcd.Config{Endpoints: []string{endpoint}}
 	s := open(t, config)
 	c := startCrowd(t, s, endpoint, time.Second)

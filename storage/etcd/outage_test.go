@@ -231,6 +231,28 @@ func TestRestart(t *testing.T) {
 	t.Logf("%d acknowledged writes, %d answers lost", acknowledged, lost)
 }
 
+// Members of a cluster go away one after another, the leader among them, while
+// a majority stays.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	members := etcdtest.StartCluster(t, 3)
+	var endpoints []string
+	for _, m := range members {
+		endpoints = append(endpoints, m.Endpoints()...)
+	}
+	config := etcd.Config{Endpoints: endpoints}
+	c := startCrowd(t, open(t, config), strings.Join(endpoints, ", "), 10*time.Second)
+	for _, m := range members {
+		c.progress()
+		m.Stop()
+		c.progress()
+		m.Restart()
+	}
+	c.progress()
+	acknowledged, lost := c.end(open(t, config))
+	t.Logf("%d acknowledged writes, %d answers lost", acknowledged, lost)
+}
+
 // checkAway makes each call once.
 func checkAway(t *testing.T, s storage.Store, endpoint string) {
 	t.Helper()
