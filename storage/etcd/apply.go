@@ -145,7 +145,7 @@ func (s *store) full(ctx context.Context, b *batch) error {
 		return s.client.Txn(ctx).If(b.conditions...).Then(b.reads[0]).Else(b.reads[0]).Commit()
 	})
 	if err != nil {
-		return s.explainWrite(ctx, key, err)
+		return s.explain(ctx, fmt.Sprintf("write %s: etcd is full; look whether it was done", key), err)
 	}
 	if !now.Succeeded {
 		return s.unknown(key, errors.New("etcd is full"))

@@ -69,12 +69,19 @@ func isTooLarge(err error) bool {
 		codeOf(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "larger than max")
 }
 
-// explain says what a failed call means, and what to do.
+// explainRead is explain for a call that harms nothing.
+func (s *store) explainRead(ctx context.Context, what string, err error) error {
+	if s.closed.Load() {
+		return fmt.Errorf("%s: %w", what, storage.ErrClosed)
+	}
+	return s.explain(ctx, what, err)
+}
+
+// explain says what a failed call means, and what to do. It is never a
+// refusal.
 func (s *store) explain(ctx context.Context, what string, err error) error {
 	reason := status.Convert(err).Message()
 	switch code := codeOf(err); {
-	case s.closed.Load():
-		return fmt.Errorf("%s: %w", what, storage.ErrClosed)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("%s: %w", what, context.Canceled)
 	case ctx.Err() != nil:
@@ -90,7 +97,8 @@ func (s *store) explain(ctx context.Context, what string, err error) error {
 }
 
 // explainWrite is explain for a batch. What it returns is a refusal only if
-// nothing was written for certain.
+// nothing was written for certain. It is a request that was too large, not an
+// answer: answers to batches hold less.
 func (s *store) explainWrite(ctx context.Context, key storage.Key, err error) error {
 	what := fmt.Sprintf("write %s", key)
 	switch {

@@ -102,7 +102,8 @@ const (
 	// A connection whose other end says nothing is given up after the sum.
 	keepAlive        = 10 * time.Second
 	keepAliveTimeout = 5 * time.Second
-	// slowestRedial is how long after its return a server is found again.
+	dialTimeout      = 5 * time.Second
+	// slowestRedial is how long after its return a server is looked for again.
 	slowestRedial = 2 * time.Second
 )
 
@@ -128,7 +129,7 @@ func (c *Config) connect(ctx context.Context) (*clientv3.Client, error) {
 		// way as a call that never started. So it tries once; see try.
 		MaxUnaryRetries: 1,
 		DialOptions: []grpc.DialOption{
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: redial, MinConnectTimeout: slowestRedial}),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: redial, MinConnectTimeout: dialTimeout}),
 			grpc.WithChainUnaryInterceptor(keepReason),
 		},
 	})

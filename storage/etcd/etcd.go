@@ -71,7 +71,7 @@ func (s *store) checkFormat(ctx context.Context) error {
 	if err != nil {
 		return s.explain(ctx, what, err)
 	}
-	kvs, others := found.Responses[0].GetResponseRange().Kvs, found.Responses[1].GetResponseRange().Kvs
+	kvs, others := found.Responses[0].GetResponseRange().GetKvs(), found.Responses[1].GetResponseRange().GetKvs()
 	if len(kvs) == 0 && len(others) > 0 {
 		return fmt.Errorf("open store in etcd: keys that begin with %q are those of another program, such as %.100q: choose another prefix", s.config.Prefix, others[0].Key)
 	}
@@ -83,10 +83,12 @@ func (s *store) checkFormat(ctx context.Context) error {
 		if err != nil {
 			return s.explain(ctx, what, err)
 		}
-		kvs = made.Responses[len(made.Responses)-1].GetResponseRange().Kvs
+		kvs = made.Responses[len(made.Responses)-1].GetResponseRange().GetKvs()
 	}
-	if len(kvs) != 1 || string(kvs[0].Value) != format {
-		return fmt.Errorf("open store in etcd: the format under %q is %.100q, this version of mallee knows %q; use the version that wrote it or a newer one", s.config.Prefix, kvs[0].Value, format)
+	for _, kv := range kvs { // it is one
+		if string(kv.Value) != format {
+			return fmt.Errorf("open store in etcd: the format under %q is %.100q, this version of mallee knows %q; use the version that wrote it or a newer one", s.config.Prefix, kv.Value, format)
+		}
 	}
 	return nil
 }
@@ -99,7 +101,7 @@ func (s *store) Get(ctx context.Context, key storage.Key) (storage.Row, error) {
 	defer cancel()
 	found, err := try(ctx, s, s.mayPass, func() (*clientv3.GetResponse, error) { return s.client.Get(ctx, s.layout.row(key)) })
 	if err != nil {
-		return storage.Row{}, s.explain(ctx, fmt.Sprintf("read %s", key), err)
+		return storage.Row{}, s.explainRead(ctx, fmt.Sprintf("read %s", key), err)
 	}
 	if len(found.Kvs) == 0 {
 		return storage.Row{}, fmt.Errorf("%s: %w", key, storage.ErrNotFound)

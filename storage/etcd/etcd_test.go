@@ -208,9 +208,6 @@ func testDamagedRows(t *testing.T, server *etcdtest.Server) {
 			}
 		}
 	}
-	if _, err := client.Put(t.Context(), prefix(t)+"row/\x00\x00", "?"); err != nil { // before all rows of a table
-		t.Fatal(err)
-	}
 	for _, key := range []string{"zz", "zz\x00\x01a", "zz\x00\x02"} {
 		if _, err := client.Put(t.Context(), prefix(t)+"row/"+key, "?"); err != nil {
 			t.Fatal(err)

@@ -115,10 +115,11 @@ func unescape(s string) (text, rest string, err error) {
 }
 
 func encodeRow(epoch uint64, op *storage.Op) string {
-	b := make([]byte, 0, rowHeader+len(op.Value))
-	b = append(b, rowFormat, byte(op.Encoding))
-	b = binary.BigEndian.AppendUint64(b, epoch)
-	return string(append(b, op.Value...))
+	var b strings.Builder
+	b.Grow(rowHeader + len(op.Value))
+	b.Write(binary.BigEndian.AppendUint64([]byte{rowFormat, byte(op.Encoding)}, epoch))
+	b.Write(op.Value)
+	return b.String()
 }
 
 // decodeRow reads what encodeRow has made. The row keeps the bytes of kv.

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"fmt"
 	"iter"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -38,7 +39,7 @@ func (s *store) rows(ctx context.Context, from, to string, limit int) iter.Seq2[
 				return
 			}
 			for _, kv := range page.Kvs {
-				row, err := s.row(ctx, kv)
+				row, err := s.row(kv)
 				if !yield(row, err) || err != nil {
 					return
 				}
@@ -50,10 +51,7 @@ func (s *store) rows(ctx context.Context, from, to string, limit int) iter.Seq2[
 	}
 }
 
-func (s *store) row(ctx context.Context, kv *mvccpb.KeyValue) (storage.Row, error) {
-	if err := ctx.Err(); err != nil {
-		return storage.Row{}, err
-	}
+func (s *store) row(kv *mvccpb.KeyValue) (storage.Row, error) {
 	key, err := s.layout.parseRow(string(kv.Key))
 	if err != nil {
 		return storage.Row{}, err
@@ -66,7 +64,7 @@ func (s *store) row(ctx context.Context, kv *mvccpb.KeyValue) (storage.Row, erro
 // page: that revision may have been compacted meanwhile.
 func (s *store) page(ctx context.Context, from, to string, size *pageSize) (*clientv3.GetResponse, error) {
 	if err := s.enter(ctx); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read rows: %w", err)
 	}
 	if from >= to {
 		return new(clientv3.GetResponse), nil
@@ -82,7 +80,7 @@ func (s *store) page(ctx context.Context, from, to string, size *pageSize) (*cli
 			return page, nil
 		}
 		if *size == 1 || !isTooLarge(err) {
-			return nil, s.explain(ctx, "read rows", err)
+			return nil, s.explainRead(ctx, "read rows", err)
 		}
 		*size /= 2
 	}
