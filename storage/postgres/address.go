@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -48,21 +49,26 @@ func parseProblem(url string, err error) string {
 //
 // Each statement here reads a few ranges of an index. The planner is kept from
 // other ways, which look cheap while the tables are small: the plan of a
-// prepared statement stays when they have grown.
+// prepared statement stays when they have grown. And as there is one good
+// plan, none is made anew for each execution, which took longer than that.
 func sessionSettings() map[string]string {
 	return map[string]string{
 		"application_name":  "mallee",
-		"statement_timeout": strconv.FormatInt(statementTimeout.Milliseconds(), 10),
+		"statement_timeout": milliseconds(statementTimeout),
+		"lock_timeout":      milliseconds(lockTimeout),
 		// A process that is stopped in a transaction keeps others from its
-		// rows; less than a statement may wait for them.
-		"idle_in_transaction_session_timeout": strconv.FormatInt(statementTimeout.Milliseconds()*2/3, 10),
+		// partitions so long.
+		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
 
 		"enable_seqscan":    "off",
 		"enable_bitmapscan": "off",
 		"enable_sort":       "off",
 		"jit":               "off",
+		"plan_cache_mode":   "force_generic_plan",
 	}
 }
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // place names the database and its servers.
 func place(c *pgx.ConnConfig) string {

@@ -28,7 +28,9 @@ import (
 const (
 	patience         = 15 * time.Second // for which a call waits for a server that is away
 	connectTimeout   = 5 * time.Second  // of one attempt
-	statementTimeout = 15 * time.Second // kept by the server; see sessionSettings
+	statementTimeout = 15 * time.Second // this and the next two are kept by the server
+	lockTimeout      = 5 * time.Second
+	idleTimeout      = 10 * time.Second // within a transaction
 	writeTimeout     = 30 * time.Second // of a transaction with its repetitions
 )
 

@@ -22,13 +22,14 @@ func (s *store) write() {
 			runtime.Gosched() // callers that have their results may come again
 		case s.isClosed():
 			deliver(s.queue.putBack(calls, nil), storage.ErrClosed)
+		case code(err) == lockNotAvailable: // another process keeps it from one of them
+			keepApart(calls)
+			deliver(s.queue.putBack(calls, err), explain(s.where, err))
 		case transient(err):
 			deliver(s.queue.putBack(calls, err), s.gaveUp(context.Background(), err))
 			pause.wait(context.Background(), s.closed)
 		case len(calls) > 1: // one of them is to blame
-			for _, c := range calls {
-				c.alone = true
-			}
+			keepApart(calls)
 			deliver(s.queue.putBack(calls, err), explain(s.where, err))
 		case len(calls) == 1:
 			s.queue.finish(calls)
@@ -36,6 +37,14 @@ func (s *store) write() {
 		default: // the server is there and refuses us
 			deliver(s.queue.clear(), explain(s.where, err))
 		}
+	}
+}
+
+// keepApart gives each call a transaction of its own, so that what is wrong
+// with one does not hurt the others.
+func keepApart(calls []*call) {
+	for _, c := range calls {
+		c.alone = true
 	}
 }
 
