@@ -74,6 +74,11 @@ func (s *store) await(ctx context.Context, c *call) ([]uint64, error) {
 	select {
 	case r := <-c.done:
 		return r.versions, r.err
+	default:
+	}
+	select {
+	case r := <-c.done:
+		return r.versions, r.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("whether %s was written is not known: %w", c.ops[0].Key, ctx.Err())
 	}
