@@ -82,22 +82,23 @@ func TestCredentialsChange(t *testing.T) {
 	t.Parallel()
 	plain := server(t)
 	c := connect(t, plain)
-	exec(t, c, `CREATE ROLE changing LOGIN PASSWORD 'first'`)
+	role := unique("role")
+	exec(t, c, `CREATE ROLE `+role+` LOGIN PASSWORD 'first'`)
 	u, err := url.Parse(fresh(t, plain))
 	if err != nil {
 		t.Fatal(err)
 	}
-	exec(t, c, `GRANT ALL ON SCHEMA `+u.Query().Get("search_path")+` TO changing`)
-	u.User = url.UserPassword("changing", "first")
+	exec(t, c, `GRANT ALL ON SCHEMA `+u.Query().Get("search_path")+` TO `+role)
+	u.User = url.UserPassword(role, "first")
 	s := open(t, u.String())
-	exec(t, c, `ALTER ROLE changing PASSWORD 'second'`)
-	exec(t, c, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'changing'`)
+	exec(t, c, `ALTER ROLE `+role+` PASSWORD 'second'`)
+	exec(t, c, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1`, role)
 	k := storage.Key{Table: "t", Key1: "a"}
 	_, err = s.Apply(t.Context(), 1, storage.Put(k, []byte("1"), 0))
 	wantError(t, err, "password authentication failed")
 	_, err = s.Get(t.Context(), k)
 	wantError(t, err, "password authentication failed")
-	exec(t, c, `ALTER ROLE changing PASSWORD 'first'`)
+	exec(t, c, `ALTER ROLE `+role+` PASSWORD 'first'`)
 	if _, err = s.Apply(t.Context(), 1, storage.Put(k, []byte("1"), 0)); err != nil {
 		t.Error(err)
 	}

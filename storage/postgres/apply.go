@@ -8,8 +8,12 @@ import (
 	"github.com/mallee-io/mallee/storage"
 )
 
-// maxBatch bounds what one call of Apply writes, in bytes of keys and values.
-const maxBatch = 64 << 20
+// maxBatch bounds what one call of Apply writes, in bytes of keys and values
+// and opBytes for each op.
+const (
+	maxBatch = 64 << 20
+	opBytes  = 1 << 10
+)
 
 func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]uint64, error) {
 	if err := s.check(ctx); err != nil || len(ops) == 0 {
@@ -35,7 +39,7 @@ func newCall(epoch uint64, ops []storage.Op) (*call, error) {
 	}
 	size := 0
 	for i := range ops {
-		size += len(ops[i].Key.Key2) + len(ops[i].Value)
+		size += len(ops[i].Key.Key2) + len(ops[i].Value) + opBytes
 	}
 	if size > maxBatch {
 		return nil, fmt.Errorf("%w: the batch for %s has %d bytes, at most %d are taken; write less at once", storage.ErrTooLarge, ops[0].Key, size, maxBatch)

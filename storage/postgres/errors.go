@@ -16,9 +16,9 @@ const (
 	connectionTrouble = "08"
 	dataException     = "22"
 	wrongCredentials  = "28"
+	noResources       = "53"
 	limitExceeded     = "54"
-
-	operatorIntervention = "57"
+	operator          = "57" // has ended the connection or the server
 
 	uniqueViolation    = "23505"
 	readOnly           = "25006" // a standby, or a server that is being replaced
@@ -85,7 +85,7 @@ func rolledBack(err error) bool {
 	case "", completionUnknown:
 		return false
 	}
-	return class(err) != connectionTrouble && class(err) != operatorIntervention
+	return class(err) != connectionTrouble && class(err) != operator
 }
 
 func unavailable(err error) bool {
@@ -93,7 +93,7 @@ func unavailable(err error) bool {
 	case noSuchDatabase, completionUnknown, lockNotAvailable, queryCancelled:
 		return true
 	}
-	return transient(err) || class(err) == wrongCredentials
+	return transient(err) || class(err) == wrongCredentials || class(err) == noResources
 }
 
 // explain makes an error of one line that names the database. Of what the

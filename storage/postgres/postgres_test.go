@@ -75,10 +75,13 @@ func exec(t testing.TB, c *pgx.Conn, statement string, args ...any) {
 	}
 }
 
+// unique is a name that no other test has.
+func unique(prefix string) string { return fmt.Sprintf("%s_%d", prefix, time.Now().UnixNano()) }
+
 // fresh is a schema of its own, as a URL.
 func fresh(t testing.TB, server string) string {
 	t.Helper()
-	schema := fmt.Sprintf("mallee_test_%d", time.Now().UnixNano())
+	schema := unique("mallee_test")
 	exec(t, connect(t, server), "CREATE SCHEMA "+schema)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -36,7 +36,7 @@ type line struct {
 
 // Bounds of a transaction. It takes one call at least.
 const (
-	maxGroupOps   = 1000
+	maxGroupOps   = 500
 	maxGroupBytes = 4 << 20
 )
 

@@ -12,15 +12,13 @@ import (
 // format is the version of the tables that this code reads and writes.
 const format = 1
 
-// steps leads from each version of the tables to the next one.
+// steps leads from each version of the tables to the next one; 0 is none.
 //
 // Keys are bytea, because text cannot hold all of them and is ordered by
 // language. What goes into an index is bounded: a long key is cut in two, see
 // split.
 func steps() [format][]string {
 	return [format][]string{{
-		`CREATE TABLE mallee_format (version int NOT NULL PRIMARY KEY)`,
-		`INSERT INTO mallee_format (version) VALUES (0)`,
 		`CREATE TABLE mallee_partitions (
 			id           uuid   NOT NULL PRIMARY KEY,
 			table_name   bytea  NOT NULL,
@@ -84,17 +82,20 @@ func readFormat(ctx context.Context, c *pgxpool.Conn) (int, error) {
 }
 
 func climb(ctx context.Context, tx pgx.Tx, from int) error {
+	var statements []string
+	if from == 0 {
+		statements = append(statements, `CREATE TABLE mallee_format (version int NOT NULL PRIMARY KEY)`, `INSERT INTO mallee_format VALUES (0)`)
+	}
+	// What comes first is what other processes wait for.
+	statements = append(statements, fmt.Sprintf(`UPDATE mallee_format SET version = %d`, format))
 	all := steps()
 	for _, step := range all[from:] {
-		for _, statement := range step {
-			if _, err := tx.Exec(ctx, statement); err != nil {
-				return err
-			}
+		statements = append(statements, step...)
+	}
+	for _, statement := range statements {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return err
 		}
 	}
-	tag, err := tx.Exec(ctx, `UPDATE mallee_format SET version = $1 WHERE version = $2`, format, from)
-	if err == nil && tag.RowsAffected() != 1 {
-		return errors.New("another process changes its tables; try again")
-	}
-	return err
+	return nil
 }

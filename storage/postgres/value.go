@@ -11,6 +11,7 @@ import (
 // Bounds of what goes into a jsonb. They are far below those of the server,
 // whose text of a number has as many digits as its exponent says.
 const (
+	maxDocument  = 8 << 20
 	maxDepth     = 500
 	maxNumber    = 1000
 	maxExponents = 1 << 20 // all together
@@ -18,7 +19,7 @@ const (
 
 // fitsDocument reports whether a jsonb can hold a JSON value.
 func fitsDocument(json []byte) bool {
-	if !utf8.Valid(json) {
+	if len(json) > maxDocument || !utf8.Valid(json) {
 		return false
 	}
 	depth, exponents := 0, 0

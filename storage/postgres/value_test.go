@@ -118,9 +118,9 @@ func TestOtherEncoding(t *testing.T) {
 	t.Parallel()
 	url := server(t)
 	c := connect(t, url)
-	exec(t, c, `CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0`)
-	s := open(t, strings.Replace(url, "/postgres?", "/latin?", 1))
-	t.Cleanup(func() { _ = s.Close() })
+	name := unique("latin")
+	exec(t, c, `CREATE DATABASE `+name+` ENCODING 'LATIN1' TEMPLATE template0`)
+	s := open(t, strings.Replace(url, "/postgres?", "/"+name+"?", 1))
 	roundTrip(t, s, storage.Key{Table: "t", Key1: "a"}, []byte(`{"name":"日本"}`))
 	roundTrip(t, s, storage.Key{Table: "t", Key1: "b"}, []byte(`{"name":"é"}`))
 }

@@ -36,6 +36,7 @@ type Server struct {
 	dir, programs string
 	owner         *syscall.SysProcAttr
 	postgres      *exec.Cmd
+	guard         *guard
 	exited        chan struct{} // closed when postgres has ended
 }
 
@@ -69,7 +70,10 @@ func New() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, programs: programs}
-	if err := errors.Join(s.initialise(), s.Start()); err != nil {
+	if err = s.initialise(); err == nil {
+		err = s.Start()
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -153,6 +157,9 @@ func (s *Server) Start() error {
 		_ = cmd.Wait() // it tells of the signal that has ended it
 	}()
 	s.postgres, s.exited = cmd, exited
+	if s.guard, err = newGuard(cmd.Process.Pid, s.dir); err != nil {
+		return errors.Join(err, s.Kill())
+	}
 	select {
 	case <-ready:
 		return nil
@@ -174,6 +181,10 @@ func (s *Server) Kill() error { return s.end(syscall.SIGQUIT) }
 func (s *Server) end(signal os.Signal) error {
 	if s.postgres == nil {
 		return nil
+	}
+	if s.guard != nil {
+		s.guard.dismiss()
+		s.guard = nil
 	}
 	if err := s.postgres.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
