@@ -186,3 +186,42 @@ func TestLockOfAnother(t *testing.T) {
 	wg.Wait()
 	h.release()
 }
+
+// Processes whose transactions are about the same actors, many of them new, do
+// not get into each other's way.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	url := fresh(t, server(t))
+	stores := []storage.Store{open(t, url), open(t, url)}
+	const actors, adds = 40, 5
+	var wg sync.WaitGroup
+	for i := range actors * len(stores) {
+		wg.Go(func() {
+			s, k := stores[i%len(stores)], storage.Key{Table: "t", Key1: fmt.Sprint(i / len(stores))}
+			for done := 0; done < adds; {
+				row, err := s.Get(t.Context(), k)
+				if err != nil && !errors.Is(err, storage.ErrNotFound) {
+					t.Error(err)
+					return
+				}
+				switch _, err := s.Apply(t.Context(), 1, storage.PutBytes(k, append(row.Value, '1'), row.Version)); {
+				case err == nil:
+					done++
+				case !errors.Is(err, storage.ErrConflict):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	n := 0
+	for row, err := range stores[0].Scan(t.Context(), storage.Key{}) {
+		if n++; err != nil || len(row.Value) != adds*len(stores) {
+			t.Errorf("%+v, %v", row, err)
+		}
+	}
+	if n != actors {
+		t.Errorf("%d actors, want %d", n, actors)
+	}
+}

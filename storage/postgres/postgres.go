@@ -50,7 +50,9 @@ type store struct {
 //
 // While the server is away, Open and all calls try again until their context
 // ends, for 15 seconds at most; then they fail with storage.ErrUnavailable. A
-// database whose tables are of a newer version is refused and left alone.
+// database whose tables are of a newer version is refused and left alone. A
+// batch has at most 64 MiB, with 1 KiB for each op; otherwise it is a
+// storage.ErrTooLarge.
 func Open(ctx context.Context, url string) (storage.Store, error) {
 	config, err := parse(url)
 	if err != nil {

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -26,9 +25,9 @@ func (s *store) do(ctx context.Context, f func(context.Context, *pgxpool.Conn) e
 			return nil
 		case s.isClosed():
 			return storage.ErrClosed
-		case bounded.Err() == nil && !transient(err):
+		case !transient(err):
 			return explain(s.where, err)
-		case trouble == nil || !ended(err):
+		case bounded.Err() == nil: // otherwise it says nothing about the server
 			trouble = err
 		}
 		if !pause.wait(bounded, s.closed) && bounded.Err() != nil {
@@ -51,25 +50,20 @@ func (s *store) once(ctx context.Context, f func(context.Context, *pgxpool.Conn)
 	return nil
 }
 
-// ended reports whether an error comes of a context. Such a one says nothing
-// about the server.
-func ended(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
 // gaveUp is the error of a call that has waited for the server until its
-// context ended, or as long as anyone waits.
+// context ended, or as long as anyone waits. What it has met meanwhile may be
+// nothing.
 func (s *store) gaveUp(ctx context.Context, trouble error) error {
 	own := ctx.Err()
 	switch {
-	case own != nil && (trouble == nil || ended(trouble)):
-		return own
-	case own != nil:
+	case own != nil && trouble != nil:
 		return fmt.Errorf("%w (%w)", explain(s.where, trouble), own)
-	case trouble == nil || ended(trouble):
-		return fmt.Errorf("%w: %s: no answer within %v", storage.ErrUnavailable, s.where, patience)
+	case own != nil:
+		return fmt.Errorf("%s: no answer yet: %w", s.where, own)
+	case trouble != nil:
+		return explain(s.where, trouble)
 	}
-	return explain(s.where, trouble)
+	return fmt.Errorf("%w: %s: no answer within %v", storage.ErrUnavailable, s.where, patience)
 }
 
 // pause grows from one attempt to the next.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +27,7 @@ func (s *store) write() {
 			keepApart(calls)
 			deliver(s.queue.putBack(calls, err), explain(s.where, err))
 		case transient(err):
-			deliver(s.queue.putBack(calls, err), s.gaveUp(context.Background(), err))
+			deliver(s.queue.putBack(calls, err), explain(s.where, err))
 			pause.wait(context.Background(), s.closed)
 		case len(calls) > 1: // one of them is to blame
 			keepApart(calls)
@@ -103,7 +104,7 @@ func (s *store) transact(ctx context.Context, c *pgx.Conn, g *group) ([]result, 
 			g.plain = true
 		case disturbed(err) && attempt < maxAttempts && pause.wait(ctx, s.closed):
 		case g.sent && !rolledBack(err):
-			return g.all(explain(s.where, err)), nil
+			return g.all(fmt.Errorf("the outcome of a write is not known: %w", explain(s.where, err))), nil
 		default:
 			return nil, err
 		}
