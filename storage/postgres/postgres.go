@@ -12,7 +12,8 @@
 //	WHERE p.table_name = 'state.Player'
 //
 // JSON that jsonb cannot hold, such as a string with \u0000, is in the column
-// data instead, and so is what has more than 8 MiB. Read as you like, but write through the store only.
+// data instead, and so is what has more than 8 MiB. Read as you like, but
+// write through the store only.
 package postgres
 
 import (
