@@ -70,10 +70,7 @@ func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]u
 		if err == nil {
 			return versions, nil
 		}
-		if err != errAgain {
-			return nil, s.failed(ctx, "write "+ops[0].Key.String(), err)
-		}
-		if err := pause(ctx); err != nil {
+		if !errors.Is(err, errAgain) || pause(ctx) != nil {
 			return nil, s.failed(ctx, "write "+ops[0].Key.String(), err)
 		}
 	}

@@ -3,6 +3,7 @@ package mongodb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -38,7 +39,7 @@ func (s *store) inTransaction(ctx context.Context, do func(ctx context.Context) 
 	}
 	if err := do(mongo.NewSessionContext(ctx, session)); err != nil {
 		if hasLabel(err, transient) && ctx.Err() == nil {
-			return errAgain
+			return fmt.Errorf("%w: %w", errAgain, err)
 		}
 		return err
 	}

@@ -107,28 +107,10 @@ func atomic() mongotest.Handler {
 			one.Lock()
 			defer one.Unlock()
 		case "buildInfo":
-			return renamed(forward(command))
+			return with(without(forward(command), "ferretdbVersion"), bson.E{Key: "ferretdbVersion", Value: "v2.0.0"})
 		}
 		return forward(command)
 	}
-}
-
-// renamed makes FerretDB 1 one of version 2.
-func renamed(info bson.Raw) bson.Raw {
-	var d bson.D
-	if err := bson.Unmarshal(info, &d); err != nil {
-		return nil
-	}
-	for i := range d {
-		if d[i].Key == "ferretdbVersion" {
-			d[i].Value = "v2.0.0"
-		}
-	}
-	raw, err := bson.Marshal(d)
-	if err != nil {
-		return nil
-	}
-	return raw
 }
 
 func TestFerretDB(t *testing.T) {

@@ -27,24 +27,41 @@ type Server struct {
 	Kill, Start func(t *testing.T)
 }
 
-// Run runs all tests, in parallel except for the one that kills the server.
+// Run runs all tests: in parallel, and at last the one that kills the server.
 func Run(t *testing.T, server Server) {
 	t.Helper()
-	t.Run("Suite", func(t *testing.T) {
-		storagetest.Run(t, func(t *testing.T) storagetest.Place {
-			db := server.database(t)
-			return storagetest.Place{
-				Open:   func() (storage.Store, error) { return mongodb.Open(t.Context(), db.uri) },
-				OneRow: !server.Transactions,
-			}
-		})
-	})
-	for name, test := range map[string]func(t *testing.T, server Server){} {
-		t.Run(name, func(t *testing.T) {
+	t.Run("Side by side", func(t *testing.T) {
+		t.Run("Suite", func(t *testing.T) {
 			t.Parallel()
-			test(t, server)
+			storagetest.Run(t, func(t *testing.T) storagetest.Place {
+				db := server.database(t)
+				return storagetest.Place{
+					Open:   func() (storage.Store, error) { return mongodb.Open(t.Context(), db.uri) },
+					OneRow: !server.Transactions,
+				}
+			})
 		})
-	}
+		for name, test := range map[string]func(t *testing.T, db database){
+			"Visible":      testVisible,
+			"NewerFormat":  testNewerFormat,
+			"Damage":       testDamage,
+			"DamagedHead":  testDamagedHead,
+			"TooLarge":     testTooLarge,
+			"TableNames":   testTableNames,
+			"Zombie":       testZombie,
+			"LostRequests": testLostRequests,
+			"LostReplies":  testLostReplies,
+			"Silence":      testSilence,
+			"CloseWhile":   testCloseWhile,
+			"Outage":       testOutage,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, server.database(t))
+			})
+		}
+	})
+	t.Run("Kill", func(t *testing.T) { testKill(t, server.database(t)) })
 }
 
 // database is one of a test's own.
@@ -80,4 +97,55 @@ func withDatabase(uri, name string) string {
 		query = "?" + query
 	}
 	return strings.TrimSuffix(address, "/") + "/" + name + query
+}
+
+// through opens the store by way of a proxy.
+func (db database) through(t *testing.T, handle Handler) (storage.Store, *Proxy) {
+	t.Helper()
+	start := strings.Index(db.uri, "://") + len("://")
+	path := start + strings.Index(db.uri[start:], "/")
+	host := start + strings.LastIndex(db.uri[start:path], "@") + 1
+	address := db.uri[host:path]
+	if strings.HasPrefix(db.uri, "mongodb+srv:") || strings.Contains(address, ",") || strings.Contains(db.uri, "tls=true") {
+		t.Skip("a proxy can stand only before one server without TLS")
+	}
+	p := NewProxy(t, address, handle)
+	uri := db.uri[:host] + p.Address + db.uri[path:]
+	if strings.Contains(uri, "?") {
+		uri += "&directConnection=true"
+	} else {
+		uri += "?directConnection=true"
+	}
+	return open(t, uri), p
+}
+
+func (db database) open(t *testing.T) storage.Store {
+	t.Helper()
+	return open(t, db.uri)
+}
+
+func open(t *testing.T, uri string) storage.Store {
+	t.Helper()
+	s, err := mongodb.Open(t.Context(), uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func apply(t *testing.T, s storage.Store, epoch uint64, ops ...storage.Op) []uint64 {
+	t.Helper()
+	versions, err := s.Apply(t.Context(), epoch, ops...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return versions
+}
+
+func wantError(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v, want %q in one line", err, text)
+	}
 }

@@ -189,7 +189,8 @@ func readMessage(c net.Conn) ([]byte, error) {
 	if size < headerSize || size > 64<<20 {
 		return nil, errors.New("impossible length of a message")
 	}
-	message := append(header, make([]byte, size-headerSize)...)
+	message := make([]byte, size)
+	copy(message, header)
 	_, err := io.ReadFull(c, message[headerSize:])
 	return message, err
 }

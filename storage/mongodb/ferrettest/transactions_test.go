@@ -1,0 +1,176 @@
+package ferrettest_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/mallee-io/mallee/storage/mongodb/mongotest"
+)
+
+// transactions gives FerretDB what the store needs of MongoDB's transactions:
+// one is open at a time, others are told of a conflict; its writes are kept
+// until it commits. It shows that the store says the right things in the right
+// order, not how MongoDB answers to them.
+type transactions struct {
+	mu        sync.Mutex
+	open      id // zero: none is open
+	since     time.Time
+	writes    []bson.Raw
+	committed map[id]bool
+}
+
+type id struct {
+	session string
+	number  int64
+}
+
+// marks are what a command of a transaction says of it.
+type marks struct {
+	Session    bson.Raw `bson:"lsid"`
+	Number     int64    `bson:"txnNumber"`
+	Autocommit *bool    `bson:"autocommit"`
+	Start      bool     `bson:"startTransaction"`
+}
+
+const lifetime = 5 * time.Second // after which a transaction is given up
+
+func (x *transactions) handle(command bson.Raw, forward mongotest.Forward) bson.Raw {
+	name, collection := mongotest.Name(command)
+	var m marks
+	if err := bson.Unmarshal(command, &m); err != nil {
+		return nil
+	}
+	switch {
+	case name == "hello":
+		return with(forward(command), bson.E{Key: "setName", Value: "test"})
+	case name == "buildInfo":
+		return without(forward(command), "ferretdbVersion")
+	case m.Autocommit == nil:
+		return forward(command)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	this := id{string(m.Session), m.Number}
+	if m.Start {
+		if x.open != (id{}) && time.Since(x.since) < lifetime {
+			return failure(112, "WriteConflict")
+		}
+		x.open, x.since, x.writes = this, time.Now(), nil
+	}
+	switch {
+	case name == "commitTransaction" && x.committed[this]:
+		return success(0)
+	case x.open != this:
+		return failure(251, "NoSuchTransaction")
+	case name == "commitTransaction":
+		return x.commit(forward)
+	case name == "abortTransaction":
+		x.open = id{}
+		return success(0)
+	}
+	command = without(command, "txnNumber", "autocommit", "startTransaction", "readConcern")
+	if name == "find" {
+		return forward(command)
+	}
+	x.writes = append(x.writes, command)
+	return rehearse(name, collection, command, forward)
+}
+
+func (x *transactions) commit(forward mongotest.Forward) bson.Raw {
+	for _, write := range x.writes {
+		reply := forward(write)
+		if reply == nil || reply.Lookup("writeErrors").Type == bson.TypeArray {
+			return nil // half of it is done, which no test may pass over
+		}
+	}
+	x.committed[x.open] = true
+	x.open = id{}
+	return success(0)
+}
+
+// rehearse says how many documents a write will find.
+func rehearse(name, collection string, command bson.Raw, forward mongotest.Forward) bson.Raw {
+	var c struct {
+		DB        string `bson:"$db"`
+		Documents []struct {
+			ID any `bson:"_id"`
+		}
+		Updates, Deletes []struct{ Q bson.D }
+	}
+	if err := bson.Unmarshal(command, &c); err != nil {
+		return nil
+	}
+	count := func(filter bson.D) int {
+		find, err := bson.Marshal(bson.D{{Key: "find", Value: collection}, {Key: "filter", Value: filter}, {Key: "$db", Value: c.DB}})
+		if err != nil {
+			return 0
+		}
+		found, err := forward(find).Lookup("cursor", "firstBatch").Array().Values()
+		if err != nil {
+			return 0
+		}
+		return len(found)
+	}
+	n := 0
+	for _, d := range c.Documents {
+		if count(bson.D{{Key: "_id", Value: d.ID}}) > 0 {
+			return failure(112, "WriteConflict")
+		}
+		n++
+	}
+	for _, u := range append(c.Updates, c.Deletes...) {
+		n += count(u.Q)
+	}
+	return success(n)
+}
+
+func success(n int) bson.Raw {
+	return encode(bson.D{{Key: "n", Value: n}, {Key: "nModified", Value: n}, {Key: "ok", Value: 1.0}})
+}
+
+func failure(code int, name string) bson.Raw {
+	return encode(bson.D{{Key: "ok", Value: 0.0}, {Key: "code", Value: code}, {Key: "codeName", Value: name}, {Key: "errmsg", Value: name}, {Key: "errorLabels", Value: bson.A{"TransientTransactionError"}}})
+}
+
+func encode(d bson.D) bson.Raw {
+	raw, err := bson.Marshal(d)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+func without(raw bson.Raw, names ...string) bson.Raw {
+	var d, kept bson.D
+	if err := bson.Unmarshal(raw, &d); err != nil {
+		return nil
+	}
+next:
+	for _, e := range d {
+		for _, name := range names {
+			if e.Key == name {
+				continue next
+			}
+		}
+		kept = append(kept, e)
+	}
+	return encode(kept)
+}
+
+func with(raw bson.Raw, e bson.E) bson.Raw {
+	var d bson.D
+	if err := bson.Unmarshal(raw, &d); err != nil {
+		return nil
+	}
+	return encode(append(d, e))
+}
+
+func TestTransactions(t *testing.T) {
+	t.Parallel()
+	x := &transactions{committed: make(map[id]bool)}
+	p := mongotest.NewProxy(t, start(t).proxy.Address, x.handle)
+	mongotest.Run(t, mongotest.Server{URI: "mongodb://" + p.Address + "/?directConnection=true", Transactions: true})
+}
