@@ -59,7 +59,7 @@ func (s *store) Apply(ctx context.Context, epoch uint64, ops ...storage.Op) ([]u
 	if err := storage.CheckBatch(epoch, ops); err != nil {
 		return nil, err
 	}
-	if len(ops) > 1 && !s.kind.transactions {
+	if len(ops) > 1 && !s.transactions {
 		return nil, fmt.Errorf("%w: %d rows at once: the MongoDB at %s has no transactions; run it as a replica set, or write one row at a time", storage.ErrTooLarge, len(ops), s.address.hosts)
 	}
 	if err := s.createTable(ctx, ops[0].Key.Table); err != nil {
@@ -106,7 +106,7 @@ func (s *store) createTable(ctx context.Context, table string) error {
 }
 
 func (s *store) attempt(ctx context.Context, epoch uint64, ops []storage.Op) (versions []uint64, err error) {
-	if !s.kind.transactions {
+	if !s.transactions {
 		return s.steps(ctx, epoch, ops)
 	}
 	err = s.inTransaction(ctx, func(ctx context.Context) error {
@@ -132,11 +132,11 @@ func (s *store) steps(ctx context.Context, epoch uint64, ops []storage.Op) ([]ui
 		return nil, err
 	}
 	next := head{table: old.table, key1: old.key1, epoch: epoch, version: old.version}
-	versions, documents, err := s.kind.plan(&next, ops, have)
+	versions, documents, err := plan(&next, ops, have)
 	if err != nil {
 		return nil, err
 	}
-	if !s.kind.transactions {
+	if !s.transactions {
 		next.pending = documents[0].raw
 	}
 	raw, err := next.document()
@@ -160,7 +160,7 @@ type stored struct {
 
 // plan checks a batch against what is there, and decides what to write. It
 // counts the versions of the head up, for deletions too.
-func (d deployment) plan(next *head, ops []storage.Op, have map[string]stored) (versions []uint64, documents []document, err error) {
+func plan(next *head, ops []storage.Op, have map[string]stored) (versions []uint64, documents []document, err error) {
 	versions = make([]uint64, len(ops))
 	documents = make([]document, len(ops))
 	for i := range ops {
@@ -174,7 +174,7 @@ func (d deployment) plan(next *head, ops []storage.Op, have map[string]stored) (
 			return nil, nil, err
 		}
 		next.version++
-		if documents[i], err = d.newDocument(op, next.version, next.epoch, exists); err != nil {
+		if documents[i], err = newDocument(op, next.version, next.epoch, exists); err != nil {
 			return nil, nil, err
 		}
 		if size := len(documents[i].raw); size > maxDocument {
@@ -250,7 +250,7 @@ func (s *store) put(ctx context.Context, table string, documents []document) err
 		d := &documents[i]
 		older := bson.D{{Key: "_id", Value: d.id}, {Key: "version", Value: bson.D{{Key: "$lt", Value: int64(d.version)}}}}
 		switch {
-		case d.deleted && s.kind.transactions: // a transaction leaves nothing that could come late
+		case d.deleted && s.transactions: // a transaction leaves nothing that could come late
 			others = append(others, mongo.NewDeleteOneModel().SetFilter(older))
 		case d.exists:
 			others = append(others, mongo.NewReplaceOneModel().SetFilter(older).SetReplacement(d.raw))
@@ -259,7 +259,7 @@ func (s *store) put(ctx context.Context, table string, documents []document) err
 		}
 	}
 	_, err := s.rows(table).BulkWrite(ctx, append(inserts, others...))
-	if mongo.IsDuplicateKeyError(err) && !s.kind.transactions {
+	if mongo.IsDuplicateKeyError(err) && !s.transactions {
 		return nil // another one has done it
 	}
 	return err

@@ -3,7 +3,6 @@ package mongodb
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -11,22 +10,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 )
 
-// deployment is what the server can do.
-type deployment struct {
-	transactions bool
-	nestedArrays bool // an array may be an element of an array
-}
-
-// inspect asks the server what it is.
-func (s *store) inspect(ctx context.Context) (deployment, error) {
+// inspect asks the server whether it has transactions.
+func (s *store) inspect(ctx context.Context) (transactions bool, err error) {
 	var h hello
 	var b buildInfo
 	admin := s.client.Database("admin")
 	if err := admin.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&h); err != nil {
-		return deployment{}, err
+		return false, err
 	}
 	if err := admin.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&b); err != nil {
-		return deployment{}, err
+		return false, err
 	}
 	return classify(h, b)
 }
@@ -37,28 +30,31 @@ type hello struct {
 }
 
 type buildInfo struct {
-	FerretDB string `bson:"ferretdbVersion"`
+	FerretDB1 string   `bson:"ferretdbVersion"`
+	FerretDB2 bson.Raw `bson:"ferretdb"`
 }
 
-// classify decides how to write. FerretDB can say that it is a replica set
-// and then passes over the marks of a transaction without doing one.
-func classify(h hello, b buildInfo) (deployment, error) {
-	if strings.HasPrefix(b.FerretDB, "v0.") || strings.HasPrefix(b.FerretDB, "v1.") {
-		return deployment{}, fmt.Errorf("this is FerretDB %s, which reads and then writes when it should update at once, so that two writers could harm a row; use MongoDB or FerretDB 2", b.FerretDB)
+// classify decides how to write. FerretDB can be told to say that it is a
+// replica set, and then passes over the marks of a transaction without doing
+// one.
+func classify(h hello, b buildInfo) (transactions bool, err error) {
+	switch {
+	case b.FerretDB2 != nil:
+		return false, nil
+	case b.FerretDB1 != "":
+		return false, fmt.Errorf("it is FerretDB %s, whose updates first read and then write, so that two writers could harm a row; use MongoDB, or FerretDB 2", b.FerretDB1)
+	default:
+		return h.SetName != "" || h.Msg == "isdbgrid", nil
 	}
-	if b.FerretDB != "" {
-		return deployment{}, nil
-	}
-	return deployment{transactions: h.SetName != "" || h.Msg == "isdbgrid", nestedArrays: true}, nil
 }
 
 // concerns make a write wait until it is in the journals of the majority, and
 // hide writes that could be rolled back. What a server without replicas has is
 // never rolled back.
-func (d deployment) concerns() *options.DatabaseOptionsBuilder {
+func concerns(transactions bool) *options.DatabaseOptionsBuilder {
 	journaled := true
 	o := options.Database().SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled})
-	if d.transactions {
+	if transactions {
 		o.SetReadConcern(readconcern.Majority())
 	}
 	return o

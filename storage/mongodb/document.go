@@ -20,22 +20,15 @@ const maxDepth = 80
 // toBSON converts a JSON value to one of BSON that fromBSON makes the same of,
 // numbers exactly. It reports false where there is none: numbers that neither
 // int64 nor float64 holds, names that a server refuses or cannot address,
-// texts that are not Unicode. An array in an array is converted only if
-// nestedArrays is set.
-func toBSON(text []byte, nestedArrays bool) (any, bool) {
+// texts that are not Unicode.
+func toBSON(text []byte) (any, bool) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	c := converter{d, nestedArrays}
-	return c.value(0, false)
+	return convert(d, 0)
 }
 
-type converter struct {
-	*json.Decoder
-	nestedArrays bool
-}
-
-func (c converter) value(depth int, inArray bool) (any, bool) {
-	token, err := c.Token()
+func convert(d *json.Decoder, depth int) (any, bool) {
+	token, err := d.Token()
 	if err != nil {
 		return nil, false
 	}
@@ -49,42 +42,39 @@ func (c converter) value(depth int, inArray bool) (any, bool) {
 			return nil, false
 		}
 		if token == '{' {
-			return c.object(depth + 1)
+			return convertObject(d, depth+1)
 		}
-		if inArray && !c.nestedArrays {
-			return nil, false
-		}
-		return c.array(depth + 1)
+		return convertArray(d, depth+1)
 	default: // nil, bool
 		return token, true
 	}
 }
 
-func (c converter) array(depth int) (any, bool) {
+func convertArray(d *json.Decoder, depth int) (any, bool) {
 	elements := bson.A{}
-	for c.More() {
-		element, ok := c.value(depth, true)
+	for d.More() {
+		element, ok := convert(d, depth)
 		if !ok {
 			return nil, false
 		}
 		elements = append(elements, element)
 	}
-	_, err := c.Token()
+	_, err := d.Token()
 	return elements, err == nil
 }
 
-// object keeps the last of members with the same name, in the place of the
+// convertObject keeps the last of members with the same name, in the place of the
 // first.
-func (c converter) object(depth int) (any, bool) {
+func convertObject(d *json.Decoder, depth int) (any, bool) {
 	members := bson.D{}
 	places := make(map[string]int)
-	for c.More() {
-		token, err := c.Token()
+	for d.More() {
+		token, err := d.Token()
 		name, ok := token.(string)
 		if err != nil || !ok || !plainName(name) {
 			return nil, false
 		}
-		value, ok := c.value(depth, false)
+		value, ok := convert(d, depth)
 		if !ok {
 			return nil, false
 		}
@@ -95,7 +85,7 @@ func (c converter) object(depth int) (any, bool) {
 		places[name] = len(members)
 		members = append(members, bson.E{Key: name, Value: value})
 	}
-	_, err := c.Token()
+	_, err := d.Token()
 	return members, err == nil
 }
 

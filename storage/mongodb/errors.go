@@ -20,7 +20,11 @@ func (s *store) failed(ctx context.Context, doing string, err error) error {
 		return err
 	}
 	where := fmt.Sprintf("%s in MongoDB at %s", doing, s.address.hosts)
-	switch ended := ctx.Err(); {
+	ended := ctx.Err()
+	if ended == nil && errors.Is(err, context.DeadlineExceeded) {
+		ended = context.DeadlineExceeded // the driver's clock was first
+	}
+	switch {
 	case errors.Is(ended, context.Canceled):
 		return fmt.Errorf("%s: %w", where, ended)
 	case ended != nil:

@@ -58,10 +58,10 @@ func Open(ctx context.Context, uri string) (storage.Store, error) {
 }
 
 type store struct {
-	client  *mongo.Client
-	address address
-	kind    deployment
-	db      *mongo.Database
+	client       *mongo.Client
+	address      address
+	transactions bool // the deployment has them
+	db           *mongo.Database
 
 	tables sync.Map // names of tables whose collections are known to exist
 
@@ -71,10 +71,10 @@ type store struct {
 }
 
 func (s *store) start(ctx context.Context) (err error) {
-	if s.kind, err = s.inspect(ctx); err != nil {
+	if s.transactions, err = s.inspect(ctx); err != nil {
 		return s.failed(ctx, "ask for its kind", err)
 	}
-	s.db = s.client.Database(s.address.database, s.kind.concerns())
+	s.db = s.client.Database(s.address.database, concerns(s.transactions))
 	return s.checkFormat(ctx)
 }
 

@@ -32,7 +32,7 @@ type document struct {
 	raw     bson.Raw
 }
 
-func (d deployment) newDocument(op *storage.Op, version, epoch uint64, exists bool) (document, error) {
+func newDocument(op *storage.Op, version, epoch uint64, exists bool) (document, error) {
 	id := pairID(op.Key.Key1, op.Key.Key2)
 	raw, err := bson.Marshal(bson.D{
 		{Key: "_id", Value: id},
@@ -40,7 +40,7 @@ func (d deployment) newDocument(op *storage.Op, version, epoch uint64, exists bo
 		{Key: "key2", Value: op.Key.Key2},
 		{Key: "version", Value: int64(version)},
 		{Key: "epoch", Value: int64(epoch)},
-		d.content(op),
+		content(op),
 	})
 	if err != nil {
 		return document{}, fmt.Errorf("encode %s: %w", op.Key, err)
@@ -48,14 +48,14 @@ func (d deployment) newDocument(op *storage.Op, version, epoch uint64, exists bo
 	return document{id: id, version: version, exists: exists, deleted: op.Delete, raw: raw}, nil
 }
 
-func (d deployment) content(op *storage.Op) bson.E {
+func content(op *storage.Op) bson.E {
 	if op.Delete {
 		return bson.E{Key: "deleted", Value: true}
 	}
 	if op.Encoding == storage.Bytes {
 		return bson.E{Key: "bytes", Value: bson.Binary{Data: op.Value}}
 	}
-	if value, ok := toBSON(op.Value, d.nestedArrays); ok {
+	if value, ok := toBSON(op.Value); ok {
 		return bson.E{Key: "value", Value: value}
 	}
 	if utf8.Valid(op.Value) {

@@ -15,6 +15,7 @@ import (
 	"github.com/FerretDB/FerretDB/ferretdb"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/mallee-io/mallee/storage/mongodb"
 	"github.com/mallee-io/mallee/storage/mongodb/mongotest"
 )
 
@@ -51,15 +52,16 @@ func serve(dir string) error {
 
 // process is a FerretDB behind a proxy that gives it what MongoDB has.
 type process struct {
-	dir   string
-	proxy *mongotest.Proxy
-	cmd   *exec.Cmd
+	dir     string
+	proxy   *mongotest.Proxy
+	cmd     *exec.Cmd
+	backend string
 }
 
 func start(t *testing.T) *process {
 	t.Helper()
 	p := &process{dir: t.TempDir()}
-	p.proxy = mongotest.NewProxy(t, "", atomic())
+	p.proxy = mongotest.NewProxy(t, "", improved())
 	p.start(t)
 	t.Cleanup(func() { p.kill(t) })
 	return p
@@ -84,7 +86,8 @@ func (p *process) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.proxy.SetBackend(strings.TrimSpace(address))
+	p.backend = strings.TrimSpace(address)
+	p.proxy.SetBackend(p.backend)
 }
 
 func (p *process) kill(t *testing.T) {
@@ -95,21 +98,66 @@ func (p *process) kill(t *testing.T) {
 	_ = p.cmd.Wait()
 }
 
-// atomic lets one command write at a time. FerretDB 1 looks for the document
-// of an update and then writes it, and in between another command may; a
-// server that the store is made for does both at once. So the store refuses
-// FerretDB 1, and is told that this is a newer one.
-func atomic() mongotest.Handler {
+// improved makes a server that the store can use of FerretDB 1, which
+//
+//   - looks for the document of an update and then writes it, and in between
+//     another command may, so the store refuses it: here one command writes at
+//     a time, and the store is told that it is version 2
+//   - refuses an array in an array: here it becomes a document
+func improved() mongotest.Handler {
 	var one sync.Mutex
 	return func(command bson.Raw, forward mongotest.Forward) bson.Raw {
 		switch name, _ := mongotest.Name(command); name {
 		case "insert", "update", "delete", "create", "dropDatabase":
 			one.Lock()
 			defer one.Unlock()
+			return forward(rewrite(command, fold))
+		case "find", "getMore":
+			return rewrite(forward(command), unfold)
 		case "buildInfo":
-			return with(without(forward(command), "ferretdbVersion"), bson.E{Key: "ferretdbVersion", Value: "v2.0.0"})
+			return with(without(forward(command), "ferretdbVersion"), bson.E{Key: "ferretdb", Value: bson.D{{Key: "version", Value: "v2.0.0"}}})
 		}
 		return forward(command)
+	}
+}
+
+const folded = "array in an array"
+
+func fold(element any) any {
+	if a, ok := element.(bson.A); ok {
+		return bson.D{{Key: folded, Value: a}}
+	}
+	return element
+}
+
+func unfold(element any) any {
+	if d, ok := element.(bson.D); ok && len(d) == 1 && d[0].Key == folded {
+		return d[0].Value
+	}
+	return element
+}
+
+// rewrite changes the elements of all arrays in a message.
+func rewrite(message bson.Raw, change func(element any) any) bson.Raw {
+	var d bson.D
+	if err := bson.Unmarshal(message, &d); err != nil {
+		return nil
+	}
+	rewriteIn(d, change)
+	return encode(d)
+}
+
+func rewriteIn(value any, change func(element any) any) {
+	switch value := value.(type) {
+	case bson.D:
+		for _, e := range value {
+			rewriteIn(e.Value, change)
+		}
+	case bson.A:
+		for i := range value {
+			value[i] = change(value[i])
+			rewriteIn(value[i], change)
+		}
 	}
 }
 
@@ -121,4 +169,15 @@ func TestFerretDB(t *testing.T) {
 		Kill:  p.kill,
 		Start: p.start,
 	})
+}
+
+// Without that, the store does not touch FerretDB 1.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	bare := mongotest.NewProxy(t, p.backend, mongotest.Pass)
+	_, err := mongodb.Open(t.Context(), "mongodb://"+bare.Address)
+	if err == nil || !strings.Contains(err.Error(), "whose updates first read and then write") {
+		t.Error(err)
+	}
 }

@@ -11,20 +11,30 @@ import (
 )
 
 // transactions gives FerretDB what the store needs of MongoDB's transactions:
-// one is open at a time, others are told of a conflict; its writes are kept
-// until it commits. It shows that the store says the right things in the right
+// in a database one is open at a time, others are told of a conflict; its
+// writes are kept until it commits. It shows that the store says the right things in the right
 // order, not how MongoDB answers to them.
 type transactions struct {
-	mu        sync.Mutex
-	open      id // zero: none is open
-	since     time.Time
-	writes    []bson.Raw
-	committed map[id]bool
+	mu    sync.Mutex
+	begun map[id]*transaction
+	open  map[string]*transaction // by database
 }
 
 type id struct {
 	session string
 	number  int64
+}
+
+type transaction struct {
+	mu        sync.Mutex
+	database  string
+	since     time.Time
+	writes    []bson.Raw
+	committed bool
+}
+
+func newTransactions() *transactions {
+	return &transactions{begun: make(map[id]*transaction), open: make(map[string]*transaction)}
 }
 
 // marks are what a command of a transaction says of it.
@@ -33,6 +43,7 @@ type marks struct {
 	Number     int64    `bson:"txnNumber"`
 	Autocommit *bool    `bson:"autocommit"`
 	Start      bool     `bson:"startTransaction"`
+	Database   string   `bson:"$db"`
 }
 
 const lifetime = 5 * time.Second // after which a transaction is given up
@@ -47,52 +58,80 @@ func (x *transactions) handle(command bson.Raw, forward mongotest.Forward) bson.
 	case name == "hello":
 		return with(forward(command), bson.E{Key: "setName", Value: "test"})
 	case name == "buildInfo":
-		return without(forward(command), "ferretdbVersion")
+		return without(forward(command), "ferretdb")
 	case m.Autocommit == nil:
 		return forward(command)
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	this := id{string(m.Session), m.Number}
-	if m.Start {
-		if x.open != (id{}) && time.Since(x.since) < lifetime {
-			return failure(112, "WriteConflict")
-		}
-		x.open, x.since, x.writes = this, time.Now(), nil
+	y := x.find(&m)
+	if y == nil {
+		return failure(112, "WriteConflict")
 	}
+	y.mu.Lock()
+	defer y.mu.Unlock()
 	switch {
-	case name == "commitTransaction" && x.committed[this]:
+	case name == "commitTransaction" && y.committed:
 		return success(0)
-	case x.open != this:
+	case !x.is(y):
 		return failure(251, "NoSuchTransaction")
 	case name == "commitTransaction":
-		return x.commit(forward)
+		defer x.end(y)
+		return y.commit(forward)
 	case name == "abortTransaction":
-		x.open = id{}
+		x.end(y)
 		return success(0)
 	}
 	command = without(command, "txnNumber", "autocommit", "startTransaction", "readConcern")
 	if name == "find" {
 		return forward(command)
 	}
-	x.writes = append(x.writes, command)
-	return rehearse(name, collection, command, forward)
+	y.writes = append(y.writes, command)
+	return rehearse(collection, command, forward)
 }
 
-func (x *transactions) commit(forward mongotest.Forward) bson.Raw {
-	for _, write := range x.writes {
+// find begins a transaction, unless another one is open, or goes on with it.
+func (x *transactions) find(m *marks) *transaction {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	this := id{string(m.Session), m.Number}
+	if !m.Start {
+		if y := x.begun[this]; y != nil {
+			return y
+		}
+		return &transaction{}
+	}
+	if other := x.open[m.Database]; other != nil && time.Since(other.since) < lifetime {
+		return nil
+	}
+	y := &transaction{database: m.Database, since: time.Now()}
+	x.begun[this], x.open[m.Database] = y, y
+	return y
+}
+
+func (x *transactions) is(y *transaction) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.open[y.database] == y
+}
+
+func (x *transactions) end(y *transaction) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.open, y.database)
+}
+
+func (y *transaction) commit(forward mongotest.Forward) bson.Raw {
+	for _, write := range y.writes {
 		reply := forward(write)
 		if reply == nil || reply.Lookup("writeErrors").Type == bson.TypeArray {
 			return nil // half of it is done, which no test may pass over
 		}
 	}
-	x.committed[x.open] = true
-	x.open = id{}
+	y.committed = true
 	return success(0)
 }
 
 // rehearse says how many documents a write will find.
-func rehearse(name, collection string, command bson.Raw, forward mongotest.Forward) bson.Raw {
+func rehearse(collection string, command bson.Raw, forward mongotest.Forward) bson.Raw {
 	var c struct {
 		DB        string `bson:"$db"`
 		Documents []struct {
@@ -170,7 +209,6 @@ func with(raw bson.Raw, e bson.E) bson.Raw {
 
 func TestTransactions(t *testing.T) {
 	t.Parallel()
-	x := &transactions{committed: make(map[id]bool)}
-	p := mongotest.NewProxy(t, start(t).proxy.Address, x.handle)
+	p := mongotest.NewProxy(t, start(t).proxy.Address, newTransactions().handle)
 	mongotest.Run(t, mongotest.Server{URI: "mongodb://" + p.Address + "/?directConnection=true", Transactions: true})
 }
