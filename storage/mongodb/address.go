@@ -16,14 +16,11 @@ type address struct {
 	options  *options.ClientOptions
 	database string
 	hosts    string // without user name and password
-	secret   bool   // the URI has a user name
+	secret   bool   // the URI may have a password
 }
 
 func parseAddress(uri string) (address, error) {
-	at := address{database: "mallee"}
-	_, rest, _ := strings.Cut(uri, "://")
-	rest, _, _ = strings.Cut(rest, "?")
-	at.secret = strings.Contains(rest, "@")
+	at := address{database: "mallee", secret: strings.Contains(uri, "@")}
 	at.options = options.Client().SetAppName("mallee").ApplyURI(uri)
 	if err := at.options.Validate(); err != nil {
 		return address{}, at.invalid(err)
@@ -34,7 +31,7 @@ func parseAddress(uri string) (address, error) {
 	// find what the first one has replaced, and a write that was done would be
 	// reported as refused.
 	at.options.SetReadPreference(readpref.Primary()).SetRetryWrites(false)
-	if _, path, _ := strings.Cut(rest[strings.LastIndex(rest, "@")+1:], "/"); path != "" {
+	if path := pathOf(uri); path != "" {
 		name, err := url.PathUnescape(path)
 		if err != nil {
 			return address{}, at.invalid(err)
@@ -42,6 +39,18 @@ func parseAddress(uri string) (address, error) {
 		at.database = name
 	}
 	return at, nil
+}
+
+// pathOf finds the path of a URI as the driver does, for which a password may
+// hold a question mark.
+func pathOf(uri string) string {
+	_, rest, _ := strings.Cut(uri, "://")
+	if _, behind, found := strings.Cut(rest, "@"); found {
+		rest = behind
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	_, path, _ := strings.Cut(rest, "/")
+	return path
 }
 
 // invalid is the error for an address that cannot be read. The driver's text

@@ -40,6 +40,10 @@ import (
 // leaves a document too: without it, an insert that comes late could bring a
 // row back.
 //
+// The same holds between a transaction and a write without one, except that a
+// transaction deletes at once. So if a standalone server becomes a replica set,
+// no process may go on that was started before.
+//
 // A write whose step 4 or 5 fails may have been done or be done by the next
 // writer: its outcome is not known.
 
@@ -258,9 +262,18 @@ func (s *store) put(ctx context.Context, table string, documents []document) err
 			inserts = append(inserts, mongo.NewInsertOneModel().SetDocument(d.raw))
 		}
 	}
-	_, err := s.rows(table).BulkWrite(ctx, append(inserts, others...))
-	if mongo.IsDuplicateKeyError(err) && !s.transactions {
-		return nil // another one has done it
+	result, err := s.rows(table).BulkWrite(ctx, append(inserts, others...))
+	if !s.transactions {
+		if mongo.IsDuplicateKeyError(err) {
+			return nil // another one has done it, as when nothing was replaced
+		}
+		return err
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if done := result.InsertedCount + result.MatchedCount + result.DeletedCount; done != int64(len(documents)) {
+		return fmt.Errorf("%d of %d rows of a transaction were found again", done, len(documents))
+	}
+	return nil
 }

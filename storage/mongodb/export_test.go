@@ -9,6 +9,7 @@ var (
 	After          = after
 	Bounds         = bounds
 	CollectionName = collectionName
+	PathOf         = pathOf
 )
 
 // Classify is classify of what a server says in hello and buildInfo.

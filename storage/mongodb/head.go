@@ -38,24 +38,43 @@ func (h *head) document() (bson.Raw, error) {
 }
 
 func decodeHead(raw bson.Raw) (head, error) {
-	f := fields{raw: raw}
-	h := head{table: f.text("table"), key1: f.text("key1"), exists: true, epoch: f.number("epoch"), version: f.number("version")}
-	if pending, err := raw.LookupErr("pending"); err == nil && f.err == nil {
-		var ok bool
-		if h.pending, ok = pending.DocumentOK(); !ok {
-			f.fail("pending", "document")
-		} else if _, _, err := decodeRow(h.table, h.pending); err != nil {
-			f.err = err
-		}
-	}
-	if f.err == nil && h.version == 0 {
-		f.err = errors.New("its version is 0")
-	}
-	if f.err != nil {
-		id, _ := raw.Lookup("_id").StringValueOK()
-		return head{}, fmt.Errorf("the document with _id %q in collection %s is damaged, or of a newer version of mallee: %w", id, headCollection, f.err)
+	h, err := readHead(raw)
+	if err != nil {
+		return head{}, damagedHead(raw, err)
 	}
 	return h, nil
+}
+
+func damagedHead(raw bson.Raw, err error) error {
+	id, _ := raw.Lookup("_id").StringValueOK()
+	return fmt.Errorf("the document with _id %q in collection %s is damaged, or of a newer version of mallee: %w", id, headCollection, err)
+}
+
+func readHead(raw bson.Raw) (head, error) {
+	f := fields{raw: raw}
+	id := f.text("_id")
+	h := head{table: f.text("table"), key1: f.text("key1"), exists: true, epoch: f.number("epoch"), version: f.number("version")}
+	switch {
+	case f.err != nil:
+		return h, f.err
+	case h.version == 0:
+		return h, errors.New("its version is 0")
+	case id != pairID(h.table, h.key1):
+		return h, fmt.Errorf("its _id is not that of table %q and key1 %q", h.table, h.key1)
+	}
+	pending, err := raw.LookupErr("pending")
+	if err != nil {
+		return h, nil //nolint:nilerr // there is none
+	}
+	var ok bool
+	if h.pending, ok = pending.DocumentOK(); !ok {
+		return h, errors.New("its field pending is not a document")
+	}
+	row, _, err := decodeRow(h.table, h.pending)
+	if err == nil && row.Key.Key1 != h.key1 {
+		err = fmt.Errorf("its field pending is of key1 %q", row.Key.Key1)
+	}
+	return h, err
 }
 
 func (s *store) head(ctx context.Context, key storage.Key) (head, error) {

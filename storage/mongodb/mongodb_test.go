@@ -21,7 +21,7 @@ func TestMongoDB(t *testing.T) {
 	if uri == "" {
 		t.Skip("MALLEE_TEST_MONGODB_URI is not set to a server such as mongodb://127.0.0.1:27017/?directConnection=true")
 	}
-	mongotest.Run(t, mongotest.Server{URI: uri, Transactions: os.Getenv("MALLEE_TEST_MONGODB_STANDALONE") == ""})
+	mongotest.Run(t, mongotest.Server{URI: uri, Transactions: mongotest.HasTransactions(t, uri)})
 }
 
 func TestUnreachable(t *testing.T) {
@@ -51,6 +51,8 @@ func TestAddress(t *testing.T) {
 		"mongodb://ann:secret%zz@localhost":   "written as %40",
 		"mongodb://ann:secret@local:host:1/":  "written as %40",
 		"mongodb://ann:secret/x@localhost/db": "is not valid",
+		"mongodb://ann:se?cret@localhost/db":  "is not valid",
+		"ann:secret@localhost":                "is not valid",
 		"mongodb://localhost/a%zz":            "is not valid",
 		"mongodb://localhost/?authMechanism=MONGODB-X509&tls=no": "is not valid",
 	} {
@@ -60,6 +62,22 @@ func TestAddress(t *testing.T) {
 			continue
 		}
 		harmless(t, err)
+	}
+}
+
+func TestDatabaseName(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"mongodb://localhost":                          "",
+		"mongodb://localhost/?w=1":                     "",
+		"mongodb://localhost/game":                     "game",
+		"mongodb://a:1,b:2/game?authSource=admin&x=/y": "game",
+		"mongodb://ann:se?cret@localhost/game":         "game",
+		"mongodb+srv://ann:secret@cluster.net/game":    "game",
+	} {
+		if got := mongodb.PathOf(uri); got != want {
+			t.Errorf("%s: %q, want %q", uri, got, want)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -80,13 +81,12 @@ func (s *store) tableFrom(ctx context.Context, id string) (string, error) {
 		return "", s.failed(ctx, "look for tables", err)
 	}
 	f := fields{raw: raw}
-	table := f.text("table")
-	if f.err == nil && (table == "" || afterPairs(table) <= id) { // it would come for ever
-		f.err = fmt.Errorf("its table %q does not belong to its _id", table)
+	found, table := f.text("_id"), f.text("table")
+	if f.err == nil && (table == "" || !strings.HasPrefix(found, pairID(table, ""))) {
+		f.err = fmt.Errorf("its _id is not that of table %q", table)
 	}
 	if f.err != nil {
-		id, _ := raw.Lookup("_id").StringValueOK()
-		return "", fmt.Errorf("the document with _id %q in collection %s is damaged, or of a newer version of mallee: %w", id, headCollection, f.err)
+		return "", damagedHead(raw, f.err)
 	}
 	return table, nil
 }

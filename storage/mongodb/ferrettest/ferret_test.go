@@ -2,56 +2,22 @@ package ferrettest_test
 
 import (
 	"bufio"
-	"context"
-	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/FerretDB/FerretDB/ferretdb"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mallee-io/mallee/storage/mongodb"
 	"github.com/mallee-io/mallee/storage/mongodb/mongotest"
 )
 
-const dirVariable = "MALLEE_TEST_FERRETDB_DIR"
-
-// TestMain is also the server, in a process of its own, which can be killed.
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(dirVariable); dir != "" {
-		fmt.Fprintln(os.Stderr, serve(dir))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-// serve runs FerretDB until the standard input ends. It prints its address.
-func serve(dir string) error {
-	f, err := ferretdb.New(&ferretdb.Config{
-		Listener:  ferretdb.ListenerConfig{TCP: "127.0.0.1:0"},
-		Logger:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		Handler:   "sqlite",
-		SQLiteURL: "file:" + dir + "/",
-	})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
-	}()
-	go func() { fmt.Println(strings.Trim(strings.TrimPrefix(f.MongoDBURI(), "mongodb://"), "/")) }()
-	return f.Run(ctx)
-}
-
 // process is a FerretDB behind a proxy that gives it what MongoDB has.
 type process struct {
+	program string
 	dir     string
 	proxy   *mongotest.Proxy
 	cmd     *exec.Cmd
@@ -60,17 +26,27 @@ type process struct {
 
 func start(t *testing.T) *process {
 	t.Helper()
-	p := &process{dir: t.TempDir()}
+	p := &process{program: build(t), dir: t.TempDir()}
 	p.proxy = mongotest.NewProxy(t, "", improved())
 	p.start(t)
 	t.Cleanup(func() { p.kill(t) })
 	return p
 }
 
+// build makes the server, without the race detector, which would make it ten
+// times slower.
+func build(t *testing.T) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "server")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./server").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program
+}
+
 func (p *process) start(t *testing.T) {
 	t.Helper()
-	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), dirVariable+"="+p.dir)
+	p.cmd = exec.Command(p.program, p.dir)
 	p.cmd.Stderr = os.Stderr
 	if _, err := p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

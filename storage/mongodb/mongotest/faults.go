@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/mongodb"
 )
 
 // tap meets one of the commands that a store sends.
@@ -246,5 +248,26 @@ func testSilence(t *testing.T, db database) {
 	}
 	if _, err := s.Get(t.Context(), player); err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A server that does not take the password is told apart from one that is away.
+func testCredentials(t *testing.T, db database) {
+	uri, _ := db.behind(t, func(command bson.Raw, forward Forward) bson.Raw {
+		if name, _ := Name(command); name != "saslStart" {
+			return forward(command)
+		}
+		refusal, err := bson.Marshal(bson.D{{Key: "ok", Value: 0.0}, {Key: "code", Value: 18}, {Key: "codeName", Value: "AuthenticationFailed"}, {Key: "errmsg", Value: "Authentication failed."}})
+		if err != nil {
+			return nil
+		}
+		return refusal
+	})
+	scheme, rest, _ := strings.Cut(uri, "://")
+	rest = rest[strings.LastIndex(rest, "@")+1:]
+	_, err := mongodb.Open(t.Context(), scheme+"://ann:secret@"+rest)
+	wantError(t, err, "(AuthenticationFailed) Authentication failed.")
+	if errors.Is(err, storage.ErrUnavailable) || strings.Contains(err.Error(), "secret") {
+		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -52,6 +53,7 @@ func Run(t *testing.T, server Server) {
 			"LostRequests": testLostRequests,
 			"LostReplies":  testLostReplies,
 			"Silence":      testSilence,
+			"Credentials":  testCredentials,
 			"CloseWhile":   testCloseWhile,
 			"Outage":       testOutage,
 		} {
@@ -62,6 +64,24 @@ func Run(t *testing.T, server Server) {
 		}
 	})
 	t.Run("Kill", func(t *testing.T) { testKill(t, server.database(t)) })
+}
+
+// HasTransactions asks a MongoDB whether it is more than a standalone server.
+func HasTransactions(t *testing.T, uri string) bool {
+	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is not about this connection
+	var hello struct {
+		SetName string `bson:"setName"`
+		Msg     string
+	}
+	if err := client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
+		t.Fatal(err)
+	}
+	return hello.SetName != "" || hello.Msg == "isdbgrid"
 }
 
 // database is one of a test's own.
@@ -102,6 +122,13 @@ func withDatabase(uri, name string) string {
 // through opens the store by way of a proxy.
 func (db database) through(t *testing.T, handle Handler) (storage.Store, *Proxy) {
 	t.Helper()
+	uri, p := db.behind(t, handle)
+	return open(t, uri), p
+}
+
+// behind is the URI of a proxy before the server.
+func (db database) behind(t *testing.T, handle Handler) (uri string, p *Proxy) {
+	t.Helper()
 	start := strings.Index(db.uri, "://") + len("://")
 	path := start + strings.Index(db.uri[start:], "/")
 	host := start + strings.LastIndex(db.uri[start:path], "@") + 1
@@ -109,14 +136,16 @@ func (db database) through(t *testing.T, handle Handler) (storage.Store, *Proxy)
 	if strings.HasPrefix(db.uri, "mongodb+srv:") || strings.Contains(address, ",") || strings.Contains(db.uri, "tls=true") {
 		t.Skip("a proxy can stand only before one server without TLS")
 	}
-	p := NewProxy(t, address, handle)
-	uri := db.uri[:host] + p.Address + db.uri[path:]
-	if strings.Contains(uri, "?") {
+	p = NewProxy(t, address, handle)
+	uri = db.uri[:host] + p.Address + db.uri[path:]
+	switch {
+	case strings.Contains(uri, "directConnection=true"):
+	case strings.Contains(uri, "?"):
 		uri += "&directConnection=true"
-	} else {
+	default:
 		uri += "?directConnection=true"
 	}
-	return open(t, uri), p
+	return uri, p
 }
 
 func (db database) open(t *testing.T) storage.Store {

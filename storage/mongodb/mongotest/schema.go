@@ -96,7 +96,7 @@ func testDamagedHead(t *testing.T, db database) {
 		t.Fatal(err)
 	}
 	for _, err := range s.Scan(t.Context(), storage.Key{Table: "b"}) {
-		wantError(t, err, `its table "a" does not belong to its _id`)
+		wantError(t, err, `its _id is not that of table "a"`)
 	}
 }
 
