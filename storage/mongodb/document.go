@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -218,5 +217,5 @@ func appendText(b []byte, text string) ([]byte, error) {
 		return nil, fmt.Errorf("it holds the text %q, which is not UTF-8", text)
 	}
 	quoted, err := json.Marshal(text)
-	return slices.Concat(b, quoted), err
+	return append(b, quoted...), err
 }

@@ -65,5 +65,5 @@ func legalCollection(name string) bool {
 			return false
 		}
 	}
-	return !strings.ContainsAny(name, "$\x00") && !strings.Contains(name, "..") && !strings.HasSuffix(name, ".")
+	return name != "" && !strings.ContainsAny(name, "$\x00") && !strings.Contains(name, "..") && !strings.HasSuffix(name, ".")
 }

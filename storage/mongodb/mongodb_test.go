@@ -51,7 +51,6 @@ func TestAddress(t *testing.T) {
 		"mongodb://ann:secret%zz@localhost":   "written as %40",
 		"mongodb://ann:secret@local:host:1/":  "written as %40",
 		"mongodb://ann:secret/x@localhost/db": "is not valid",
-		"mongodb://ann:se?cret@localhost/db":  "is not valid",
 		"ann:secret@localhost":                "is not valid",
 		"mongodb://localhost/a%zz":            "is not valid",
 		"mongodb://localhost/?authMechanism=MONGODB-X509&tls=no": "is not valid",
