@@ -1,12 +1,18 @@
 package ferrettest_test
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/mongodb"
 	"github.com/mallee-io/mallee/storage/mongodb/mongotest"
 )
 
@@ -82,6 +88,11 @@ func (x *transactions) handle(command bson.Raw, forward mongotest.Forward) bson.
 	}
 	command = without(command, "txnNumber", "autocommit", "startTransaction", "readConcern")
 	if name == "find" {
+		// A transaction sees its own writes. The store reads after it has
+		// written only where that was pending, and could be done anyway.
+		if !y.write(forward) {
+			return nil
+		}
 		return forward(command)
 	}
 	y.writes = append(y.writes, command)
@@ -120,14 +131,23 @@ func (x *transactions) end(y *transaction) {
 }
 
 func (y *transaction) commit(forward mongotest.Forward) bson.Raw {
-	for _, write := range y.writes {
-		reply := forward(write)
-		if reply == nil || reply.Lookup("writeErrors").Type == bson.TypeArray {
-			return nil // half of it is done, which no test may pass over
-		}
+	if !y.write(forward) {
+		return nil // half of it is done, which no test may pass over
 	}
 	y.committed = true
 	return success(0)
+}
+
+// write does what was kept.
+func (y *transaction) write(forward mongotest.Forward) (ok bool) {
+	for _, write := range y.writes {
+		reply := forward(write)
+		if reply == nil || reply.Lookup("writeErrors").Type == bson.TypeArray {
+			return false
+		}
+	}
+	y.writes = nil
+	return true
 }
 
 // rehearse says how many documents a write will find.
@@ -211,4 +231,63 @@ func TestTransactions(t *testing.T) {
 	t.Parallel()
 	p := mongotest.NewProxy(t, start(t).proxy.Address, newTransactions().handle)
 	mongotest.Run(t, mongotest.Server{URI: "mongodb://" + p.Address + "/?directConnection=true", Transactions: true})
+}
+
+// A standalone server becomes a replica set: what was pending is finished, and
+// deleted rows stay deleted.
+func TestBecomesReplicaSet(t *testing.T) {
+	t.Parallel()
+	address := start(t).proxy.Address
+	later := mongotest.NewProxy(t, address, newTransactions().handle)
+	open := func(uri string) storage.Store {
+		s, err := mongodb.Open(t.Context(), uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	key := func(key2 string) storage.Key { return storage.Key{Table: "t", Key1: "a", Key2: key2} }
+	apply := func(s storage.Store, epoch uint64, ops ...storage.Op) []uint64 {
+		t.Helper()
+		versions, err := s.Apply(t.Context(), epoch, ops...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return versions
+	}
+	alone := open("mongodb://" + address)
+	v := apply(alone, 1, storage.Put(key("gone"), []byte("1"), 0))[0]
+	apply(alone, 1, storage.Delete(key("gone"), v))
+	v = apply(alone, 1, storage.Put(key("last"), []byte("2"), 0))[0]
+	forget(t, "mongodb://"+address, "last") // as if the writer had died before its last step
+
+	set := open("mongodb://" + later.Address + "/?directConnection=true")
+	if _, err := set.Apply(t.Context(), 1, storage.Put(key("last"), []byte("3"), 0)); !errors.Is(err, storage.ErrConflict) {
+		t.Errorf("what was pending is not there: %v", err)
+	}
+	if _, err := set.Get(t.Context(), key("gone")); !errors.Is(err, storage.ErrNotFound) {
+		t.Error(err)
+	}
+	apply(set, 2, storage.Put(key("gone"), []byte("4"), 0), storage.Put(key("last"), []byte("5"), v))
+	for row, err := range set.List(t.Context(), storage.Range{Table: "t", Key1: "a"}) {
+		if err != nil || row.Epoch != 2 || row.Version <= v {
+			t.Errorf("%+v, %v", row, err)
+		}
+	}
+	if _, err := alone.Apply(t.Context(), 1, storage.Put(key("x"), []byte("6"), 0)); !errors.Is(err, storage.ErrFenced) {
+		t.Error(err)
+	}
+}
+
+func forget(t *testing.T, uri, key2 string) {
+	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(context.WithoutCancel(t.Context()))
+	if r, err := client.Database("mallee").Collection("t").DeleteOne(t.Context(), bson.D{{Key: "key2", Value: key2}}); err != nil || r.DeletedCount != 1 {
+		t.Fatal(r, err)
+	}
 }

@@ -274,3 +274,20 @@ func testCredentials(t *testing.T, db database) {
 		t.Error(err)
 	}
 }
+
+// A server that is no primary any more does not take writes; the next one does.
+func testStepDown(t *testing.T, db database) {
+	var tap tap
+	s, _ := db.through(t, tap.handle)
+	apply(t, s, 1, storage.Put(player, []byte("1"), 0))
+	refusal, err := bson.Marshal(bson.D{{Key: "ok", Value: 0.0}, {Key: "code", Value: 10107}, {Key: "codeName", Value: "NotWritablePrimary"}, {Key: "errmsg", Value: "not primary"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const swap = 4 // after head, pending row and row, or in a transaction as good as any
+	tap.arm(swap, func(bson.Raw, Forward) bson.Raw { return refusal })
+	if _, err := s.Apply(t.Context(), 1, storage.Put(player, []byte("2"), 1)); !errors.Is(err, storage.ErrUnavailable) || storage.WasRefused(err) {
+		t.Error(err)
+	}
+	take(t, s, player, "3")
+}

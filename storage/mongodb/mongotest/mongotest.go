@@ -53,6 +53,8 @@ func Run(t *testing.T, server Server) {
 			"LostRequests": testLostRequests,
 			"LostReplies":  testLostReplies,
 			"Silence":      testSilence,
+			"StepDown":     testStepDown,
+			"OddJSON":      testOddJSON,
 			"Credentials":  testCredentials,
 			"CloseWhile":   testCloseWhile,
 			"Outage":       testOutage,

@@ -32,6 +32,18 @@ func testVisible(t *testing.T, db database) {
 	}
 }
 
+// What BSON cannot hold is kept as it was written.
+func testOddJSON(t *testing.T, db database) {
+	s := db.open(t)
+	for i, text := range []string{`[1e400, -0]`, `{"": {"$a.b": "\ud800"}}`, "\"not UTF-8: \xff\"", strings.Repeat("[", 200) + strings.Repeat("]", 200)} {
+		key := storage.Key{Table: "odd", Key1: fmt.Sprint(i)}
+		apply(t, s, 1, storage.Put(key, []byte(text), 0))
+		if row, err := s.Get(t.Context(), key); err != nil || string(row.Value) != text || row.Encoding != storage.JSON {
+			t.Errorf("%q came back as %q, %v", text, row.Value, err)
+		}
+	}
+}
+
 func testNewerFormat(t *testing.T, db database) {
 	if _, err := db.Collection("mallee.format").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "format"}, {Key: "format", Value: "mallee 2"}}); err != nil {
 		t.Fatal(err)
