@@ -27,11 +27,11 @@ func (s *store) inTransaction(ctx context.Context, do func(ctx context.Context) 
 		return err
 	}
 	defer func() {
-		// An open transaction is aborted. Where that does not arrive, the
-		// server ends the transaction by itself after a minute.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		session.EndSession(ctx)
+		if ctx.Err() != nil { // the caller does not wait
+			s.calls.Go(func() { abandon(ctx, session) })
+			return
+		}
+		abandon(ctx, session)
 	}()
 	o := options.Transaction().SetReadConcern(readconcern.Snapshot()).SetWriteConcern(writeconcern.Majority())
 	if err := session.StartTransaction(o); err != nil {
@@ -52,6 +52,14 @@ func (s *store) inTransaction(ctx context.Context, do func(ctx context.Context) 
 			return err
 		}
 	}
+}
+
+// abandon aborts a transaction that is open. Where that does not arrive, the
+// server does it after a minute.
+func abandon(ctx context.Context, session *mongo.Session) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	session.EndSession(ctx)
 }
 
 func hasLabel(err error, label string) bool {
