@@ -20,6 +20,7 @@ func storageEntrants() []entrant {
 		{"mallee", func() contestant { return &malleeStore{} }},
 		{"pebble-set-sync", func() contestant { return pebbleSetSync{} }},
 		{"fdatasync", func() contestant { return fdatasync{} }},
+		{"postgres-one-row", func() contestant { return postgresOneRow{} }},
 	}
 }
 
@@ -29,6 +30,7 @@ func storageBenches() []bench {
 		appendBench(64, func(c contestant) bool { _, one := c.(fdatasync); return isAppender(c) && !one }),
 		stateLoadBench(64, storedStates),
 		replayBench(storedEvents),
+		postgresBench(),
 	}
 }
 

@@ -9,13 +9,19 @@ import (
 	"strings"
 
 	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/etcd"
+	"github.com/mallee-io/mallee/storage/mongodb"
 	"github.com/mallee-io/mallee/storage/pebble"
+	"github.com/mallee-io/mallee/storage/postgres"
 )
 
 // storeHelp is the part of a help text that explains store URLs.
 const storeHelp = `A store is named by a URL:
-  pebble:DIR                      the embedded store in a directory
-  memory:                         nothing that lasts
+  pebble:DIR                                  the embedded store in a directory
+  etcd://[USER:PASSWORD@]HOST:PORT,…[/PREFIX]  etcd; etcds:// with TLS
+  postgres://USER:PASSWORD@HOST:PORT/DATABASE  PostgreSQL
+  mongodb://USER:PASSWORD@HOST:PORT/DATABASE   MongoDB
+  memory:                                     nothing that lasts
 `
 
 // openStore opens the store that a URL names.
@@ -26,8 +32,41 @@ func openStore(ctx context.Context, address string) (storage.Store, error) {
 		return pebble.Open(strings.TrimPrefix(rest, "//"))
 	case "memory":
 		return storage.Memory(), nil
+	case "etcd", "etcds":
+		config, err := etcdConfig(scheme, rest)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		return etcd.Open(ctx, config)
+	case "postgres", "postgresql":
+		return postgres.Open(ctx, address)
+	case "mongodb", "mongodb+srv":
+		return mongodb.Open(ctx, address)
 	}
 	return nil, &usageError{fmt.Errorf("no store is named by %q; there are pebble:DIR, etcd://HOST:PORT, postgres://…, mongodb://… and memory: alone", redact(address))}
+}
+
+// etcdConfig reads what stands after the scheme.
+func etcdConfig(scheme, rest string) (c etcd.Config, err error) {
+	rest, prefix, _ := strings.Cut(strings.TrimPrefix(rest, "//"), "/")
+	c.Prefix = prefix
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		user, password, _ := strings.Cut(rest[:at], ":")
+		if c.User, err = url.PathUnescape(user); err == nil {
+			c.Password, err = url.PathUnescape(password)
+		}
+		if err != nil {
+			return c, fmt.Errorf("user and password of %s: %w", redact(scheme+"://"+rest), errors.Unwrap(err))
+		}
+		rest = rest[at+1:]
+	}
+	for endpoint := range strings.SplitSeq(rest, ",") {
+		if scheme == "etcds" {
+			endpoint = "https://" + endpoint
+		}
+		c.Endpoints = append(c.Endpoints, endpoint)
+	}
+	return c, nil
 }
 
 // openExisting is openStore for reading: it makes no new directory.
@@ -65,12 +104,18 @@ func openData(ctx context.Context, data string) (s storage.Store, closeStore fun
 	return s, func() error { return errors.Join(s.Close(), remove()) }, nil
 }
 
-// redact is a URL without its password.
+// redact is a URL without its password and its parameters, which may be
+// secrets too. It takes several hosts, as package url does not.
 func redact(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		scheme, _, _ := strings.Cut(address, ":")
-		return scheme + ":…"
+	address, _, _ = strings.Cut(address, "?")
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return address
 	}
-	return u.Redacted()
+	authority, path, _ := strings.Cut(rest, "/")
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		user, _, _ := strings.Cut(authority[:at], ":")
+		authority = user + ":xxxxx" + authority[at:]
+	}
+	return strings.TrimSuffix(scheme+"://"+authority+"/"+path, "/")
 }
