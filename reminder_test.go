@@ -254,6 +254,11 @@ func TestDamagedReminder(t *testing.T) {
 		}
 		for _, row := range dump(t, store) {
 			if row.Key.Key2 == "of/Probe/a/0" {
+				noTime := row.Key
+				noTime.Key2 = "due/!/Probe/a/0" // before all others
+				if _, err := store.Apply(t.Context(), row.Epoch, storage.Put(noTime, []byte("null"), 0)); err != nil {
+					t.Fatal(err)
+				}
 				if _, err := store.Apply(t.Context(), row.Epoch, storage.Put(row.Key, []byte(`"x"`), row.Version)); err != nil {
 					t.Fatal(err)
 				}

@@ -35,6 +35,42 @@ func smallDisk(t *testing.T, size int) (dir string, grow func(size int)) {
 	}
 }
 
+// A store on a disk that cannot be written is refused, and can be read again
+// when it can.
+func TestReadOnlyDisk(t *testing.T) {
+	t.Parallel()
+	dir, _ := smallDisk(t, 160)
+	at := storage.Key{Table: "t", Key1: "a"}
+	s, err := pebble.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(t.Context(), 1, storage.Put(at, []byte("1"), 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	remount := func(how string) {
+		t.Helper()
+		if out, err := exec.Command("mount", "-o", "remount,"+how, dir).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	remount("ro")
+	_, err = pebble.Open(dir)
+	wantError(t, err, "open store in "+dir)
+	wantError(t, err, "read-only file system")
+	remount("rw")
+	if s, err = pebble.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if row, err := s.Get(t.Context(), at); err != nil || string(row.Value) != "1" {
+		t.Errorf("%s, %v", row.Value, err)
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir, grow := smallDisk(t, 160)
