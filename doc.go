@@ -68,12 +68,20 @@
 // # Errors
 //
 // Every error of a call is an [Error] with a [Code]. [NewError] makes sentinels
-// that errors.Is knows on every node. [SafeToRetry] tells whether the method
-// has certainly not run.
+// that errors.Is knows on every node. [SafeToRetry] tells whether the call has
+// certainly done nothing.
 //
-// # State
+// # What it keeps
 //
-// A [State] is read before the actor's first turn and written by Save. Timers
-// ([Self.Every], [Self.After]) run as turns. [Activator] and [Deactivator] are
-// called at the beginning and the end of an activation.
+// A [State] is one value: read before the actor's first turn, written by Save. A
+// [Table] is many records, read when they are asked for. A [Journal] is a history
+// of events, and the state that they add up to. A method returns after its writes
+// are durable; one that fails ends the activation, because what is in memory is
+// then not what is stored.
+//
+// # Time
+//
+// Timers ([Self.Every], [Self.After]) run as turns and end with the activation.
+// [Reminders] outlive it. [Activator] and [Deactivator] are called at the
+// beginning and the end of an activation.
 package mallee
