@@ -110,7 +110,7 @@ func (j *Journal[S, E]) decode(row storage.Row, sequence uint64, err error) (eve
 		}
 	}
 	if err != nil {
-		return event, fmt.Errorf("read journal %s of %s: %w", j.name, j.self.ID(), err)
+		return event, ErrStorage.Errorf("read journal %s of %s: %v", j.name, j.self.ID(), err)
 	}
 	return event, nil
 }

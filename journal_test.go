@@ -198,6 +198,38 @@ func dump(t *testing.T, s storage.Store) (all []storage.Row) {
 	return all
 }
 
+// An actor that reads its history is told what is wrong with it, too.
+func TestHistoryThatIsDamaged(t *testing.T) {
+	t.Parallel()
+	store := storage.Memory()
+	run := probe(t, store, newMiser(purseEvents))
+	err := run(func(ctx context.Context, m *miser) error {
+		if err := m.purse.Append(ctx, earned{1}, earned{2}); err != nil {
+			return err
+		}
+		row, err := store.Get(ctx, purseKey("0000000000000000002"))
+		if err == nil {
+			_, err = store.Apply(ctx, row.Epoch, storage.Put(row.Key, []byte(`{"event":"lost"}`), row.Version))
+		}
+		if err != nil {
+			return err
+		}
+		n := 0
+		for e, err := range m.purse.Events(ctx, 1) {
+			if err != nil {
+				return err
+			}
+			if n++; e != (earned{1}) {
+				t.Errorf("event %d is %v", n, e)
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, mallee.ErrStorage) || !strings.Contains(err.Error(), `event 2: this program does not know "lost"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Events that are not stored are not applied.
 func TestJournalRefusals(t *testing.T) {
 	t.Parallel()

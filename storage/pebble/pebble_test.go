@@ -61,7 +61,7 @@ func TestForeignDirectory(t *testing.T) {
 
 func withEngine(t *testing.T, dir, key, value string) {
 	t.Helper()
-	db, err := engine.Open(dir, &engine.Options{})
+	db, err := engine.Open(dir, &engine.Options{Logger: quiet{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +105,59 @@ func TestOldFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Rows that cannot be are errors, whoever meets them.
+func TestDamagedRows(t *testing.T) {
+	t.Parallel()
+	at := storage.Key{Table: "t", Key1: "a", Key2: "b"}
+	const row, head = "rt\x00\x01a\x00\x01b", "ht\x00\x01a\x00\x01"
+	get := func(s storage.Store) error { _, err := s.Get(t.Context(), at); return err }
+	put := func(s storage.Store) error {
+		_, err := s.Apply(t.Context(), 1, storage.Put(at, []byte("1"), 0))
+		return err
+	}
+	list := func(s storage.Store) error {
+		for _, err := range s.List(t.Context(), storage.Range{Table: "t", Key1: "a"}) {
+			return err
+		}
+		return nil
+	}
+	scan := func(s storage.Store) error {
+		for _, err := range s.Scan(t.Context(), storage.Key{}) {
+			return err
+		}
+		return nil
+	}
+	for name, test := range map[string]struct {
+		key, value string
+		do         []func(storage.Store) error
+	}{
+		"short row":          {row, "\x00\x00\x00", []func(storage.Store) error{get, put, list, scan}},
+		"head of no epoch":   {head, "\x00\x00\x00", []func(storage.Store) error{put}},
+		"key without an end": {"rt\x00\x01a", string(make([]byte, 16)), []func(storage.Store) error{scan}},
+		"key with half one":  {"rt\x00", string(make([]byte, 16)), []func(storage.Store) error{scan}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			withEngine(t, dir, "f", "mallee 2")
+			withEngine(t, dir, test.key, test.value)
+			s, err := pebble.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			for _, do := range test.do {
+				wantError(t, do(s), "the store is damaged")
+			}
+		})
+	}
+	dir := t.TempDir()
+	withEngine(t, dir, "f", "mallee 2")
+	withEngine(t, dir, "v", "x")
+	_, err := pebble.Open(dir)
+	wantError(t, err, "the store is damaged")
 }
 
 func TestDamagedDirectory(t *testing.T) {
