@@ -1,6 +1,7 @@
 package mallee
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ type Events[S, E any] struct {
 	apply         func(*S, E)
 	byType        map[reflect.Type]encoding
 	byKind        map[kind]EventKind[E]
+	byPrefix      map[string]EventKind[E] // of values that this package has written
 	snapshotEvery uint64
 	stateVersion  int
 }
@@ -33,7 +35,16 @@ type kind struct {
 // encoding is how an event of today is written.
 type encoding struct {
 	kind
-	prefix []byte // of its row's value, up to the data
+	prefix string
+}
+
+// prefix is how the value of an event begins, up to its data.
+func (k kind) prefix() string {
+	name, err := json.Marshal(k.name)
+	if err != nil {
+		panic(fmt.Sprintf("mallee: event %s: %v", k, err))
+	}
+	return fmt.Sprintf(`{"event":%s,"version":%d,"data":`, name, k.version)
 }
 
 func (k kind) String() string { return fmt.Sprintf("%q version %d", k.name, k.version) }
@@ -44,7 +55,7 @@ func (k kind) String() string { return fmt.Sprintf("%q version %d", k.name, k.ve
 // panics on two kinds with one name and version or one Go type, since that is
 // a mistake in the program.
 func NewEvents[S, E any](apply func(*S, E), kinds ...EventKind[E]) *Events[S, E] {
-	e := &Events[S, E]{apply: apply, byType: make(map[reflect.Type]encoding), byKind: make(map[kind]EventKind[E])}
+	e := &Events[S, E]{apply: apply, byType: make(map[reflect.Type]encoding), byKind: make(map[kind]EventKind[E]), byPrefix: make(map[string]EventKind[E])}
 	for _, k := range kinds {
 		if k.name == "" || k.version < 1 {
 			panic(fmt.Sprintf("mallee: event %s: a kind has a name and a version of at least 1", k.kind))
@@ -53,17 +64,14 @@ func NewEvents[S, E any](apply func(*S, E), kinds ...EventKind[E]) *Events[S, E]
 			panic(fmt.Sprintf("mallee: event %s is given twice", k.kind))
 		}
 		e.byKind[k.kind] = k
+		e.byPrefix[k.prefix()] = k
 		if k.encodes == nil {
 			continue
 		}
 		if other, twice := e.byType[k.encodes]; twice {
 			panic(fmt.Sprintf("mallee: %v is event %s and %s", k.encodes, other.kind, k.kind))
 		}
-		name, err := json.Marshal(k.name)
-		if err != nil {
-			panic(fmt.Sprintf("mallee: event %s: %v", k.kind, err))
-		}
-		e.byType[k.encodes] = encoding{k.kind, fmt.Appendf(nil, `{"event":%s,"version":%d,"data":`, name, k.version)}
+		e.byType[k.encodes] = encoding{k.kind, k.prefix()}
 	}
 	return e
 }
@@ -136,6 +144,9 @@ func (e *Events[S, E]) encode(event E) ([]byte, error) {
 }
 
 func (e *Events[S, E]) decode(value []byte) (event E, err error) {
+	if event, ok := e.decodeOwn(value); ok {
+		return event, nil
+	}
 	var stored storedEvent
 	if err := json.Unmarshal(value, &stored); err != nil {
 		return event, err
@@ -152,4 +163,20 @@ func (e *Events[S, E]) decode(value []byte) (event E, err error) {
 		return event, fmt.Errorf("decode %s: %w", name, err)
 	}
 	return event, nil
+}
+
+// decodeOwn decodes a value that stands as encode has written it, which saves
+// reading it twice. A store may have spelled it anew.
+func (e *Events[S, E]) decodeOwn(value []byte) (event E, ok bool) {
+	const mark = `"data":`
+	at := bytes.Index(value, []byte(mark)) + len(mark)
+	if at < len(mark) || value[len(value)-1] != '}' {
+		return event, false
+	}
+	k, ok := e.byPrefix[string(value[:at])]
+	if !ok {
+		return event, false
+	}
+	event, err := k.decode(value[at : len(value)-1])
+	return event, err == nil
 }
