@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -27,7 +26,6 @@ type Activation struct {
 	phase   phase
 	reason  mallee.Reason // why it is to stop; 0: it is not
 	watched bool          // the watch visits it
-	deep    atomic.Bool   // its turns write, which takes a deep stack
 	called  bool          // a call came since the watch's last visit
 	baton   *Turn         // the turn that may touch the actor
 	claims  *Turn         // turns that are back from a call and want the baton
@@ -39,10 +37,22 @@ type Activation struct {
 	idle    int64  // runtime's clock when it was last seen busy
 	keep    int64  // runtime's clock until which KeepAlive holds it
 	timers  *timer
-	loads   []func(context.Context) error // until it has started
-	log     *slog.Logger                  // made when it is first asked for
+	extras  *extras // nil for actors that have none
+}
 
-	reminders *reminders // set by the constructor
+// extras are what not every actor has.
+type extras struct {
+	loads []func(context.Context) error // until it has started
+	fire  func(context.Context, mallee.Reminder) error
+	log   *slog.Logger // made when it is first asked for
+}
+
+// extra needs the lock.
+func (a *Activation) extra() *extras {
+	if a.extras == nil {
+		a.extras = &extras{}
+	}
+	return a.extras
 }
 
 // phase of an activation's life:
@@ -83,10 +93,11 @@ func (a *Activation) Store() storage.Store { return a.table.runtime.config.Store
 func (a *Activation) Log() *slog.Logger {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.log == nil {
-		a.log = a.table.runtime.config.Log.With("actor_type", a.table.typ.Name, "key", a.key)
+	e := a.extra()
+	if e.log == nil {
+		e.log = a.table.runtime.config.Log.With("actor_type", a.table.typ.Name, "key", a.key)
 	}
-	return a.log
+	return e.log
 }
 
 // Invoke calls another actor.
@@ -99,7 +110,11 @@ func (a *Activation) OnLoad(load func(context.Context) error) {
 	if a.actor != nil {
 		panic("mallee: states are declared in the constructor of the actor " + a.ID().String())
 	}
-	a.loads = append(a.loads, load)
+	a.table.useStore()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := a.extra()
+	e.loads = append(e.loads, load)
 }
 
 // KeepAlive holds off the idle timeout for d.

@@ -173,7 +173,7 @@ func (a *Activation) finish(t *Turn, err *mallee.Error) (more bool) {
 	a.active.remove(t)
 	t.place = placeEnded
 	if t.kind == kindStart {
-		a.phase, a.loads = running, nil
+		a.phase = running
 	}
 	if t.flags&mallee.ReadOnly == 0 {
 		a.writers--

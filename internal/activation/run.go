@@ -11,7 +11,7 @@ import (
 // loop is the goroutine of a busy activation. It begins with the turn that
 // holds the baton and runs turns until none may begin.
 func (a *Activation) loop() {
-	if a.deep.Load() {
+	if a.table.usesStore.Load() {
 		growStack(false)
 	}
 	for more := true; more; {
@@ -20,7 +20,7 @@ func (a *Activation) loop() {
 	}
 }
 
-// growStack makes the stack of a new goroutine as large as a write needs, which
+// growStack makes the stack of a new goroutine as large as a store needs, which
 // costs little while there is nothing on it. Otherwise it grows twice while
 // many frames have to be moved: a fifth of the time of a durable append.
 //
@@ -124,7 +124,7 @@ func (a *Activation) start(ctx context.Context) error {
 	if a.actor == nil {
 		return mallee.ErrActivation.Errorf("constructor returned nil")
 	}
-	for _, load := range a.loads {
+	for _, load := range a.takeLoads() {
 		if err := load(ctx); err != nil {
 			return err
 		}
@@ -133,6 +133,20 @@ func (a *Activation) start(ctx context.Context) error {
 		return actor.OnActivate(ctx)
 	}
 	return nil
+}
+
+// takeLoads returns what is to be read, which is not needed again.
+func (a *Activation) takeLoads() (loads []func(context.Context) error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.extras == nil {
+		return nil
+	}
+	loads, a.extras.loads = a.extras.loads, nil
+	if a.extras.fire == nil && a.extras.log == nil {
+		a.extras = nil
+	}
+	return loads
 }
 
 func (a *Activation) broken(t *Turn, cause any) *mallee.Error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -15,7 +16,9 @@ type Table struct {
 	typ     mallee.Type
 	seed    maphash.Seed
 	sweeper *time.Timer
-	shards  [shardCount]shard
+
+	usesStore atomic.Bool // the type's actors read or write
+	shards    [shardCount]shard
 }
 
 const shardCount = 64
@@ -38,6 +41,13 @@ func newTable(r *Runtime, typ mallee.Type) *Table {
 		}
 	}
 	return t
+}
+
+// useStore notes that actors of the type read or write.
+func (tb *Table) useStore() {
+	if !tb.usesStore.Load() { // seldom written, so that it stays in every processor's cache
+		tb.usesStore.Store(true)
+	}
 }
 
 // Type is the actor type whose activations the table holds.

@@ -11,7 +11,7 @@ import (
 // what the actor has in memory is not what is stored, so the activation ends.
 func (a *Activation) Write(ctx context.Context, ops ...storage.Op) ([]uint64, error) {
 	versions, err := a.Store().Apply(ctx, a.epoch, ops...)
-	a.deep.Store(true)
+	a.table.useStore()
 	a.note(ctx, err)
 	if err != nil {
 		a.Deactivate(mallee.ReasonFailed)
