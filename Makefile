@@ -1,7 +1,7 @@
 # The commands of this repository. "make" lists them.
 # What CI runs is defined in .ci/run, which needs no make.
 
-.PHONY: help test race lint generate check-generated cross deps demo bench ci
+.PHONY: help test race lint generate check-generated cross deps demo bench sim ci
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ deps: ## write docs/deps.txt, the import graph, anew
 
 demo: ## run the demo game
 	go run ./cmd/mallee demo
+
+SEEDS ?= 10000
+sim: ## simulate placement under faults; SEEDS=100000 takes minutes
+	MALLEE_SIM_SEEDS=$(SEEDS) go test ./placement/driver -run 'TestSimulation$$' -count=1 -timeout 2h -v
 
 bench: ## compare with peers, in one run
 	cd bench && go run . -run local
