@@ -9,8 +9,9 @@ import (
 // and restarts, and activate it when they are due. Each has a name that is
 // unique in the actor. For use in the actor's turns.
 type Reminders interface {
-	// Set makes a reminder, or replaces the one with its name. When it
-	// returns nil the reminder is as durable as the store makes it.
+	// Set makes a reminder, or replaces the one with its name, which begins to
+	// count anew. When it returns nil the reminder is as durable as the store
+	// makes it.
 	Set(ctx context.Context, r Reminder) error
 	// Cancel removes the reminder with the name; one that is not there counts
 	// as removed. Should it be firing now, that is not undone.

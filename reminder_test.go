@@ -172,6 +172,27 @@ func TestReminderThatFails(t *testing.T) {
 	})
 }
 
+// A turn that takes as long as a reminder's may is not run again because its
+// shard has become idle meanwhile.
+func TestReminderThatTakesLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var fired firings
+		run := probe(t, storage.Memory(), newSleeper(record(begin, &fired, func(int) error {
+			time.Sleep(59 * time.Second)
+			return nil
+		})))
+		if err := run(set(mallee.Reminder{Name: "r", First: begin.Add(time.Second)})); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := fired.list(); len(got) != 1 {
+			t.Errorf("fired %v", got)
+		}
+	})
+}
+
 // Two hours without a process, by each policy.
 func TestRemindersCatchUp(t *testing.T) {
 	t.Parallel()

@@ -146,6 +146,7 @@ func (s *shard) launch(ctx context.Context, place string, now time.Time) error {
 		return s.settle(ctx, place, k, next, next.done(false))
 	}
 	s.flying[place] = true
+	s.self.KeepAlive(fireTimeout + round) // to hear how it ends
 	go func() {
 		call, cancel := context.WithTimeout(context.Background(), fireTimeout)
 		defer cancel()
