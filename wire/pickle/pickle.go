@@ -17,8 +17,8 @@
 //
 // A str may contain lone surrogates, which UTF-8 cannot express: they stand in
 // the string as three bytes each (ED A0 80 to ED BF BF), and are written back
-// as they were. Values that a pickle shares are
-// shared by the result: whoever changes one sees it changed in all places.
+// as they were. Values that a pickle shares are shared by the result: whoever
+// changes one sees it changed in all places.
 //
 // Both directions are pure functions, safe for concurrent use.
 package pickle
