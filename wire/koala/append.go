@@ -25,8 +25,9 @@ func AppendAsGateway(b []byte, m Message, body []byte) ([]byte, error) {
 
 // AppendToGateway is Append for a peer that may be the original gateway. It
 // refuses what that does not know and would close the connection for: RPCs. It
-// appends one frame for each target of a RequestSendMessageToSession, as that
-// gateway delivers no others; without targets there is none.
+// appends one frame, with the body, for each target of a
+// RequestSendMessageToSession, as that gateway delivers no others; without
+// targets there is none.
 func AppendToGateway(b []byte, m Message, body []byte) ([]byte, error) {
 	switch m := m.(type) {
 	case *RPCRequest, *RPCResponse:

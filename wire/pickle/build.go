@@ -1,9 +1,6 @@
 package pickle
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // build carries out the instructions for lists, tuples and dicts.
 func (r *reader) build(op byte) error {
@@ -85,7 +82,7 @@ func (r *reader) extend(marked bool) error {
 	}
 	l, ok := r.stack[len(r.stack)-1].(*list)
 	if !ok {
-		return fmt.Errorf("values are appended to something that is not a list")
+		return errors.New("values are appended to something that is not a list")
 	}
 	return l.add(values)
 }
@@ -100,7 +97,7 @@ func (r *reader) set(marked bool) error {
 	}
 	d, ok := r.stack[len(r.stack)-1].(*dict)
 	if !ok {
-		return fmt.Errorf("keys are set in something that is not a dict")
+		return errors.New("keys are set in something that is not a dict")
 	}
 	return d.add(values)
 }

@@ -52,8 +52,9 @@ func (w *writer) closeFrame() {
 	w.frame = noFrame
 }
 
-// block writes text or bytes with one of three opcodes, by how long the length is.
-func block[T string | []byte](w *writer, v T, short, medium, long byte) error {
+// block writes text or bytes, with an opcode for those of up to 255 bytes, or
+// the one for all others that are allowed.
+func block[T string | []byte](w *writer, v T, short, long byte) error {
 	if err := w.fits(len(v)); err != nil {
 		return err
 	}
@@ -61,15 +62,11 @@ func block[T string | []byte](w *writer, v T, short, medium, long byte) error {
 		w.closeFrame()
 		w.framing = false
 	}
-	switch n := uint64(len(v)); {
-	case n <= math.MaxUint8:
-		w.write(short, byte(n))
-	case n <= math.MaxUint32:
-		w.write(medium)
-		w.out = binary.LittleEndian.AppendUint32(w.out, uint32(n))
-	default:
+	if len(v) <= math.MaxUint8 {
+		w.write(short, byte(len(v)))
+	} else {
 		w.write(long)
-		w.out = binary.LittleEndian.AppendUint64(w.out, n)
+		w.out = binary.LittleEndian.AppendUint32(w.out, uint32(len(v)))
 	}
 	w.out = append(w.out, v...)
 	w.framing = true

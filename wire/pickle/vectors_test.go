@@ -84,6 +84,7 @@ func TestOtherForms(t *testing.T) {
 		{"5d 4b 01 61 4b 02 61 2e", []any{int64(1), int64(2)}},
 		{"28 74 2e", pickle.Tuple{}},
 		{"7d 28 75 2e", pickle.Dict{}},
+		{"4b 01 71 00 4b 02 71 00 68 00 87 2e", pickle.Tuple{int64(1), int64(2), int64(2)}},
 		{"7d 29 4e 73 4b 01 43 01 61 73 2e", pickle.Dict{{Key: pickle.Tuple{}}, {Key: int64(1), Value: []byte("a")}}},
 		{"5d 94 5d 94 68 01 86 61 2e", []any{pickle.Tuple{[]any{}, []any{}}}},
 	} {
@@ -124,6 +125,23 @@ func TestRefused(t *testing.T) {
 		{"memo with a gap", "4e71012e", "memo index 1 follows 0"},
 		{"memo of nothing", "94", "fewer values"},
 		{"append to nothing", "4e61", "fewer values"},
+		{"int cut off", "4d01", "2 bytes are needed, 1 are left"},
+		{"length cut off", "8b0000", "4 bytes are needed, 2 are left"},
+		{"bytes cut off", "430200", "2 bytes are announced, 1 are left"},
+		{"long cut off", "8a0200", "2 bytes are announced, 1 are left"},
+		{"memo index cut off", "6a0000", "4 bytes are needed"},
+		{"memo index to set cut off", "4e72", "4 bytes are needed"},
+		{"long int", "8b01000100" + strings.Repeat("01", pickle.MaxInt+1) + "2e", "an int of 65537 bytes"},
+		{"lowest int", "8b00000100" + strings.Repeat("00", pickle.MaxInt-1) + "802e", "an int of 524288 bits"},
+		{"tuple without mark", "74", "no mark"},
+		{"append to a mark", "2828654e61", "fewer values"},
+		{"set in a mark", "4e284e4e73", "fewer values"},
+		{"a dict that contains itself as a value", "7d944e680073", "contain themselves"},
+		{"a dict that contains itself as a key", "7d946800854e73", "cannot be a key"},
+		{"set in nothing", "4e73", "fewer values"},
+		{"append nothing", "61", "fewer values"},
+		{"tuples too deep", "29" + strings.Repeat("85", pickle.MaxDepth) + "2e", "nested more than"},
+		{"a dict that is changed as part of a list", "5d7d946168004e4e73", "is part of another"},
 		{"append to a tuple", "294e61", "not a list"},
 		{"set in a list", "5d4e4e73", "not a dict"},
 		{"below a mark", "4e2885", "fewer values"},
@@ -188,7 +206,13 @@ func TestWriterRefuses(t *testing.T) {
 		{[]any{int64(1), struct{}{}}, "struct {} cannot be written"},
 		{"\xff", "UTF-8"},
 		{(*big.Int)(nil), "nil"},
-		{huge(8 * pickle.MaxInt), "an int of"},
+		{huge(8*pickle.MaxInt - 1), "an int of"},
+		{pickle.Tuple{[]any{}, "\xff"}, "UTF-8"},
+		{pickle.Dict{{Key: "\xff"}}, "UTF-8"},
+		{pickle.Dict{{Value: 1}, {}}, "int cannot be written"},
+		{deep(pickle.Tuple{}), "nested more than"},
+		{deep(pickle.Dict{}), "nested more than"},
+		{deep(pickle.Dict{{Value: itself}}), "nested more than"},
 		{itself, "contain themselves"},
 		{pickle.Dict{{Key: []any{}}}, "cannot be a key"},
 		{pickle.Dict{{Key: pickle.Tuple{pickle.Dict{}}}}, "cannot be a key"},
@@ -199,6 +223,14 @@ func TestWriterRefuses(t *testing.T) {
 			t.Errorf("%.30v: %.30q, %v; want an error with %q", v.value, b, err, v.want)
 		}
 	}
+}
+
+// deep is one level deeper than may be.
+func deep(v any) any {
+	for range pickle.MaxDepth {
+		v = pickle.Tuple{v}
+	}
+	return v
 }
 
 func TestDepth(t *testing.T) {
@@ -245,5 +277,20 @@ func TestSharedListsHaveNoRoom(t *testing.T) {
 	_ = append(pair[1].([]any), "second")
 	if first[3] != "first" {
 		t.Error("one list was written into the other")
+	}
+}
+
+func TestLargestInts(t *testing.T) {
+	t.Parallel()
+	v := new(big.Int).Sub(huge(8*pickle.MaxInt-1), big.NewInt(1))
+	for range 2 {
+		b, err := pickle.Append(nil, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := pickle.Parse(b); err != nil || back.(*big.Int).Cmp(v) != 0 {
+			t.Errorf("%d bits: %v", v.BitLen(), err)
+		}
+		v = new(big.Int).Neg(v)
 	}
 }

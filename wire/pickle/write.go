@@ -57,9 +57,9 @@ func (w *writer) save(v any, depth int, key bool) error {
 		if !isText(v) {
 			return errText
 		}
-		return block(w, v, opShortBinUnicode, opBinUnicode, opBinUnicode8)
+		return block(w, v, opShortBinUnicode, opBinUnicode)
 	case []byte:
-		return block(w, v, opShortBinBytes, opBinBytes, opBinBytes8)
+		return block(w, v, opShortBinBytes, opBinBytes)
 	case []any:
 		return w.list(v, depth, key)
 	case Tuple:
