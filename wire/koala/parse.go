@@ -101,8 +101,12 @@ func (r *reader) fail(name string, value []byte, want string) {
 }
 
 func (r *reader) text(name string, v *string) {
-	if value := r.value(name); value != nil && json.Unmarshal(value, v) != nil {
-		r.fail(name, value, "a string")
+	value := r.value(name)
+	if value == nil {
+		return
+	}
+	if json.Unmarshal(value, v) != nil || hasLoneSurrogate(value) {
+		r.fail(name, value, "a string of whole characters")
 	}
 }
 
