@@ -26,6 +26,7 @@ import (
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/placement/driver"
 	"github.com/mallee-io/mallee/storage"
 )
 
@@ -96,7 +97,7 @@ func start(t testing.TB, n int, encoded bool, types []mallee.Type) *Cluster {
 	t.Helper()
 	c := &Cluster{
 		t: t, types: types, encoded: encoded,
-		network: transport.NewMemory(), placement: placement.Memory(LeaseTTL), store: storage.Memory(),
+		network: transport.NewMemory(), placement: driver.Memory(LeaseTTL), store: storage.Memory(),
 	}
 	for range n {
 		c.Add()

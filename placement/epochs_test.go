@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/storage"
 )
@@ -19,13 +20,13 @@ func TestEpochsGrowAcrossRestarts(t *testing.T) {
 		var processes sync.WaitGroup
 		for range 4 {
 			d := placement.Solo(store)
-			if _, err := d.Join(t.Context(), placement.Member{Types: hosts}); err != nil {
+			if _, err := d.Join(t.Context(), placement.Member{Types: []placement.Type{{Name: "P"}}}); err != nil {
 				t.Fatal(err)
 			}
 			processes.Go(func() {
 				last := uint64(0)
 				for range 100 {
-					g, err := d.Locate(t.Context(), id("1"))
+					g, err := d.Locate(t.Context(), mallee.ID{Type: "P", Key: "1"})
 					if err != nil {
 						t.Error(err)
 						return

@@ -127,6 +127,16 @@ func (d *Directory) Lost(node placement.NodeID) []Answer {
 	return d.retry()
 }
 
+// Members lists the nodes with a live lease, in the order of their IDs.
+func (d *Directory) Members() []placement.Member {
+	all := make([]placement.Member, 0, len(d.members))
+	for _, m := range d.members {
+		all = append(all, m.Member)
+	}
+	slices.SortFunc(all, func(a, b placement.Member) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
 // Silent lists the nodes that have yet to report.
 func (d *Directory) Silent() []placement.NodeID {
 	var all []placement.NodeID

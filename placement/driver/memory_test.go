@@ -1,4 +1,4 @@
-package placement_test
+package driver_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/placement/driver"
 )
 
 const ttl = 5 * time.Second
@@ -38,7 +39,7 @@ func locate(t *testing.T, d placement.Driver, id mallee.ID) placement.Grant {
 func TestOwnerStaysWhileItsLeaseLasts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := placement.Memory(ttl)
+		d := driver.Memory(ttl)
 		a := join(t, d, "a")
 		first := locate(t, d, id("1"))
 		b := join(t, d, "b")
@@ -75,7 +76,7 @@ func TestOwnerStaysWhileItsLeaseLasts(t *testing.T) {
 func TestReleaseLeaveAndCordon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := placement.Memory(ttl)
+		d := driver.Memory(ttl)
 		a, b := join(t, d, "a"), join(t, d, "b")
 		first := locate(t, d, id("1"))
 		if err := d.Release(t.Context(), id("1"), first); err != nil {
@@ -111,7 +112,7 @@ func TestReleaseLeaveAndCordon(t *testing.T) {
 func TestActorsSpreadEvenly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := placement.Memory(ttl)
+		d := driver.Memory(ttl)
 		owned := make(map[placement.NodeID]int)
 		for i := range 5 {
 			join(t, d, fmt.Sprint(i))
@@ -130,7 +131,7 @@ func TestActorsSpreadEvenly(t *testing.T) {
 func TestStatelessAndUnknownTypes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := placement.Memory(ttl)
+		d := driver.Memory(ttl)
 		join(t, d, "a")
 		if g := locate(t, d, mallee.ID{Type: "W", Key: "x"}); g.Epoch != 0 || g.Node == 0 {
 			t.Errorf("a stateless actor got the grant %+v", g)
