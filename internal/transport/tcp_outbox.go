@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/mallee-io/mallee"
@@ -113,6 +114,7 @@ func (o *outbox) drop() {
 
 // take waits for frames; an empty batch says that there will be none any more.
 func (o *outbox) take() []byte {
+	runtime.Gosched()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.buf) == 0 && !o.ending {
