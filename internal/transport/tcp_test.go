@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -152,6 +153,7 @@ func serveRaw(t testing.TB, serve func(p *rawPeer)) (addr string) {
 			_ = conn.SetDeadline(time.Now().Add(patience))
 			wg.Go(func() {
 				defer conn.Close()
+				defer context.AfterFunc(t.Context(), func() { _ = conn.Close() })()
 				serve(&rawPeer{conn, t})
 			})
 		}
