@@ -27,6 +27,9 @@ const (
 	rawWelcome = 65
 	rawRefusal = 66
 	rawReady   = 67
+	rawPing    = 68
+	rawClosing = 69
+	rawClosed  = 70
 )
 
 func dialRaw(t testing.TB, r *recorder) *rawPeer {

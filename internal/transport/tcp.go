@@ -29,12 +29,13 @@ type TCPConfig struct {
 	Listen string
 
 	// Resolve finds the address of another node; ErrUnavailable says that it is
-	// not known. ctx ends with the dial timeout.
+	// not known. It must return when ctx ends, with the dial timeout or Detach.
 	Resolve func(ctx context.Context, node placement.NodeID) (string, error)
 
 	// TLS encrypts the connections, in both roles: it needs a certificate, and
-	// for mutual authentication RootCAs, ClientCAs and ClientAuth. Defaults to
-	// plain TCP, for networks that are trusted.
+	// for mutual authentication RootCAs, ClientCAs and ClientAuth. The host of
+	// a node's address must be in its certificate, or ServerName. Defaults to
+	// plain TCP, for networks that are trusted: who can connect is a node.
 	TLS *tls.Config
 
 	// Silence is how long a peer may say nothing before it is lost; it is asked

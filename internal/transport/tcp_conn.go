@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ type conn struct {
 	out    outbox
 	cause  atomic.Pointer[error] // why it ended, the first reason
 	agreed chan struct{}         // closed when the peer has agreed to send no more requests
+	late   bool                  // made while the node closed: requests until then are sent back
 	gone   chan struct{}         // closed when nothing of it will be received, and Lost has been told
 
 	heard  atomic.Bool // since the last beat
@@ -57,6 +59,10 @@ func (c *conn) start(f *frames) {
 // fail ends the connection; its reader does the rest.
 func (c *conn) fail(err error) {
 	c.cause.CompareAndSwap(nil, &err)
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		_ = secure.NetConn().Close() // without a farewell, which could block
+		return
+	}
 	_ = c.Close()
 }
 
@@ -155,7 +161,18 @@ func (c *conn) receive(f *frames) error {
 		if err := c.check(&p.Message); err != nil {
 			return err
 		}
+		if c.late && p.Kind == Request {
+			c.sendBack(&p.Message)
+			continue
+		}
 		c.life.handler.Receive(c.peer, &p.Message)
+	}
+}
+
+// sendBack answers in the place of a node that takes no requests any more.
+func (c *conn) sendBack(m *Message) {
+	if m.Call != 0 {
+		_ = c.send(&Message{Kind: Reply, Call: m.Call, Error: unavailable("node %s is stopping", c.life.node)}) // or the caller loses the connection
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/wire"
 )
 
 func TestListenTCPRefusesWhatCannotWork(t *testing.T) {
@@ -202,6 +203,59 @@ func TestPeerThatNeverReads(t *testing.T) {
 	}
 	if got := next(t, b.lost, "loss"); got != 9 {
 		t.Errorf("node %s is lost", got)
+	}
+}
+
+// A peer that is there, but takes nothing, is lost when the time of silence
+// has passed.
+func TestPeerThatTalksAndNeverReads(t *testing.T) {
+	t.Parallel()
+	b := join(t, newOverTCP(transport.TCPConfig{Silence: 300 * time.Millisecond, Pending: 8 << 20}), 2)
+	p := shake(t, b, 9)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		ping, err := wire.AppendFrame(nil, []byte{0, rawVersion, rawPing}, nil)
+		ticker := time.NewTicker(10 * time.Millisecond)
+		defer ticker.Stop()
+		for ; err == nil; <-ticker.C {
+			_, err = p.Write(ping)
+		}
+	})
+	body := strings.Repeat("x", 100_000)
+	for b.send(9, request(1, body)) == nil {
+		continue
+	}
+	if got := next(t, b.lost, "loss"); got != 9 {
+		t.Errorf("node %s is lost", got)
+	}
+}
+
+// A connection that is made while the node closes: what it brings is sent back
+// to be done elsewhere.
+func TestCloseWhileConnecting(t *testing.T) {
+	t.Parallel()
+	b := join(t, newOverTCP(transport.TCPConfig{}), 2)
+	p := dialRaw(t, b)
+	p.frame(helloMeta(rawVersion, "", 9, 2), "")
+	p.answer()
+	b.Close(2)
+	p.frame(string([]byte{0, rawVersion, rawReady}), "")
+	for call := range uint64(2) { // the first is one-way
+		p.frame(string(transport.AppendMeta(nil, request(call, ""))), "")
+	}
+	if got := p.answer(); got != string([]byte{0, rawVersion, rawClosing}) {
+		t.Errorf("%q", got)
+	}
+	if m, err := transport.ParseMeta([]byte(p.answer())); err != nil || m.Call != 1 || !isUnreachable(m.Error) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	p.frame(string([]byte{0, rawVersion, rawClosed}), "")
+	p.frame(string(transport.AppendMeta(nil, request(2, ""))), "")
+	p.ended() // since it has agreed
+	next(t, b.lost, "loss")
+	if len(b.got) > 0 {
+		t.Error("a closed node has received a request")
 	}
 }
 

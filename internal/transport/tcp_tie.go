@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -125,7 +124,9 @@ func (l *life) failed(to placement.NodeID, d *dialing, err error) {
 	k.dialing = nil
 	k.failures++
 	k.retry, k.reason = time.Now().Add(backoff(k.failures)), err
-	l.config.Log.Warn("node not reached", "node", l.node, "to", to, "error", err)
+	if !l.ended {
+		l.config.Log.Warn("node not reached", "node", l.node, "to", to, "error", err)
+	}
 	k.settle(nil, unavailable("node %s cannot be reached: %v", to, err))
 }
 
@@ -137,18 +138,17 @@ func (k *tie) settle(c *conn, err error) {
 	}
 }
 
-var errClosing = errors.New("this node has begun to stop while the connection was made")
-
 // install puts a connection to use. told is what the peer knows of this node:
 // that it takes no requests. It needs mu.
 func (l *life) install(k *tie, c *conn, f *frames, told bool) error {
 	switch {
 	case l.ended:
 		return errDetached
-	case l.closed != told:
-		return errClosing
 	case told:
 		close(c.agreed)
+	case l.closed: // since it was told otherwise
+		c.late = true
+		c.out.control(controlClosing)
 	}
 	k.conn, k.failures, k.retry = c, 0, time.Time{}
 	k.settle(c, nil)
