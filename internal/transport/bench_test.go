@@ -170,7 +170,7 @@ func benchBare(b *testing.B, callers int) {
 
 func benchTCP(b *testing.B, callers int) {
 	f := newOverTCP(transport.TCPConfig{})
-	client, server, calls := join(b, f, 1), join(b, f, 2), newCaller()
+	client, server, calls := joinWith(b, f, 1, 1), joinWith(b, f, 2, 1), newCaller()
 	connect(b, client, server)
 	server.receive = func(from placement.NodeID, m *transport.Message) {
 		if err := server.send(from, &transport.Message{Kind: transport.Reply, Call: m.Call, Body: m.Body}); err != nil {

@@ -93,7 +93,7 @@ func ParseMeta(b []byte) (*Message, error) {
 }
 
 // parseMeta fills m. Names that come again and again are taken from names.
-func parseMeta(m *Message, b []byte, names names) error {
+func parseMeta(m *Message, b []byte, names *names) error {
 	if err := checkMeta(b); err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func appendBool(b []byte, v bool) []byte {
 // metaReader keeps its first error and returns zero values from then on.
 type metaReader struct {
 	rest  []byte
-	names names
+	names *names
 	err   error
 }
 
@@ -208,6 +208,8 @@ func (r *metaReader) chain() []activation.Hop {
 	n := r.uvarint()
 	if n > uint64(len(r.rest)/minHop) {
 		r.fail()
+	}
+	if n == 0 || r.err != nil {
 		return nil
 	}
 	hops := make([]activation.Hop, n)
@@ -217,22 +219,20 @@ func (r *metaReader) chain() []activation.Hop {
 	return hops
 }
 
-// names holds the texts that come with most messages: types, interfaces,
-// methods. It is bounded, since a peer chooses them.
-type names map[string]string
+// names remembers texts that come with most messages: types, interfaces,
+// methods. Texts of one slot displace each other, so a peer, who chooses them,
+// cannot make it grow.
+type names [64]string
 
-const (
-	maxNames      = 1024
-	maxNameLength = 128
-)
+const maxNameLength = 128
 
-func (n names) get(b []byte) string {
-	if s, ok := n[string(b)]; ok {
-		return s
+func (n *names) get(b []byte) string {
+	if n == nil || len(b) == 0 || len(b) > maxNameLength {
+		return string(b)
 	}
-	s := string(b)
-	if n != nil && len(n) < maxNames && len(s) <= maxNameLength {
-		n[s] = s
+	slot := &n[(len(b)+int(b[0])<<1+int(b[len(b)/2])<<2+int(b[len(b)-1])<<3)%len(n)]
+	if *slot != string(b) {
+		*slot = string(b)
 	}
-	return s
+	return *slot
 }

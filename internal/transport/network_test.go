@@ -115,7 +115,13 @@ func (f *overTCP) network(t testing.TB, node placement.NodeID) transport.Network
 // join adds a node that is detached at the end of the test.
 func join(t testing.TB, f fabric, id placement.NodeID) *recorder {
 	t.Helper()
-	r := &recorder{t: t, id: id, got: make(chan received, 1<<16), lost: make(chan placement.NodeID, 1<<10)}
+	return joinWith(t, f, id, 1<<16)
+}
+
+// joinWith bounds what may wait in got.
+func joinWith(t testing.TB, f fabric, id placement.NodeID, room int) *recorder {
+	t.Helper()
+	r := &recorder{t: t, id: id, got: make(chan received, room), lost: make(chan placement.NodeID, 16)}
 	r.Network = f.network(t, id)
 	r.Attach(id, r)
 	t.Cleanup(func() { r.Detach(id) })

@@ -141,7 +141,7 @@ type packet struct {
 }
 
 func (c *conn) receive(f *frames) error {
-	known := make(names)
+	known := new(names)
 	for {
 		meta, body, owned, err := f.next()
 		if err != nil {
