@@ -5,10 +5,14 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"math/big"
 	"net"
 	"testing"
 	"time"
+
+	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/placement"
 )
 
 // selfSigned makes both ends prove that they hold the one certificate.
@@ -37,5 +41,28 @@ func selfSigned(t *testing.T) *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}},
 		RootCAs:      pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS13,
+	}
+}
+
+// Who has no certificate is no node.
+func TestPeerWithoutCertificate(t *testing.T) {
+	t.Parallel()
+	log := make(logged, 100)
+	config := selfSigned(t)
+	f := newOverTCP(transport.TCPConfig{TLS: config, Log: slog.New(log)})
+	b := join(t, f, 2)
+	for from, config := range map[placement.NodeID]*tls.Config{
+		3: {RootCAs: config.RootCAs, MinVersion: tls.VersionTLS13},
+		4: selfSigned(t), // another authority's
+		5: nil,
+	} {
+		f.config.TLS, f.config.Log = config, slog.New(slog.DiscardHandler)
+		if err := join(t, f, from).send(2, request(1, "")); !isUnreachable(err) {
+			t.Errorf("node %s: %v", from, err)
+		}
+		log.expect(t, "tls: ")
+	}
+	if len(b.got) > 0 {
+		t.Error("it has been heard")
 	}
 }
