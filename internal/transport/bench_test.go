@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -47,10 +48,12 @@ type bare struct {
 	some  *sync.Cond
 	buf   []byte
 	ended bool
+
+	yields bool // before it writes, so that more gathers, as the transport does
 }
 
-func newBare(conn net.Conn) *bare {
-	b := &bare{conn: conn}
+func newBare(conn net.Conn, yields bool) *bare {
+	b := &bare{conn: conn, yields: yields}
 	b.some = sync.NewCond(&b.mu)
 	return b
 }
@@ -67,6 +70,9 @@ func (b *bare) send(call uint64, body []byte) {
 func (b *bare) write() {
 	var spare []byte
 	for {
+		if b.yields {
+			runtime.Gosched()
+		}
 		b.mu.Lock()
 		for len(b.buf) == 0 && !b.ended {
 			b.some.Wait()
@@ -110,7 +116,8 @@ func (b *bare) close() {
 // Echoes of 8 bytes: how near the transport is to the least that can be done.
 func BenchmarkEcho(b *testing.B) {
 	for _, callers := range []int{1, 64} {
-		b.Run(fmt.Sprintf("bare/callers=%d", callers), func(b *testing.B) { benchBare(b, callers) })
+		b.Run(fmt.Sprintf("bare/callers=%d", callers), func(b *testing.B) { benchBare(b, callers, false) })
+		b.Run(fmt.Sprintf("bare-yielding/callers=%d", callers), func(b *testing.B) { benchBare(b, callers, true) })
 		b.Run(fmt.Sprintf("tcp/callers=%d", callers), func(b *testing.B) { benchTCP(b, callers) })
 	}
 }
@@ -138,7 +145,7 @@ func drive(b *testing.B, callers int, echo func(body []byte) []byte) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
-func benchBare(b *testing.B, callers int) {
+func benchBare(b *testing.B, callers int, yields bool) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -152,7 +159,7 @@ func benchBare(b *testing.B, callers int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	client, server, calls := newBare(dialed), newBare(accepted), newCaller()
+	client, server, calls := newBare(dialed, yields), newBare(accepted, yields), newCaller()
 	var wg sync.WaitGroup
 	wg.Go(client.write)
 	wg.Go(server.write)
