@@ -51,6 +51,10 @@ func (n *Memory) Close(node placement.NodeID) {
 // Detach takes a node off the network, as its end would: the others lose it.
 func (n *Memory) Detach(node placement.NodeID) {
 	n.mu.Lock()
+	if n.nodes[node] == nil {
+		n.mu.Unlock()
+		return
+	}
 	delete(n.nodes, node)
 	others := make([]*end, 0, len(n.nodes))
 	for _, e := range n.nodes {

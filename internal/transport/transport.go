@@ -17,9 +17,12 @@ type Network interface {
 	// Close keeps new requests from a node: their Send fails. When it returns,
 	// the node has received what it will; its answers still get through.
 	Close(node placement.NodeID)
-	// Detach ends the node's connections, and the others lose it.
+	// Detach ends the node's connections, and the others lose it. After Close,
+	// what was sent before still arrives.
 	Detach(node placement.NodeID)
-	// Send returns an error when the message has certainly not arrived.
+	// Send returns an error when the message has certainly not arrived. A
+	// Request may wait for a connection, up to its Timeout; the other kinds,
+	// which a Handler may send, do not block.
 	// Messages between two nodes arrive in the order in which they were sent.
 	Send(from, to placement.NodeID, m *Message) error
 }

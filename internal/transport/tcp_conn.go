@@ -1,0 +1,222 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/mallee-io/mallee/placement"
+)
+
+// conn is an established connection. One goroutine writes, one reads.
+type conn struct {
+	net.Conn
+	life   *life
+	peer   placement.NodeID
+	out    outbox
+	cause  atomic.Pointer[error] // why it ended, the first reason
+	agreed chan struct{}         // closed when the peer has agreed to send no more requests
+	late   bool                  // made while the node closed: requests until then are sent back
+	gone   chan struct{}         // closed when nothing of it will be received, and Lost has been told
+
+	heard  atomic.Bool // since the last beat
+	silent int         // beats; of the watching goroutine
+}
+
+var (
+	errNotReading = errors.New("the peer does not read")
+	errReplaced   = errors.New("the peer has made a new connection")
+	errNoRequests = errors.New("the peer sends requests after it has agreed to send none")
+	errOpen       = errors.New("the peer has not agreed in time to send no more requests")
+)
+
+func newConn(l *life, raw net.Conn) *conn {
+	c := &conn{Conn: raw, life: l, agreed: make(chan struct{}), gone: make(chan struct{})}
+	c.out.init(l.config.Pending)
+	return c
+}
+
+// Read notes that the peer is there.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
+// start needs life.mu.
+func (c *conn) start(f *frames) {
+	f.limit = 0
+	c.life.running.Go(c.flush)
+	c.life.running.Go(func() { c.end(c.receive(f)) })
+}
+
+// fail ends the connection; its reader does the rest.
+func (c *conn) fail(err error) {
+	c.cause.CompareAndSwap(nil, &err)
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		_ = secure.NetConn().Close() // without a farewell, which could block
+		return
+	}
+	_ = c.Close()
+}
+
+func (c *conn) end(err error) {
+	c.fail(err)
+	c.out.drop()
+	if c.life.forget(c) {
+		err = *c.cause.Load()
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the peer has closed it")
+		}
+		c.life.config.Log.Info("connection lost", "node", c.life.node, "to", c.peer, "error", err)
+		c.life.handler.Lost(c.peer)
+	}
+	close(c.gone)
+}
+
+// finish sends what waits, and ends when the peer has taken it or the time is up.
+func (c *conn) finish(limit time.Duration) {
+	_ = c.SetReadDeadline(time.Now().Add(limit))
+	c.out.finish()
+}
+
+// maxWrite is the most that has to be taken by the peer within the time of
+// silence, in bytes.
+const maxWrite = 256 << 10
+
+func (c *conn) flush() {
+	for {
+		batch := c.out.take()
+		if len(batch) == 0 {
+			break
+		}
+		for rest := batch; len(rest) > 0; {
+			part := rest[:min(len(rest), maxWrite)]
+			_ = c.SetWriteDeadline(time.Now().Add(c.life.config.Silence))
+			if _, err := c.Write(part); err != nil {
+				c.fail(err)
+				return
+			}
+			rest = rest[len(part):]
+		}
+		c.out.wrote(batch)
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // the reader ends the rest
+	}
+}
+
+// beat comes heartbeats times in the time of silence.
+func (c *conn) beat(silence time.Duration) {
+	c.out.ping()
+	if c.heard.Swap(false) {
+		c.silent = 0
+		return
+	}
+	if c.silent++; c.silent >= heartbeats {
+		c.fail(fmt.Errorf("nothing has come from the peer for %v", silence))
+	}
+}
+
+// cutUnlessAgreed returns when no request can come any more.
+func (c *conn) cutUnlessAgreed() {
+	select {
+	case <-c.agreed:
+	default:
+		c.fail(errOpen)
+		<-c.gone
+	}
+}
+
+// packet is a message with room for a short body: one allocation for both.
+type packet struct {
+	Message
+	short [48]byte
+}
+
+func (c *conn) receive(f *frames) error {
+	known := new(names)
+	for {
+		meta, body, owned, err := f.next()
+		if err != nil {
+			return err
+		}
+		if isControl(meta) {
+			if err := c.control(meta[metaKind]); err != nil {
+				return err
+			}
+			continue
+		}
+		p := new(packet)
+		if err := parseMeta(&p.Message, meta, known); err != nil {
+			return err
+		}
+		p.keep(body, owned)
+		if err := c.check(&p.Message); err != nil {
+			return err
+		}
+		if c.late && p.Kind == Request {
+			c.sendBack(&p.Message)
+			continue
+		}
+		c.life.handler.Receive(c.peer, &p.Message)
+	}
+}
+
+// sendBack answers in the place of a node that takes no requests any more.
+func (c *conn) sendBack(m *Message) {
+	if m.Call != 0 {
+		_ = c.send(&Message{Kind: Reply, Call: m.Call, Error: unavailable("node %s is stopping", c.life.node)}) // or the caller loses the connection
+	}
+}
+
+func (p *packet) keep(body []byte, owned bool) {
+	switch n := len(body); {
+	case n == 0:
+	case owned:
+		p.Body = body
+	case n <= len(p.short):
+		p.Body = p.short[:copy(p.short[:], body):n]
+	default:
+		p.Body = append(make([]byte, 0, n), body...)
+	}
+}
+
+func (c *conn) check(m *Message) error {
+	if m.Kind != Request {
+		return nil
+	}
+	select {
+	case <-c.agreed:
+		return errNoRequests
+	default:
+	}
+	if err := m.Actor.Validate(); err != nil {
+		return fmt.Errorf("request: %w", err)
+	}
+	return nil
+}
+
+func (c *conn) control(kind byte) error {
+	switch kind {
+	case controlPing:
+	case controlClosing:
+		c.out.refuse()
+	case controlClosed:
+		select {
+		case <-c.agreed:
+			return errors.New("the peer agrees twice to send no requests")
+		default:
+			close(c.agreed)
+		}
+	default:
+		return fmt.Errorf("a control frame of kind %d is out of place", kind)
+	}
+	return nil
+}
