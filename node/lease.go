@@ -33,14 +33,40 @@ func (n *Node) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.lease.Store(&lease{l, fenceTime(sent, l.TTL)})
-	if n.config.Network != nil {
-		n.config.Network.Attach(l.ID, n)
+	if !n.enter(&lease{l, fenceTime(sent, l.TTL)}) {
+		leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.CallTimeout)
+		defer cancel()
+		return errors.Join(errEnded, n.config.Placement.Leave(leaving, l.ID))
 	}
 	if l.TTL > 0 {
 		go n.keepLease()
 	}
 	return nil
+}
+
+// errEnded says that the node has ended while it joined.
+var errEnded = errors.New("the node has ended")
+
+// enter begins a membership, unless the node has ended meanwhile.
+func (n *Node) enter(l *lease) bool {
+	n.membership.Lock()
+	defer n.membership.Unlock()
+	if n.ended.Err() != nil {
+		return false
+	}
+	n.lease.Store(l)
+	if n.config.Network != nil {
+		n.config.Network.Attach(l.ID, n)
+	}
+	return true
+}
+
+// finish ends what the node does in the background. No membership begins after
+// it.
+func (n *Node) finish() {
+	n.membership.Lock()
+	defer n.membership.Unlock()
+	n.end()
 }
 
 func fenceTime(sent time.Time, ttl time.Duration) time.Time { return sent.Add(ttl - ttl/leaseMargin) }
@@ -125,7 +151,7 @@ func (n *Node) leave(ctx context.Context) error {
 		n.config.Network.Close(n.ID())
 		n.served.wait(ctx)
 	}
-	n.end()
+	n.finish()
 	err := n.config.Placement.Leave(ctx, n.ID())
 	if n.config.Network != nil {
 		n.config.Network.Detach(n.ID())

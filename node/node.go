@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,8 +65,10 @@ type Node struct {
 	types    aliases
 	where    locations
 	stopping atomic.Bool
-	ended    context.Context // of what the node does in the background
-	end      context.CancelFunc
+
+	membership sync.Mutex      // held while one begins, and while the node ends
+	ended      context.Context // of what the node does in the background
+	end        context.CancelFunc
 }
 
 // Start starts a node. ctx bounds the start alone: Stop ends the node.
@@ -162,7 +165,7 @@ func (n *Node) Stop(ctx context.Context) error {
 // It is for tests of what the others do then.
 func (n *Node) Abort() {
 	n.stopping.Store(true)
-	n.end()
+	n.finish()
 	n.cutOff()
 }
 

@@ -1,0 +1,78 @@
+package node_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/examples/game"
+	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/node"
+	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/placement/driver"
+)
+
+// slowToJoin loses its member's first lease, and answers its second Join only
+// when it is told to.
+type slowToJoin struct {
+	placement.Driver
+	joins   int
+	joining chan struct{} // closed when the second Join has begun
+	answer  chan struct{} // closed when it is to be answered
+	left    chan placement.NodeID
+}
+
+func (s *slowToJoin) Join(ctx context.Context, m placement.Member) (placement.Lease, error) {
+	l, err := s.Driver.Join(ctx, m)
+	if s.joins++; s.joins == 2 {
+		close(s.joining)
+		<-s.answer
+	}
+	return l, err
+}
+
+func (s *slowToJoin) Renew(context.Context, placement.NodeID, placement.Status) error {
+	return mallee.ErrFenced
+}
+
+func (s *slowToJoin) Leave(ctx context.Context, id placement.NodeID) error {
+	s.left <- id
+	return s.Driver.Leave(ctx, id)
+}
+
+// A node that is stopped while it joins anew is no member afterwards.
+func TestStopWhileJoiningAnew(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*testing.T, *node.Node){
+		"stop":  stop,
+		"abort": func(_ *testing.T, n *node.Node) { n.Abort() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := &slowToJoin{Driver: driver.Memory(5 * time.Second), joining: make(chan struct{}), answer: make(chan struct{}), left: make(chan placement.NodeID, 2)}
+				network := transport.NewMemory()
+				n, err := node.Start(t.Context(), node.Config{Types: game.Types(), Placement: d, Network: network, Log: slog.New(slog.DiscardHandler)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-d.joining
+				end(t, n)
+				close(d.answer)
+				synctest.Wait()
+				members, err := d.Members(t.Context())
+				if err != nil || slices.ContainsFunc(members, func(m placement.Member) bool { return m.ID == 2 }) {
+					t.Errorf("members: %v, %v", members, err)
+				}
+				network.Attach(9, nil)
+				if err := network.Send(9, 2, &transport.Message{Kind: transport.Reply}); err == nil {
+					t.Error("the node is still on the network")
+				}
+			})
+		})
+	}
+}
