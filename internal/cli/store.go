@@ -17,11 +17,11 @@ import (
 
 // storeHelp is the part of a help text that explains store URLs.
 const storeHelp = `A store is named by a URL:
-  pebble:DIR                                  the embedded store in a directory
+  pebble:DIR                                   the embedded store in a directory
   etcd://[USER:PASSWORD@]HOST:PORT,…[/PREFIX]  etcd; etcds:// with TLS
-  postgres://USER:PASSWORD@HOST:PORT/DATABASE  PostgreSQL
-  mongodb://USER:PASSWORD@HOST:PORT/DATABASE   MongoDB
-  memory:                                     nothing that lasts
+  postgres://USER:PASSWORD@HOST:PORT/DATABASE   PostgreSQL
+  mongodb://USER:PASSWORD@HOST:PORT/DATABASE    MongoDB
+  memory:                                      nothing that lasts
 `
 
 // openStore opens the store that a URL names.
