@@ -19,8 +19,8 @@ import (
 const storeHelp = `A store is named by a URL:
   pebble:DIR                                   the embedded store in a directory
   etcd://[USER:PASSWORD@]HOST:PORT,…[/PREFIX]  etcd; etcds:// with TLS
-  postgres://USER:PASSWORD@HOST:PORT/DATABASE   PostgreSQL
-  mongodb://USER:PASSWORD@HOST:PORT/DATABASE    MongoDB
+  postgres://USER:PASSWORD@HOST:PORT/DATABASE  PostgreSQL
+  mongodb://USER:PASSWORD@HOST:PORT/DATABASE   MongoDB
   memory:                                      nothing that lasts
 `
 
