@@ -47,16 +47,20 @@ func callBench(callers int) bench {
 		name: fmt.Sprintf("local-call-%d", callers),
 		unit: "calls/s",
 		measure: func(ctx context.Context, c contestant, d time.Duration) (sample, error) {
-			step := func(n int) func() error { return calling(n, c.(caller).Caller(ctx)) }
-			warm, err := drive(ctx, callers, d/4, step)
-			if err != nil {
-				return sample{}, err
-			}
-			runtime.GC() // nobody pays for the garbage of the warm-up
-			calls, err := drive(ctx, callers, d, step)
-			return newSample(calls.perSecond(), warm, calls), err
+			return perSecond(ctx, callers, d, func(n int) func() error { return calling(n, c.(caller).Caller(ctx)) })
 		},
 	}
+}
+
+// perSecond warms callers up and then counts their steps per second.
+func perSecond(ctx context.Context, callers int, d time.Duration, steps func(caller int) func() error) (sample, error) {
+	warm, err := drive(ctx, callers, d/4, steps)
+	if err != nil {
+		return sample{}, err
+	}
+	runtime.GC() // nobody pays for the garbage of the warm-up
+	done, err := drive(ctx, callers, d, steps)
+	return newSample(done.perSecond(), warm, done), err
 }
 
 // activateBench counts the first calls per second to fresh actors.

@@ -74,13 +74,7 @@ func appendBench(callers int, admits func(contestant) bool) bench {
 					return sample{}, err
 				}
 				defer func() { err = errors.Join(err, end()) }()
-				warm, err := drive(ctx, callers, d/4, steps)
-				if err != nil {
-					return sample{}, err
-				}
-				runtime.GC()
-				appends, err := drive(ctx, callers, d, steps)
-				return newSample(appends.perSecond(), warm, appends), err
+				return perSecond(ctx, callers, d, steps)
 			})
 		},
 	}
@@ -114,13 +108,7 @@ func stateLoadBench(callers, states int) bench {
 						return m.load(ctx, i*stride%states)
 					}
 				}
-				warm, err := drive(ctx, callers, d/4, steps)
-				if err != nil {
-					return sample{}, err
-				}
-				runtime.GC()
-				loads, err := drive(ctx, callers, d, steps)
-				return newSample(loads.perSecond(), warm, loads), err
+				return perSecond(ctx, callers, d, steps)
 			})
 		},
 	}

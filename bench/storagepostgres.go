@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,13 +37,7 @@ func postgresBench() bench {
 				return sample{}, err
 			}
 			defer func() { err = errors.Join(err, end()) }()
-			warm, err := drive(ctx, p.postgresCallers(), d/4, steps)
-			if err != nil {
-				return sample{}, err
-			}
-			runtime.GC()
-			appends, err := drive(ctx, p.postgresCallers(), d, steps)
-			return newSample(appends.perSecond(), warm, appends), err
+			return perSecond(ctx, p.postgresCallers(), d, steps)
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/internal/keys"
 )
 
 // Keys of etcd, after the prefix:
@@ -51,13 +52,13 @@ func (l layout) rows() string { return l.prefix + rowSpace }
 func (l layout) row(k storage.Key) string {
 	b := make([]byte, 0, len(l.prefix)+len(rowSpace)+len(k.Table)+len(k.Key1)+len(k.Key2)+8)
 	b = append(append(b, l.prefix...), rowSpace...)
-	return string(append(appendEscaped(appendEscaped(b, k.Table), k.Key1), k.Key2...))
+	return string(keys.Append(b, k))
 }
 
 // heads is what the key of a partition's head begins with.
 func (l layout) heads(k storage.Key) string {
 	b := []byte(l.prefix + headSpace)
-	return string(appendEscaped(appendEscaped(b, k.Table), k.Key1))
+	return string(keys.AppendPartition(b, k.Table, k.Key1))
 }
 
 func head(heads string, epoch uint64) string {
@@ -73,45 +74,13 @@ func parseHead(heads string, key []byte) (epoch uint64, err error) {
 	return binary.BigEndian.Uint64([]byte(text)), nil
 }
 
-func appendEscaped(b []byte, s string) []byte {
-	for i := strings.IndexByte(s, 0); i >= 0; i = strings.IndexByte(s, 0) {
-		b = append(b, s[:i]...)
-		b = append(b, 0x00, 0xff)
-		s = s[i+1:]
-	}
-	b = append(b, s...)
-	return append(b, 0x00, 0x01)
-}
-
 // parseRow reads the key that row has made.
 func (l layout) parseRow(key string) (k storage.Key, err error) {
 	rest, found := strings.CutPrefix(key, l.rows())
 	if !found {
 		return storage.Key{}, fmt.Errorf("the key %q is of no row: the store is damaged", key)
 	}
-	if k.Table, rest, err = unescape(rest); err != nil {
-		return storage.Key{}, err
-	}
-	if k.Key1, k.Key2, err = unescape(rest); err != nil {
-		return storage.Key{}, err
-	}
-	return k, nil
-}
-
-func unescape(s string) (text, rest string, err error) {
-	var plain []byte
-	for {
-		i := strings.IndexByte(s, 0)
-		if i < 0 || i+1 == len(s) || s[i+1] != 0x01 && s[i+1] != 0xff {
-			return "", "", fmt.Errorf("the key %q has no end: the store is damaged", s)
-		}
-		plain = append(plain, s[:i]...)
-		if s[i+1] == 0x01 {
-			return string(plain), s[i+2:], nil
-		}
-		plain = append(plain, 0)
-		s = s[i+2:]
-	}
+	return keys.Parse([]byte(rest))
 }
 
 func encodeRow(epoch uint64, op *storage.Op) string {

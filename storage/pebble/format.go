@@ -1,15 +1,14 @@
 package pebble
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/internal/keys"
 )
 
 // Keys of the database, by their first byte:
@@ -38,64 +37,12 @@ const rowHeader = 16
 const bytesFlag = 1 << 63
 
 func partitionKey(space byte, table, key1 string) []byte {
-	return appendPartition(make([]byte, 0, len(table)+len(key1)+8), space, table, key1)
+	return keys.AppendPartition(append(make([]byte, 0, len(table)+len(key1)+8), space), table, key1)
 }
 
-func appendPartition(b []byte, space byte, table, key1 string) []byte {
-	b = append(b, space)
-	b = appendEscaped(b, table)
-	return appendEscaped(b, key1)
-}
+func rowKey(k storage.Key) []byte { return appendRowKey(make([]byte, 0, 1+keys.Len(k)), k) }
 
-func appendEscaped(b []byte, s string) []byte {
-	for i := strings.IndexByte(s, 0); i >= 0; i = strings.IndexByte(s, 0) {
-		b = append(b, s[:i]...)
-		b = append(b, 0x00, 0xff)
-		s = s[i+1:]
-	}
-	b = append(b, s...)
-	return append(b, 0x00, 0x01)
-}
-
-// parseKey reads what rowKey has made.
-func parseKey(b []byte) (k storage.Key, err error) {
-	if k.Table, b, err = unescape(b[1:]); err != nil {
-		return storage.Key{}, err
-	}
-	if k.Key1, b, err = unescape(b); err != nil {
-		return storage.Key{}, err
-	}
-	k.Key2 = string(b)
-	return k, nil
-}
-
-func unescape(b []byte) (text string, rest []byte, err error) {
-	var plain []byte
-	for {
-		i := bytes.IndexByte(b, 0)
-		if i < 0 || i+1 == len(b) {
-			return "", nil, fmt.Errorf("the key %q has no end: the store is damaged", b)
-		}
-		plain = append(plain, b[:i]...)
-		if b[i+1] == 0x01 {
-			return string(plain), b[i+2:], nil
-		}
-		plain = append(plain, 0)
-		b = b[i+2:]
-	}
-}
-
-func rowKey(k storage.Key) []byte { return appendRowKey(make([]byte, 0, rowKeyLen(k)), k) }
-
-// rowKeyLen is the length of a row's key: each zero byte of table and key1
-// takes another one, and each of the two an end of two bytes.
-func rowKeyLen(k storage.Key) int {
-	return 1 + len(k.Table) + len(k.Key1) + strings.Count(k.Table, "\x00") + strings.Count(k.Key1, "\x00") + 4 + len(k.Key2)
-}
-
-func appendRowKey(b []byte, k storage.Key) []byte {
-	return append(appendPartition(b, rowSpace, k.Table, k.Key1), k.Key2...)
-}
+func appendRowKey(b []byte, k storage.Key) []byte { return keys.Append(append(b, rowSpace), k) }
 
 // bounds of a range: the least key, and the least one after it.
 func bounds(partition []byte, r *storage.Range) (lower, upper []byte) {
@@ -141,13 +88,22 @@ func appendRow(b []byte, version, epoch uint64, op *storage.Op) []byte {
 	return append(b, op.Value...)
 }
 
-func decodeRow(key storage.Key, b []byte) (storage.Row, error) {
+// decodeVersion reads the version of a row and nothing else.
+func decodeVersion(key storage.Key, b []byte) (uint64, error) {
 	if len(b) < rowHeader {
-		return storage.Row{}, fmt.Errorf("%s has %d bytes, at least %d are needed: the store is damaged", key, len(b), rowHeader)
+		return 0, fmt.Errorf("%s has %d bytes, at least %d are needed: the store is damaged", key, len(b), rowHeader)
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+func decodeRow(key storage.Key, b []byte) (storage.Row, error) {
+	version, err := decodeVersion(key, b)
+	if err != nil {
+		return storage.Row{}, err
 	}
 	row := storage.Row{
 		Key:     key,
-		Version: binary.BigEndian.Uint64(b),
+		Version: version,
 		Epoch:   binary.BigEndian.Uint64(b[8:]),
 		Value:   append([]byte{}, b[rowHeader:]...),
 	}
@@ -213,17 +169,12 @@ func (s *store) beginVersions() error {
 }
 
 func (s *store) opens() (n uint64, err error) {
-	value, closer, err := s.db.Get([]byte(opensKey))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	if len(value) != 8 {
-		err = fmt.Errorf("the number of opens has %d bytes instead of 8: the store is damaged", len(value))
-	} else {
+	_, err = s.lookup([]byte(opensKey), func(value []byte) error {
+		if len(value) != 8 {
+			return fmt.Errorf("the number of opens has %d bytes instead of 8: the store is damaged", len(value))
+		}
 		n = binary.BigEndian.Uint64(value)
-	}
-	return n, errors.Join(err, closer.Close())
+		return nil
+	})
+	return n, err
 }

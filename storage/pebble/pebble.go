@@ -22,6 +22,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/internal/keys"
 )
 
 // Open opens the store in a directory, and makes it where there is none. It
@@ -103,15 +104,31 @@ func (s *store) Get(ctx context.Context, key storage.Key) (storage.Row, error) {
 		return storage.Row{}, err
 	}
 	defer s.use.RUnlock()
-	value, closer, err := s.db.Get(rowKey(key))
-	if errors.Is(err, pebble.ErrNotFound) {
+	var row storage.Row
+	found, err := s.lookup(rowKey(key), func(value []byte) (err error) {
+		row, err = decodeRow(key, value)
+		return err
+	})
+	switch {
+	case err != nil:
+		return storage.Row{}, fmt.Errorf("read %s: %w", key, err)
+	case !found:
 		return storage.Row{}, fmt.Errorf("%s: %w", key, storage.ErrNotFound)
 	}
-	if err != nil {
-		return storage.Row{}, fmt.Errorf("read %s: %w", key, err)
+	return row, nil
+}
+
+// lookup decodes what stands under a key of the database, and reports whether
+// there is something. The value is gone when decode returns.
+func (s *store) lookup(key []byte, decode func(value []byte) error) (found bool, err error) {
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
 	}
-	row, err := decodeRow(key, value)
-	return row, errors.Join(err, closer.Close())
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(decode(value), closer.Close())
 }
 
 func (s *store) List(ctx context.Context, r storage.Range) iter.Seq2[storage.Row, error] {
@@ -156,7 +173,7 @@ func readRow(ctx context.Context, it *pebble.Iterator) (storage.Row, error) {
 	if err := ctx.Err(); err != nil {
 		return storage.Row{}, err
 	}
-	key, err := parseKey(it.Key())
+	key, err := keys.Parse(it.Key()[1:])
 	if err != nil {
 		return storage.Row{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/mallee-io/mallee/storage"
+	"github.com/mallee-io/mallee/storage/internal/keys"
 )
 
 const (
@@ -43,7 +44,7 @@ type partition struct {
 // write checks a batch against what is there and commits it to memory.
 func (s *store) write(batch *pebble.Batch, epoch uint64, ops []storage.Op) ([]uint64, error) {
 	var buffer [256]byte
-	at := appendPartition(buffer[:0], headSpace, ops[0].Key.Table, ops[0].Key.Key1)
+	at := keys.AppendPartition(append(buffer[:0], headSpace), ops[0].Key.Table, ops[0].Key.Key1)
 	stripe := &s.stripes[maphash.Bytes(s.seed, at)%stripeCount]
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -131,7 +132,7 @@ func (s *store) writeOp(batch *pebble.Batch, have, epoch uint64, op *storage.Op)
 		return 0, batch.Delete(rowKey(op.Key), nil)
 	}
 	version = s.version.Add(1)
-	row := batch.SetDeferred(rowKeyLen(op.Key), rowHeader+len(op.Value))
+	row := batch.SetDeferred(1+keys.Len(op.Key), rowHeader+len(op.Value))
 	appendRowKey(row.Key[:0], op.Key)
 	appendRow(row.Value[:0], version, epoch, op)
 	return version, row.Finish()
@@ -153,29 +154,25 @@ func (st *stripe) remember(at string, p partition) {
 }
 
 // versionOf a row, 0 where there is none.
-func (s *store) versionOf(key storage.Key) (uint64, error) {
-	value, closer, err := s.db.Get(rowKey(key))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
+func (s *store) versionOf(key storage.Key) (version uint64, err error) {
+	if _, err = s.lookup(rowKey(key), func(value []byte) (err error) {
+		version, err = decodeVersion(key, value)
+		return err
+	}); err != nil {
 		return 0, fmt.Errorf("read %s: %w", key, err)
 	}
-	row, err := decodeRow(key, value)
-	return row.Version, errors.Join(err, closer.Close())
+	return version, nil
 }
 
 // epoch is the newest one that has written to a partition.
-func (s *store) epoch(table, key1 string) (uint64, error) {
-	value, closer, err := s.db.Get(partitionKey(headSpace, table, key1))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
+func (s *store) epoch(table, key1 string) (epoch uint64, err error) {
+	if _, err = s.lookup(partitionKey(headSpace, table, key1), func(value []byte) (err error) {
+		epoch, err = decodeHead(value)
+		return err
+	}); err != nil {
 		return 0, fmt.Errorf("read epoch: %w", err)
 	}
-	epoch, err := decodeHead(value)
-	return epoch, errors.Join(err, closer.Close())
+	return epoch, nil
 }
 
 // lastKey is the greatest key2 of a partition, empty where there is no row.
