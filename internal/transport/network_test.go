@@ -282,8 +282,8 @@ func TestCloseKeepsAnswers(t *testing.T) {
 		connect(t, a, b)
 		var wg sync.WaitGroup
 		sent := make(chan uint64, 1)
-		const atLeast = 100
-		begun := make(chan struct{})
+		const atLeast, atMost = 100, 20_000 // what waits in got is bounded
+		begun, closed := make(chan struct{}), make(chan struct{})
 		wg.Go(func() {
 			for i := uint64(1); ; i++ {
 				err := a.send(2, request(i, ""))
@@ -294,13 +294,17 @@ func TestCloseKeepsAnswers(t *testing.T) {
 					sent <- i - 1
 					return
 				}
-				if i == atLeast {
+				switch i {
+				case atLeast:
 					close(begun)
+				case atMost:
+					<-closed
 				}
 			}
 		})
 		next(t, begun, "request")
 		b.Close(2)
+		close(closed)
 		n := next(t, sent, "error")
 		wg.Wait()
 		if got := uint64(len(b.got)); got != n {

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"log/slog"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ func TestAttachWhileTheAddressIsTaken(t *testing.T) {
 	t.Parallel()
 	log := make(logged, 100)
 	f := newOverTCP(transport.TCPConfig{Log: slog.New(log)})
-	a, b := join(t, f, 1), join(t, f, 2)
+	a, b, c := join(t, f, 1), join(t, f, 2), join(t, f, 3)
 	b.Detach(2)
 	squatter, err := net.Listen("tcp", b.Network.(*transport.TCP).Addr())
 	if err != nil {
@@ -37,14 +38,9 @@ func TestAttachWhileTheAddressIsTaken(t *testing.T) {
 	log.expect(t, "cannot listen for other nodes")
 	connect(t, b, a) // it can dial all the same
 	_ = squatter.Close()
-	for end := time.Now().Add(patience); ; { // nothing says when the port is open
-		conn, err := net.Dial("tcp", b.Network.(*transport.TCP).Addr())
-		if err == nil {
-			_ = conn.Close()
-			return
-		}
+	for end := time.Now().Add(patience); c.send(2, request(1, "")) != nil; runtime.Gosched() { // nothing says when the port is open; the backoff sets the pace
 		if time.Now().After(end) {
-			t.Fatal(err)
+			t.Fatal("the port is free, and the node is not there")
 		}
 	}
 }

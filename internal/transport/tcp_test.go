@@ -422,7 +422,7 @@ func TestNodeThatDoesNotAnswerTheHello(t *testing.T) {
 
 func TestDialTimeout(t *testing.T) {
 	t.Parallel()
-	f := newOverTCP(transport.TCPConfig{DialTimeout: 50 * time.Millisecond})
+	f := newOverTCP(transport.TCPConfig{DialTimeout: time.Second})
 	a := join(t, f, 1)
 	f.set(2, serveRaw(t, func(p *rawPeer) { p.ended() }))
 	if err := a.send(2, request(1, "")); !isUnreachable(err) || !strings.Contains(err.Error(), "no handshake in time") {
