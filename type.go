@@ -23,7 +23,23 @@ type Type struct {
 	MailboxSize  int           // calls that may wait at one activation; more are refused with ErrOverloaded
 	Workers      int           // > 0: a stateless worker with up to so many activations per node and key
 	NonReentrant bool          // a call chain that comes back fails with ErrCycle
+
+	Strategy Strategy          // how the cluster chooses a node for an actor
+	Weight   int               // of one activation in its node's load; 0 means 1
+	Labels   map[string]string // only nodes that have all of them host the type
 }
+
+// Strategy is how the cluster chooses a node for an actor that lives nowhere.
+type Strategy uint8
+
+const (
+	// Balanced takes the less loaded of two random nodes.
+	Balanced Strategy = iota
+	// PreferLocal takes the node that asks, where it hosts the type.
+	PreferLocal
+	// Hashed gives a key always to the same of the same nodes.
+	Hashed
+)
 
 // Interface describes an actor interface to the runtime and its edges.
 type Interface struct {
@@ -94,6 +110,28 @@ func StatelessWorker(n int) TypeOption {
 	}
 }
 
+// Placed chooses the strategy by which the cluster places the type's actors.
+// Defaults to Balanced.
+func Placed(s Strategy) TypeOption {
+	return func(t *Type) { t.Strategy = s }
+}
+
+// Weight says how much one activation counts in the load of its node, where
+// others count 1.
+func Weight(n int) TypeOption {
+	return func(t *Type) { t.Weight = n }
+}
+
+// Labeled places the type's actors only on nodes that have the label.
+func Labeled(name, value string) TypeOption {
+	return func(t *Type) {
+		if t.Labels == nil {
+			t.Labels = make(map[string]string)
+		}
+		t.Labels[name] = value
+	}
+}
+
 // Validate reports, as an ErrInvalid, what no node can start with.
 func (t *Type) Validate() error {
 	switch {
@@ -107,6 +145,10 @@ func (t *Type) Validate() error {
 		return ErrInvalid.Errorf("actor type %s: mailbox size %d is not positive", t.Name, t.MailboxSize)
 	case t.Workers < 0:
 		return ErrInvalid.Errorf("actor type %s: %d stateless workers", t.Name, t.Workers)
+	case t.Weight < 0:
+		return ErrInvalid.Errorf("actor type %s: weight %d is negative", t.Name, t.Weight)
+	case t.Strategy > Hashed:
+		return ErrInvalid.Errorf("actor type %s: there is no strategy %d", t.Name, t.Strategy)
 	}
 	seen := make(map[string]bool, len(t.Interfaces))
 	for _, i := range t.Interfaces {

@@ -26,7 +26,6 @@ import (
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
-	"github.com/mallee-io/mallee/placement/driver"
 	"github.com/mallee-io/mallee/storage"
 )
 
@@ -97,7 +96,7 @@ func start(t testing.TB, n int, encoded bool, types []mallee.Type) *Cluster {
 	t.Helper()
 	c := &Cluster{
 		t: t, types: types, encoded: encoded,
-		network: transport.NewMemory(), placement: driver.Memory(LeaseTTL), store: storage.Memory(),
+		network: transport.NewMemory(), placement: placement.Memory(LeaseTTL), store: storage.Memory(),
 	}
 	for range n {
 		c.Add()
@@ -166,7 +165,7 @@ func (c *Cluster) Store() storage.Store { return c.store }
 // one where there is none.
 func (c *Cluster) Owner(id mallee.ID) int {
 	c.t.Helper()
-	g, err := c.placement.Locate(context.Background(), id)
+	g, err := c.placement.Locate(context.Background(), 0, id)
 	if err != nil {
 		c.t.Fatalf("locate %s: %v", id, err)
 	}

@@ -22,11 +22,11 @@ func (l *driverLink) up() error {
 	return nil
 }
 
-func (l *driverLink) Join(ctx context.Context, m placement.Member) (placement.Lease, error) {
+func (l *driverLink) Join(ctx context.Context, m placement.Member, c placement.Control) (placement.Lease, error) {
 	if err := l.up(); err != nil {
 		return placement.Lease{}, err
 	}
-	return l.Driver.Join(ctx, m)
+	return l.Driver.Join(ctx, m, c)
 }
 
 func (l *driverLink) Renew(ctx context.Context, id placement.NodeID, s placement.Status) error {
@@ -50,18 +50,25 @@ func (l *driverLink) Members(ctx context.Context) ([]placement.Member, error) {
 	return l.Driver.Members(ctx)
 }
 
-func (l *driverLink) Locate(ctx context.Context, id mallee.ID) (placement.Grant, error) {
+func (l *driverLink) Locate(ctx context.Context, from placement.NodeID, id mallee.ID) (placement.Grant, error) {
 	if err := l.up(); err != nil {
 		return placement.Grant{}, err
 	}
-	return l.Driver.Locate(ctx, id)
+	return l.Driver.Locate(ctx, from, id)
 }
 
-func (l *driverLink) Release(ctx context.Context, id mallee.ID, g placement.Grant) error {
+func (l *driverLink) Successor(ctx context.Context, owner placement.NodeID, id mallee.ID) (placement.NodeID, error) {
+	if err := l.up(); err != nil {
+		return 0, err
+	}
+	return l.Driver.Successor(ctx, owner, id)
+}
+
+func (l *driverLink) Release(ctx context.Context, id mallee.ID, g placement.Grant, to placement.NodeID) error {
 	if err := l.up(); err != nil {
 		return err
 	}
-	return l.Driver.Release(ctx, id, g)
+	return l.Driver.Release(ctx, id, g, to)
 }
 
 // loopback sends a node's calls to its own actors through the network too.

@@ -22,14 +22,14 @@ const leaseMargin = 10
 func (n *Node) join(ctx context.Context) error {
 	m := placement.Member{Name: n.config.Name}
 	for _, t := range n.hosted {
-		hosted := placement.Type{Name: t.Name, Stateless: t.Workers > 0}
+		hosted := placement.Type{Name: t.Name, Stateless: t.Workers > 0, Strategy: t.Strategy, Weight: t.Weight, Labels: t.Labels}
 		for _, i := range t.Interfaces {
 			hosted.Interfaces = append(hosted.Interfaces, i.Name)
 		}
 		m.Types = append(m.Types, hosted)
 	}
 	sent := time.Now()
-	l, err := n.config.Placement.Join(ctx, m)
+	l, err := n.config.Placement.Join(ctx, m, nil)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error
 	if g, ok := n.where.get(id); ok {
 		return g, nil
 	}
-	g, err := n.config.Placement.Locate(ctx, id)
+	g, err := n.config.Placement.Locate(ctx, n.ID(), id)
 	if err != nil {
 		return placement.Grant{}, err
 	}
@@ -64,7 +64,7 @@ func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error
 
 // release gives the grant of a stopped activation back.
 func (n *Node) release(id mallee.ID, epoch uint64) {
-	err := n.config.Placement.Release(n.ended, id, placement.Grant{Node: n.ID(), Epoch: epoch})
+	err := n.config.Placement.Release(n.ended, id, placement.Grant{Node: n.ID(), Epoch: epoch}, 0)
 	if err != nil { // the grant ends with the lease
 		n.config.Log.Warn("grant not released", "actor", id, "error", err)
 	}

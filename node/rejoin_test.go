@@ -13,7 +13,6 @@ import (
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
-	"github.com/mallee-io/mallee/placement/driver"
 )
 
 // slowToJoin loses its member's first lease, and answers its second Join only
@@ -26,8 +25,8 @@ type slowToJoin struct {
 	left    chan placement.NodeID
 }
 
-func (s *slowToJoin) Join(ctx context.Context, m placement.Member) (placement.Lease, error) {
-	l, err := s.Driver.Join(ctx, m)
+func (s *slowToJoin) Join(ctx context.Context, m placement.Member, c placement.Control) (placement.Lease, error) {
+	l, err := s.Driver.Join(ctx, m, c)
 	if s.joins++; s.joins == 2 {
 		close(s.joining)
 		<-s.answer
@@ -54,7 +53,7 @@ func TestStopWhileJoiningAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				d := &slowToJoin{Driver: driver.Memory(5 * time.Second), joining: make(chan struct{}), answer: make(chan struct{}), left: make(chan placement.NodeID, 2)}
+				d := &slowToJoin{Driver: placement.Memory(5 * time.Second), joining: make(chan struct{}), answer: make(chan struct{}), left: make(chan placement.NodeID, 2)}
 				network := transport.NewMemory()
 				n, err := node.Start(t.Context(), node.Config{Types: game.Types(), Placement: d, Network: network, Log: slog.New(slog.DiscardHandler)})
 				if err != nil {

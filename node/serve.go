@@ -170,7 +170,7 @@ func (n *Node) activate(in incoming, q *activation.Request) {
 		n.answer(in, &transport.Message{Error: mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()})
 		return
 	}
-	grant, err := n.config.Placement.Locate(n.ended, in.Actor)
+	grant, err := n.config.Placement.Locate(n.ended, n.ID(), in.Actor)
 	switch {
 	case err != nil:
 	case grant.Node != n.ID() && grant.Epoch != 0 && in.Call != 0:

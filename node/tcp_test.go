@@ -14,7 +14,6 @@ import (
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
-	"github.com/mallee-io/mallee/placement/driver"
 	"github.com/mallee-io/mallee/storage"
 )
 
@@ -62,7 +61,7 @@ func (c *tcpCluster) add(t *testing.T, name string, types []mallee.Type) *node.N
 // overTCP starts a client and n nodes that host the types.
 func overTCP(t *testing.T, n int, ttl time.Duration, types ...mallee.Type) (client *node.Node, hosts []*node.Node, c *tcpCluster) {
 	t.Helper()
-	c = &tcpCluster{placement: driver.Memory(ttl), store: storage.Memory(), networks: make(map[*node.Node]*transport.TCP)}
+	c = &tcpCluster{placement: placement.Memory(ttl), store: storage.Memory(), networks: make(map[*node.Node]*transport.TCP)}
 	for range n {
 		hosts = append(hosts, c.add(t, "host", types))
 	}

@@ -20,13 +20,13 @@ func TestEpochsGrowAcrossRestarts(t *testing.T) {
 		var processes sync.WaitGroup
 		for range 4 {
 			d := placement.Solo(store)
-			if _, err := d.Join(t.Context(), placement.Member{Types: []placement.Type{{Name: "P"}}}); err != nil {
+			if _, err := d.Join(t.Context(), placement.Member{Types: []placement.Type{{Name: "P"}}}, nil); err != nil {
 				t.Fatal(err)
 			}
 			processes.Go(func() {
 				last := uint64(0)
 				for range 100 {
-					g, err := d.Locate(t.Context(), mallee.ID{Type: "P", Key: "1"})
+					g, err := d.Locate(t.Context(), 0, mallee.ID{Type: "P", Key: "1"})
 					if err != nil {
 						t.Error(err)
 						return
@@ -50,7 +50,7 @@ func TestEpochsThatAreDamaged(t *testing.T) {
 	if _, err := store.Apply(t.Context(), 0, storage.Put(storage.Key{Table: "placement", Key1: "epochs"}, []byte(`{"next":"x"}`), 0)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := placement.Solo(store).Join(t.Context(), placement.Member{}); err == nil {
+	if _, err := placement.Solo(store).Join(t.Context(), placement.Member{}, nil); err == nil {
 		t.Error("a node joined that does not know its epochs")
 	}
 }

@@ -21,7 +21,7 @@ type solo struct {
 
 const soloID NodeID = 1
 
-func (s *solo) Join(ctx context.Context, m Member) (Lease, error) {
+func (s *solo) Join(ctx context.Context, m Member, _ Control) (Lease, error) {
 	if _, err := s.epochs.take(ctx); err != nil { // a store that does not work is found out now
 		return Lease{}, err
 	}
@@ -46,7 +46,7 @@ func (s *solo) Members(context.Context) ([]Member, error) {
 	return nil, nil
 }
 
-func (s *solo) Locate(ctx context.Context, id mallee.ID) (Grant, error) {
+func (s *solo) Locate(ctx context.Context, _ NodeID, id mallee.ID) (Grant, error) {
 	m := s.member.Load()
 	if m == nil {
 		return Grant{}, mallee.ErrUnavailable.Errorf("the node has left").BeforeRun()
@@ -65,7 +65,11 @@ func (s *solo) Locate(ctx context.Context, id mallee.ID) (Grant, error) {
 	return Grant{Node: soloID, Epoch: epoch}, nil
 }
 
-func (s *solo) Release(context.Context, mallee.ID, Grant) error { return nil }
+func (s *solo) Successor(context.Context, NodeID, mallee.ID) (NodeID, error) {
+	return 0, mallee.ErrUnavailable.Errorf("the node is alone").BeforeRun()
+}
+
+func (s *solo) Release(context.Context, mallee.ID, Grant, NodeID) error { return nil }
 
 func noHost(actorType string) error {
 	return mallee.ErrNotFound.Errorf("no node hosts actor type %s; give it to node.Config.Types", actorType).BeforeRun()

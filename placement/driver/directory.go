@@ -16,7 +16,6 @@ import (
 	"slices"
 
 	"github.com/mallee-io/mallee"
-	"github.com/mallee-io/mallee/placement"
 )
 
 // Directory is the leader's knowledge of who has which grant, for one term. A
@@ -25,8 +24,8 @@ import (
 type Directory struct {
 	term    uint64
 	last    uint64 // epoch given out
-	members map[placement.NodeID]*member
-	grants  map[mallee.ID]placement.Grant
+	members map[NodeID]*member
+	grants  map[mallee.ID]Grant
 	silent  int // members that have not reported
 	waiting []request
 	choose  Strategy
@@ -34,8 +33,8 @@ type Directory struct {
 
 // member is a node with a live lease.
 type member struct {
-	placement.Member
-	status   placement.Status
+	Member
+	status   Status
 	reported bool
 	owns     map[mallee.ID]bool
 }
@@ -43,13 +42,13 @@ type member struct {
 // request is a Locate that waits.
 type request struct {
 	ticket uint64
-	id     mallee.ID
+	Question
 }
 
 // Answer is the end of a Locate. Err is nil or a mallee error.
 type Answer struct {
 	Ticket uint64
-	Grant  placement.Grant
+	Grant  Grant
 	Err    error
 }
 
@@ -68,12 +67,12 @@ const (
 
 // NewDirectory begins a term. Members are the nodes that hold a lease now; each
 // has to Report. The term is greater than any before, and at most MaxTerm.
-func NewDirectory(term uint64, members []placement.Member, choose Strategy) *Directory {
+func NewDirectory(term uint64, members []Member, choose Strategy) *Directory {
 	d := &Directory{
 		term:    term,
 		last:    term * grantsPerTerm,
-		members: make(map[placement.NodeID]*member),
-		grants:  make(map[mallee.ID]placement.Grant),
+		members: make(map[NodeID]*member),
+		grants:  make(map[mallee.ID]Grant),
 		choose:  choose,
 	}
 	for _, m := range members {
@@ -82,7 +81,7 @@ func NewDirectory(term uint64, members []placement.Member, choose Strategy) *Dir
 	return d
 }
 
-func (d *Directory) add(m placement.Member, reported bool) {
+func (d *Directory) add(m Member, reported bool) {
 	d.members[m.ID] = &member{Member: m, reported: reported, owns: make(map[mallee.ID]bool)}
 	if !reported {
 		d.silent++
@@ -93,7 +92,7 @@ func (d *Directory) add(m placement.Member, reported bool) {
 func (d *Directory) Term() uint64 { return d.term }
 
 // Join adds a node that has just got its lease: it has no grants to report.
-func (d *Directory) Join(m placement.Member) []Answer {
+func (d *Directory) Join(m Member) []Answer {
 	if d.members[m.ID] == nil {
 		d.add(m, true)
 	}
@@ -102,7 +101,7 @@ func (d *Directory) Join(m placement.Member) []Answer {
 
 // Renew notes what a node says of itself. It reports false for a node without a
 // lease.
-func (d *Directory) Renew(node placement.NodeID, s placement.Status) bool {
+func (d *Directory) Renew(node NodeID, s Status) bool {
 	m := d.members[node]
 	if m == nil {
 		return false
@@ -112,7 +111,7 @@ func (d *Directory) Renew(node placement.NodeID, s placement.Status) bool {
 }
 
 // Lost drops a node whose lease has ended, with all its grants.
-func (d *Directory) Lost(node placement.NodeID) []Answer {
+func (d *Directory) Lost(node NodeID) []Answer {
 	m := d.members[node]
 	if m == nil {
 		return nil
@@ -128,18 +127,18 @@ func (d *Directory) Lost(node placement.NodeID) []Answer {
 }
 
 // Members lists the nodes with a live lease, in the order of their IDs.
-func (d *Directory) Members() []placement.Member {
-	all := make([]placement.Member, 0, len(d.members))
+func (d *Directory) Members() []Member {
+	all := make([]Member, 0, len(d.members))
 	for _, m := range d.members {
 		all = append(all, m.Member)
 	}
-	slices.SortFunc(all, func(a, b placement.Member) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 
 // Silent lists the nodes that have yet to report.
-func (d *Directory) Silent() []placement.NodeID {
-	var all []placement.NodeID
+func (d *Directory) Silent() []NodeID {
+	var all []NodeID
 	for id, m := range d.members {
 		if !m.reported {
 			all = append(all, id)
@@ -151,7 +150,7 @@ func (d *Directory) Silent() []placement.NodeID {
 
 // Report takes what a node holds, under the term of this directory. A report
 // that comes again changes nothing.
-func (d *Directory) Report(node placement.NodeID, held []Held) []Answer {
+func (d *Directory) Report(node NodeID, held []Held) []Answer {
 	m := d.members[node]
 	if m == nil || m.reported {
 		return nil
@@ -162,7 +161,7 @@ func (d *Directory) Report(node placement.NodeID, held []Held) []Answer {
 		if g, taken := d.grants[h.ID]; taken && g.Epoch >= h.Epoch {
 			continue
 		}
-		d.set(h.ID, placement.Grant{Node: node, Epoch: h.Epoch})
+		d.set(h.ID, Grant{Node: node, Epoch: h.Epoch})
 	}
 	m.reported = true
 	d.silent--
@@ -170,12 +169,12 @@ func (d *Directory) Report(node placement.NodeID, held []Held) []Answer {
 }
 
 // Reported reports whether a node need not report any more.
-func (d *Directory) Reported(node placement.NodeID) bool {
+func (d *Directory) Reported(node NodeID) bool {
 	m := d.members[node]
 	return m != nil && m.reported
 }
 
-func (d *Directory) set(id mallee.ID, g placement.Grant) {
+func (d *Directory) set(id mallee.ID, g Grant) {
 	d.forget(id)
 	d.grants[id] = g
 	d.members[g.Node].owns[id] = true
@@ -191,10 +190,10 @@ func (d *Directory) forget(id mallee.ID) {
 // Locate answers where an actor lives and places one that lives nowhere. While
 // nodes have yet to report it may wait: done is false, and the answer comes
 // from another method, under the ticket.
-func (d *Directory) Locate(ticket uint64, id mallee.ID) (a Answer, done bool) {
-	a, done = d.locate(ticket, id)
+func (d *Directory) Locate(ticket uint64, q Question) (a Answer, done bool) {
+	a, done = d.locate(ticket, q.ID)
 	if !done {
-		d.waiting = append(d.waiting, request{ticket, id})
+		d.waiting = append(d.waiting, request{ticket, q})
 	}
 	return a, done
 }
@@ -208,12 +207,12 @@ func (d *Directory) locate(ticket uint64, id mallee.ID) (Answer, bool) {
 		return Answer{Ticket: ticket, Err: err}, d.silent == 0
 	}
 	if stateless {
-		return Answer{Ticket: ticket, Grant: placement.Grant{Node: d.choose(id, candidates)}}, true
+		return Answer{Ticket: ticket, Grant: Grant{Node: d.choose(id, candidates)}}, true
 	}
 	if d.silent > 0 {
 		return Answer{}, false
 	}
-	g := placement.Grant{Node: d.choose(id, candidates), Epoch: d.last + 1}
+	g := Grant{Node: d.choose(id, candidates), Epoch: d.last + 1}
 	d.last++
 	d.set(id, g)
 	return Answer{Ticket: ticket, Grant: g}, true
@@ -248,7 +247,7 @@ func (d *Directory) retry() (answers []Answer) {
 	waiting := d.waiting
 	d.waiting = nil
 	for _, r := range waiting {
-		if a, done := d.Locate(r.ticket, r.id); done {
+		if a, done := d.Locate(r.ticket, r.Question); done {
 			answers = append(answers, a)
 		}
 	}
@@ -259,7 +258,7 @@ func (d *Directory) retry() (answers []Answer) {
 // live node, that one gets the next grant: so an actor moves. It reports false
 // to a node that has yet to report: its report may be on its way and tell of
 // the grant, so it must release again.
-func (d *Directory) Release(id mallee.ID, g placement.Grant, to placement.NodeID) (taken bool) {
+func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 	m := d.members[g.Node]
 	if m == nil {
 		return true // its grants have ended with its lease
@@ -273,13 +272,27 @@ func (d *Directory) Release(id mallee.ID, g placement.Grant, to placement.NodeID
 	d.forget(id)
 	if d.members[to] != nil && to != g.Node && d.silent == 0 {
 		d.last++
-		d.set(id, placement.Grant{Node: to, Epoch: d.last})
+		d.set(id, Grant{Node: to, Epoch: d.last})
 	}
 	return true
 }
 
+// Successor chooses a node that could take an actor over from its owner. It
+// grants nothing.
+func (d *Directory) Successor(owner NodeID, id mallee.ID) (NodeID, error) {
+	candidates, _, err := d.candidates(id.Type)
+	if err != nil {
+		return 0, err
+	}
+	candidates = slices.DeleteFunc(candidates, func(c Candidate) bool { return c.Node == owner })
+	if len(candidates) == 0 {
+		return 0, mallee.ErrUnavailable.Errorf("no other node can take %s over", id).BeforeRun()
+	}
+	return d.choose(id, candidates), nil
+}
+
 // Owner tells who has the grant of an actor.
-func (d *Directory) Owner(id mallee.ID) (placement.Grant, bool) {
+func (d *Directory) Owner(id mallee.ID) (Grant, bool) {
 	g, ok := d.grants[id]
 	return g, ok
 }

@@ -23,7 +23,7 @@ func only(n placement.NodeID) driver.Strategy {
 
 func mustLocate(t *testing.T, d *driver.Directory, id mallee.ID) placement.Grant {
 	t.Helper()
-	a, done := d.Locate(1, id)
+	a, done := d.Locate(1, driver.Question{ID: id})
 	if !done || a.Err != nil || a.Ticket != 1 {
 		t.Fatalf("%+v, %t", a, done)
 	}
@@ -41,19 +41,19 @@ func TestRecovery(t *testing.T) {
 	if g := mustLocate(t, d, x); g != (placement.Grant{Node: 1, Epoch: 7}) {
 		t.Errorf("an actor that was reported: %+v", g)
 	}
-	if a, done := d.Locate(2, y); done {
+	if a, done := d.Locate(2, driver.Question{ID: y}); done {
 		t.Errorf("an actor that a silent node may have: %+v", a)
 	}
-	if a, done := d.Locate(3, mallee.ID{Type: "W", Key: "1"}); !done || a.Grant != (placement.Grant{Node: 1}) {
+	if a, done := d.Locate(3, driver.Question{ID: mallee.ID{Type: "W", Key: "1"}}); !done || a.Grant != (placement.Grant{Node: 1}) {
 		t.Errorf("a stateless one: %+v", a)
 	}
-	if a, done := d.Locate(4, mallee.ID{Type: "B", Key: "1"}); done {
+	if a, done := d.Locate(4, driver.Question{ID: mallee.ID{Type: "B", Key: "1"}}); done {
 		t.Errorf("a type that a node may bring: %+v", a)
 	}
 	if answers := d.Report(2, []driver.Held{{ID: y, Epoch: 8}}); len(answers) != 1 || answers[0] != (driver.Answer{Ticket: 2, Grant: placement.Grant{Node: 2, Epoch: 8}}) {
 		t.Errorf("%+v", answers)
 	}
-	if _, done := d.Locate(5, z); done {
+	if _, done := d.Locate(5, driver.Question{ID: z}); done {
 		t.Error("placed while node 3 is silent")
 	}
 	answers := d.Lost(3) // its lease has ended: it holds nothing
@@ -129,7 +129,7 @@ func TestCordon(t *testing.T) {
 	if g := mustLocate(t, d, actors[0]); g != first {
 		t.Errorf("%+v", g)
 	}
-	if a, done := d.Locate(1, actors[1]); !done || !errors.Is(a.Err, mallee.ErrUnavailable) || !mallee.SafeToRetry(a.Err) {
+	if a, done := d.Locate(1, driver.Question{ID: actors[1]}); !done || !errors.Is(a.Err, mallee.ErrUnavailable) || !mallee.SafeToRetry(a.Err) {
 		t.Errorf("%+v", a)
 	}
 	d.Join(member(2))

@@ -100,7 +100,7 @@ func (w *world) checkWell() {
 		}
 	}
 	for i, id := range actors {
-		if a, done := d.Locate(1<<60+uint64(i), id); !done || a.Err != nil {
+		if a, done := d.Locate(1<<60+uint64(i), driver.Question{ID: id}); !done || a.Err != nil {
 			w.fail("actor %d cannot be located: %v", i, a.Err)
 		}
 	}

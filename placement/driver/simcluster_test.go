@@ -290,7 +290,7 @@ func (w *world) locate(h *host, id mallee.ID) {
 		}
 		p.last++
 		p.tickets[p.last] = reply
-		if a, done := d.Locate(p.last, id); done {
+		if a, done := d.Locate(p.last, driver.Question{ID: id}); done {
 			p.finish([]driver.Answer{a})
 		}
 	})

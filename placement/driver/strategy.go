@@ -5,22 +5,21 @@ import (
 	"math/rand/v2"
 
 	"github.com/mallee-io/mallee"
-	"github.com/mallee-io/mallee/placement"
 )
 
 // Candidate is a node that could get an actor.
 type Candidate struct {
-	Node placement.NodeID
+	Node NodeID
 	Owns int // grants it has, with those that it has not used yet
 }
 
 // Strategy chooses one of at least one candidate.
-type Strategy func(id mallee.ID, candidates []Candidate) placement.NodeID
+type Strategy func(id mallee.ID, candidates []Candidate) NodeID
 
 // TwoChoices takes the one of two random candidates that owns less (Mitzenmacher,
 // "The power of two choices in randomized load balancing", 2001).
 func TwoChoices(random *rand.Rand) Strategy {
-	return func(_ mallee.ID, c []Candidate) placement.NodeID {
+	return func(_ mallee.ID, c []Candidate) NodeID {
 		a, b := c[random.IntN(len(c))], c[random.IntN(len(c))]
 		if b.Owns < a.Owns {
 			return b.Node
@@ -31,11 +30,11 @@ func TwoChoices(random *rand.Rand) Strategy {
 
 // Hash gives an ID always to the same of the same candidates, and moves few IDs
 // when one comes or goes (rendezvous hashing; Thaler and Ravishankar, 1998).
-func Hash(id mallee.ID, c []Candidate) placement.NodeID {
+func Hash(id mallee.ID, c []Candidate) NodeID {
 	h := fnv.New64a()
 	h.Write([]byte(id.String()))
 	of := h.Sum64()
-	var best placement.NodeID
+	var best NodeID
 	var most uint64
 	for i, candidate := range c {
 		weight := mix(of ^ mix(uint64(candidate.Node)))

@@ -1,4 +1,4 @@
-package driver_test
+package placement_test
 
 import (
 	"errors"
@@ -9,7 +9,6 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/placement"
-	"github.com/mallee-io/mallee/placement/driver"
 )
 
 const ttl = 5 * time.Second
@@ -20,7 +19,7 @@ func id(key string) mallee.ID { return mallee.ID{Type: "P", Key: key} }
 
 func join(t *testing.T, d placement.Driver, name string) placement.NodeID {
 	t.Helper()
-	l, err := d.Join(t.Context(), placement.Member{Name: name, Types: hosts})
+	l, err := d.Join(t.Context(), placement.Member{Name: name, Types: hosts}, nil)
 	if err != nil || l.TTL != ttl {
 		t.Fatalf("%+v, %v", l, err)
 	}
@@ -29,7 +28,7 @@ func join(t *testing.T, d placement.Driver, name string) placement.NodeID {
 
 func locate(t *testing.T, d placement.Driver, id mallee.ID) placement.Grant {
 	t.Helper()
-	g, err := d.Locate(t.Context(), id)
+	g, err := d.Locate(t.Context(), 0, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +38,7 @@ func locate(t *testing.T, d placement.Driver, id mallee.ID) placement.Grant {
 func TestOwnerStaysWhileItsLeaseLasts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := driver.Memory(ttl)
+		d := placement.Memory(ttl)
 		a := join(t, d, "a")
 		first := locate(t, d, id("1"))
 		b := join(t, d, "b")
@@ -64,7 +63,7 @@ func TestOwnerStaysWhileItsLeaseLasts(t *testing.T) {
 			t.Errorf("%+v after %+v", second, first)
 		}
 		// The old owner's release comes late: it must not take the new one's grant.
-		if err := d.Release(t.Context(), id("1"), first); err != nil {
+		if err := d.Release(t.Context(), id("1"), first, 0); err != nil {
 			t.Fatal(err)
 		}
 		if g := locate(t, d, id("1")); g != second {
@@ -76,10 +75,10 @@ func TestOwnerStaysWhileItsLeaseLasts(t *testing.T) {
 func TestReleaseLeaveAndCordon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := driver.Memory(ttl)
+		d := placement.Memory(ttl)
 		a, b := join(t, d, "a"), join(t, d, "b")
 		first := locate(t, d, id("1"))
-		if err := d.Release(t.Context(), id("1"), first); err != nil {
+		if err := d.Release(t.Context(), id("1"), first, 0); err != nil {
 			t.Fatal(err)
 		}
 		if again := locate(t, d, id("1")); again.Epoch <= first.Epoch {
@@ -96,7 +95,7 @@ func TestReleaseLeaveAndCordon(t *testing.T) {
 		if err := d.Renew(t.Context(), b, placement.Status{Cordoned: true}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Locate(t.Context(), id("other")); !errors.Is(err, mallee.ErrUnavailable) || !mallee.SafeToRetry(err) {
+		if _, err := d.Locate(t.Context(), 0, id("other")); !errors.Is(err, mallee.ErrUnavailable) || !mallee.SafeToRetry(err) {
 			t.Errorf("got %v", err)
 		}
 		if err := d.Leave(t.Context(), b); err != nil {
@@ -112,7 +111,7 @@ func TestReleaseLeaveAndCordon(t *testing.T) {
 func TestActorsSpreadEvenly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := driver.Memory(ttl)
+		d := placement.Memory(ttl)
 		owned := make(map[placement.NodeID]int)
 		for i := range 5 {
 			join(t, d, fmt.Sprint(i))
@@ -131,12 +130,12 @@ func TestActorsSpreadEvenly(t *testing.T) {
 func TestStatelessAndUnknownTypes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := driver.Memory(ttl)
+		d := placement.Memory(ttl)
 		join(t, d, "a")
 		if g := locate(t, d, mallee.ID{Type: "W", Key: "x"}); g.Epoch != 0 || g.Node == 0 {
 			t.Errorf("a stateless actor got the grant %+v", g)
 		}
-		if _, err := d.Locate(t.Context(), mallee.ID{Type: "X", Key: "x"}); !errors.Is(err, mallee.ErrNotFound) {
+		if _, err := d.Locate(t.Context(), 0, mallee.ID{Type: "X", Key: "x"}); !errors.Is(err, mallee.ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
 	})
