@@ -10,12 +10,17 @@ import (
 	"github.com/mallee-io/mallee/placement/driver"
 )
 
-// The words of the state machines in placement/driver.
+// The words are those of the state machines in placement/driver.
 type (
+	// NodeID names one life of a node.
 	NodeID = driver.NodeID
+	// Member is a node as the others see it.
 	Member = driver.Member
-	Type   = driver.Type
-	Grant  = driver.Grant
+	// Type is an actor type that a member can host.
+	Type = driver.Type
+	// Grant is the right of one node to activate an actor.
+	Grant = driver.Grant
+	// Status is what a member tells with each renewal.
 	Status = driver.Status
 )
 
