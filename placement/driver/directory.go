@@ -13,7 +13,9 @@ package driver
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/mallee-io/mallee"
 )
@@ -22,13 +24,15 @@ import (
 // new leader knows nothing: every live node reports its grants first, and
 // until then no actor is placed that might be among those not reported.
 type Directory struct {
-	term    uint64
-	last    uint64 // epoch given out
-	members map[NodeID]*member
-	grants  map[mallee.ID]Grant
-	silent  int // members that have not reported
-	waiting []request
-	choose  Strategy
+	term     uint64
+	last     uint64 // epoch given out
+	members  map[NodeID]*member
+	grants   map[mallee.ID]Grant
+	silent   int // members that have not reported
+	waiting  []request
+	random   *rand.Rand
+	now      time.Time
+	settings Settings
 }
 
 // member is a node with a live lease.
@@ -50,6 +54,7 @@ type Answer struct {
 	Ticket uint64
 	Grant  Grant
 	Err    error
+	New    bool // this very call has given the grant
 }
 
 // Held is a grant that a node reports.
@@ -67,13 +72,13 @@ const (
 
 // NewDirectory begins a term. Members are the nodes that hold a lease now; each
 // has to Report. The term is greater than any before, and at most MaxTerm.
-func NewDirectory(term uint64, members []Member, choose Strategy) *Directory {
+func NewDirectory(term uint64, members []Member, random *rand.Rand) *Directory {
 	d := &Directory{
 		term:    term,
 		last:    term * grantsPerTerm,
 		members: make(map[NodeID]*member),
 		grants:  make(map[mallee.ID]Grant),
-		choose:  choose,
+		random:  random,
 	}
 	for _, m := range members {
 		d.add(m, false)
@@ -148,9 +153,10 @@ func (d *Directory) Silent() []NodeID {
 	return all
 }
 
-// Report takes what a node holds, under the term of this directory. A report
-// that comes again changes nothing.
-func (d *Directory) Report(node NodeID, held []Held) []Answer {
+// Report takes a part of what a node holds, under the term of this directory;
+// the parts come in order, and one may hold all. After the last one a report
+// that comes again changes nothing. A report that breaks off begins anew.
+func (d *Directory) Report(node NodeID, held []Held, last bool) []Answer {
 	m := d.members[node]
 	if m == nil || m.reported {
 		return nil
@@ -163,8 +169,10 @@ func (d *Directory) Report(node NodeID, held []Held) []Answer {
 		}
 		d.set(h.ID, Grant{Node: node, Epoch: h.Epoch})
 	}
-	m.reported = true
-	d.silent--
+	if last {
+		m.reported = true
+		d.silent--
+	}
 	return d.retry()
 }
 
@@ -191,14 +199,15 @@ func (d *Directory) forget(id mallee.ID) {
 // nodes have yet to report it may wait: done is false, and the answer comes
 // from another method, under the ticket.
 func (d *Directory) Locate(ticket uint64, q Question) (a Answer, done bool) {
-	a, done = d.locate(ticket, q.ID)
+	a, done = d.locate(ticket, q)
 	if !done {
 		d.waiting = append(d.waiting, request{ticket, q})
 	}
 	return a, done
 }
 
-func (d *Directory) locate(ticket uint64, id mallee.ID) (Answer, bool) {
+func (d *Directory) locate(ticket uint64, q Question) (Answer, bool) {
+	id := q.ID
 	if g, ok := d.grants[id]; ok {
 		return Answer{Ticket: ticket, Grant: g}, true
 	}
@@ -207,15 +216,15 @@ func (d *Directory) locate(ticket uint64, id mallee.ID) (Answer, bool) {
 		return Answer{Ticket: ticket, Err: err}, d.silent == 0
 	}
 	if stateless {
-		return Answer{Ticket: ticket, Grant: Grant{Node: d.choose(id, candidates)}}, true
+		return Answer{Ticket: ticket, Grant: Grant{Node: d.choose(q, candidates)}}, true
 	}
 	if d.silent > 0 {
 		return Answer{}, false
 	}
-	g := Grant{Node: d.choose(id, candidates), Epoch: d.last + 1}
+	g := Grant{Node: d.choose(q, candidates), Epoch: d.last + 1}
 	d.last++
 	d.set(id, g)
-	return Answer{Ticket: ticket, Grant: g}, true
+	return Answer{Ticket: ticket, Grant: g, New: true}, true
 }
 
 // candidates are the nodes that may get an actor of a type, in the order of
@@ -288,7 +297,7 @@ func (d *Directory) Successor(owner NodeID, id mallee.ID) (NodeID, error) {
 	if len(candidates) == 0 {
 		return 0, mallee.ErrUnavailable.Errorf("no other node can take %s over", id).BeforeRun()
 	}
-	return d.choose(id, candidates), nil
+	return d.choose(Question{ID: id}, candidates), nil
 }
 
 // Owner tells who has the grant of an actor.

@@ -71,7 +71,7 @@ func (w *world) elect(i int) {
 	for _, id := range sortedKeys(w.members) {
 		live = append(live, w.members[id])
 	}
-	p.directory = driver.NewDirectory(w.term, live, driver.TwoChoices(w.random))
+	p.directory = driver.NewDirectory(w.term, live, w.random)
 	p.tickets = make(map[uint64]func(driver.Answer))
 	w.say("%s leads term %d over %d members", p.name, w.term, len(live))
 }
@@ -111,7 +111,7 @@ func (p *pd) askReports(w *world) {
 				arrive := func() {
 					w.send(&h.process, &p.process, func() {
 						if p.directory == d {
-							p.finish(d.Report(id, held))
+							p.finish(d.Report(id, held, true))
 						}
 					})
 				}

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"hash/fnv"
-	"math/rand/v2"
 
 	"github.com/mallee-io/mallee"
 )
@@ -13,19 +12,12 @@ type Candidate struct {
 	Owns int // grants it has, with those that it has not used yet
 }
 
-// Strategy chooses one of at least one candidate.
-type Strategy func(id mallee.ID, candidates []Candidate) NodeID
-
-// TwoChoices takes the one of two random candidates that owns less (Mitzenmacher,
-// "The power of two choices in randomized load balancing", 2001).
-func TwoChoices(random *rand.Rand) Strategy {
-	return func(_ mallee.ID, c []Candidate) NodeID {
-		a, b := c[random.IntN(len(c))], c[random.IntN(len(c))]
-		if b.Owns < a.Owns {
-			return b.Node
-		}
-		return a.Node
+func (d *Directory) choose(q Question, c []Candidate) NodeID {
+	a, b := c[d.random.IntN(len(c))], c[d.random.IntN(len(c))]
+	if b.Owns < a.Owns {
+		return b.Node
 	}
+	return a.Node
 }
 
 // Hash gives an ID always to the same of the same candidates, and moves few IDs
