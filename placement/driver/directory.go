@@ -197,10 +197,8 @@ func (d *Directory) Report(node NodeID, held []Held, last bool) []Answer {
 	}
 	for _, h := range held {
 		// A report may tell of a grant that was released while it was on its
-		// way, and that the leader before gave to another node: that one's is newer.
-		if g, taken := d.Owner(h.ID); taken && g.Epoch >= h.Epoch {
-			continue
-		}
+		// way, and that the leader before gave to another node: that one's is
+		// newer and stays.
 		d.set(h.ID, Grant{Node: node, Epoch: h.Epoch})
 	}
 	if last {
@@ -275,7 +273,7 @@ func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 	if now, _ := d.Owner(id); now != g {
 		return true // an older one, or it comes again
 	}
-	d.forget(id)
+	d.forget(id, g)
 	if h := d.kinds[id.Type].host(to); h != nil && h.missing == "" && to != g.Node && d.silent == 0 {
 		d.grant(id, to)
 	}
@@ -315,18 +313,23 @@ func (d *Directory) grant(id mallee.ID, to NodeID) Grant {
 	return g
 }
 
+// set puts a grant in force, unless a newer one is.
 func (d *Directory) set(id mallee.ID, g Grant) {
-	d.forget(id)
 	k := d.kind(id.Type)
+	if old, taken := k.grants[id.Key]; taken {
+		if old.Epoch >= g.Epoch {
+			return
+		}
+		k.count(d.members[old.Node], -1)
+	}
 	k.grants[id.Key] = g
 	k.count(d.members[g.Node], 1)
 }
 
-func (d *Directory) forget(id mallee.ID) {
-	if g, ok := d.Owner(id); ok {
-		k := d.kinds[id.Type]
-		delete(k.grants, id.Key)
-		k.count(d.members[g.Node], -1)
-		d.tidy(k)
-	}
+// forget ends a grant that is in force.
+func (d *Directory) forget(id mallee.ID, g Grant) {
+	k := d.kinds[id.Type]
+	delete(k.grants, id.Key)
+	k.count(d.members[g.Node], -1)
+	d.tidy(k)
 }

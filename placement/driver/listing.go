@@ -42,16 +42,21 @@ func (d *Directory) Page(f Filter, after mallee.ID, limit int) (page []Placed, m
 // first lists the first n of the actors of a type that come after one.
 func (k *kind) first(f Filter, after mallee.ID, n int) []Placed {
 	var found []Placed
+	bound := "" // key that all later ones have to be below; empty: none
 	shorten := func() {
 		slices.SortFunc(found, func(a, b Placed) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
-		found = found[:min(n, len(found))]
+		if len(found) > n {
+			found = found[:n]
+			bound = found[n-1].ID.Key
+		}
 	}
 	for key, g := range k.grants {
-		if !strings.HasPrefix(key, f.Prefix) || f.Node != 0 && f.Node != g.Node || k.name == after.Type && key <= after.Key {
+		if bound != "" && key >= bound || k.name == after.Type && key <= after.Key ||
+			!strings.HasPrefix(key, f.Prefix) || f.Node != 0 && f.Node != g.Node {
 			continue
 		}
 		found = append(found, Placed{mallee.ID{Type: k.name, Key: key}, g})
-		if len(found) == 2*n+1000 { // so that a page costs its own memory, not that of all actors
+		if len(found) == 2*n {
 			shorten()
 		}
 	}
