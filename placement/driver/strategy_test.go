@@ -218,7 +218,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// A type stays known to be stateless, or hashed, as the newest program says.
+// A stateless actor runs where its caller is.
 func TestStatelessStaysWithWhoAsks(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
