@@ -31,7 +31,6 @@ type Directory struct {
 	random   *rand.Rand
 
 	members map[NodeID]*member
-	gone    map[NodeID]bool  // lost in this term
 	kinds   map[string]*kind // by the names of actor types
 	silent  int              // members that have not reported
 	waiting []request
@@ -85,7 +84,6 @@ func NewDirectory(term uint64, members []Member, random *rand.Rand) *Directory {
 		random:   random,
 		settings: Settings{Settle: DefaultSettle},
 		members:  make(map[NodeID]*member),
-		gone:     make(map[NodeID]bool),
 		kinds:    make(map[string]*kind),
 		moves:    make(map[mallee.ID]plannedMove),
 	}
@@ -96,7 +94,7 @@ func NewDirectory(term uint64, members []Member, random *rand.Rand) *Directory {
 }
 
 func (d *Directory) add(m Member, reported bool) {
-	if d.members[m.ID] != nil || d.gone[m.ID] {
+	if d.members[m.ID] != nil {
 		return
 	}
 	added := &member{Member: m, since: m.Since, reported: reported}
@@ -127,9 +125,9 @@ func (d *Directory) Advance(now time.Time) {
 }
 
 // Join adds a node that has just got its lease: it has no grants to report. The
-// lease must have been given under the condition that no later leader was
-// elected. So the node is either known to the next leader from its beginning, and
-// has to report, or has asked this one alone.
+// lease must have been given on the condition that no later leader was elected:
+// then the next leader knows the node from its beginning and has it report what
+// this one grants it.
 func (d *Directory) Join(m Member) []Answer {
 	d.add(m, true)
 	return d.retry() // it may host what nobody could
@@ -146,11 +144,10 @@ func (d *Directory) Renew(node NodeID, s Status) bool {
 	return true
 }
 
-// Lost drops a node whose lease has ended, with all its grants. It may come
-// before the Join of the node: that one has no effect then.
+// Lost drops a node whose lease has ended, with all its grants. Joins and losses
+// come in the order in which they happened.
 func (d *Directory) Lost(node NodeID) []Answer {
 	m := d.members[node]
-	d.gone[node] = true
 	if m == nil {
 		return nil
 	}

@@ -80,6 +80,11 @@ func (w *world) checkWell() {
 		return
 	}
 	d := w.drivers[w.leader].directory
+	for _, m := range d.Members() {
+		if _, live := w.leases[m.ID]; !live {
+			w.fail("node %v is no member, and the leader takes it for one", m.ID)
+		}
+	}
 	if silent := d.Silent(); len(silent) > 0 {
 		w.fail("nodes %v have not reported", silent)
 	}

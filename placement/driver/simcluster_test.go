@@ -249,11 +249,14 @@ func (w *world) join(h *host, p *pd, sent time.Duration) {
 				}
 			})
 		}
-		pLife, delay := p.life, w.between(0, 30*time.Millisecond)
-		if !w.calm && w.chance(30) {
-			delay = w.between(0, 8*time.Second) // after the lease has ended, too
+		w.watch(p, joined)
+		if later := w.leader; later >= 0 && w.drivers[later] != p {
+			w.watch(w.drivers[later], func() {
+				if other := w.drivers[later].directory; other != nil {
+					w.drivers[later].finish(other.Join(m))
+				}
+			})
 		}
-		w.after(delay, func() { w.run(&p.process, pLife, joined) })
 	})
 }
 
