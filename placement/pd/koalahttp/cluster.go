@@ -2,7 +2,6 @@ package koalahttp
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -16,14 +15,15 @@ type Cluster interface {
 	// NextID gives an ID for a host: 1 or more, and never again.
 	NextID(ctx context.Context) (int64, error)
 
-	// Sequence gives an ID that the sequence never gives again, 1 or more. step,
-	// 100 or more, is how many IDs a process may reserve at once; the first call
-	// that names a sequence in a process fixes it there.
+	// Sequence gives an ID that the sequence never gives again, 1 or more. key
+	// is "token", or "sequence/" and any text of up to mallee.MaxKeyLength bytes.
+	// step, 100 to 1,000,000, is how many IDs a process may reserve at once; the
+	// first call for a key in a process fixes it there.
 	Sequence(ctx context.Context, key string, step int64) (int64, error)
 
 	// Register makes h a member for ttl, unless it is renewed, and returns its
-	// lease, which is not 0. From then on Hosts lists it. ErrNotIssued,
-	// ErrRegistered.
+	// lease, which is not 0. From then on Hosts lists it. ErrNotIssued when its
+	// ID is none of NextID, ErrRegistered when it was registered once.
 	Register(ctx context.Context, h Host, ttl time.Duration) (lease int64, err error)
 
 	// KeepAlive renews a lease and sets the load of its host. ErrNoHost when
@@ -48,14 +48,15 @@ type Cluster interface {
 	Leader(ctx context.Context) (here bool, url string, err error)
 }
 
-// Final errors of a Cluster. Their texts are Koala's, and go to the client.
+// Final errors of a Cluster. Their texts are Koala's, and go to the client; the
+// first two follow on "RegisterNewServer, ServerID:7".
 var (
-	ErrNotIssued  = errors.New("was never issued")
-	ErrRegistered = errors.New("exist")
-	ErrNoHost     = errors.New("ServerID not found")
-	ErrNoLease    = errors.New("etcdserver: requested lease not found")
-	ErrNoType     = errors.New("not find actor type")
-	ErrNoServer   = errors.New("without enough server")
+	ErrNotIssued  = refuse("was never issued")
+	ErrRegistered = refuse("exist")
+	ErrNoHost     = refuse("ServerID not found")
+	ErrNoLease    = refuse("etcdserver: requested lease not found")
+	ErrNoType     = refuse("not find actor type")
+	ErrNoServer   = refuse("without enough server")
 )
 
 // Host is a member as Koala knows it.
