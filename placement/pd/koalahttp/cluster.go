@@ -26,8 +26,9 @@ type Cluster interface {
 	// ID is none of NextID, ErrRegistered when it was registered once.
 	Register(ctx context.Context, h Host, ttl time.Duration) (lease int64, err error)
 
-	// KeepAlive renews a lease and sets the load of its host. ErrNoHost when
-	// the host is no member, ErrNoLease when the lease is not the host's.
+	// KeepAlive renews a lease and sets the load of its host. ErrNoLease when
+	// the lease is not the host's or has ended, ErrNoHost after Delete: either
+	// makes the host exit.
 	KeepAlive(ctx context.Context, id, lease, load int64) error
 
 	// Delete ends the membership of a host, if addr is its address: its lease

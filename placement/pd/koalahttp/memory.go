@@ -16,21 +16,21 @@ import (
 // what each method has to do.
 func Memory() Cluster {
 	return &memory{
-		last:       make(map[string]int64),
-		registered: make(map[int64]bool),
-		members:    make(map[int64]*member),
-		positions:  make(map[mallee.ID]Position),
+		last:      make(map[string]int64),
+		members:   make(map[int64]*member),
+		gone:      make(map[int64]error),
+		positions: make(map[mallee.ID]Position),
 	}
 }
 
 type memory struct {
-	mu         sync.Mutex
-	lastHost   int64            // the last ID given to a host
-	last       map[string]int64 // of each sequence
-	registered map[int64]bool   // every host that ever was a member
-	members    map[int64]*member
-	positions  map[mallee.ID]Position
-	events     Events
+	mu        sync.Mutex
+	lastHost  int64            // the last ID given to a host
+	last      map[string]int64 // of each sequence
+	members   map[int64]*member
+	gone      map[int64]error // why those are members no more that were
+	positions map[mallee.ID]Position
+	events    Events
 }
 
 type member struct {
@@ -60,11 +60,10 @@ func (m *memory) Register(_ context.Context, h Host, ttl time.Duration) (int64, 
 	switch {
 	case h.ServerID <= 0 || h.ServerID > m.lastHost:
 		return 0, ErrNotIssued
-	case m.registered[h.ServerID]:
+	case m.members[h.ServerID] != nil || m.gone[h.ServerID] != nil:
 		return 0, ErrRegistered
 	}
 	lease := 1 + rand.Int64N(math.MaxInt64)
-	m.registered[h.ServerID] = true
 	m.members[h.ServerID] = &member{host: h, lease: lease, ttl: ttl, ends: now.Add(ttl)}
 	m.events.Join(now, h.ServerID)
 	return lease, nil
@@ -75,9 +74,9 @@ func (m *memory) KeepAlive(_ context.Context, id, lease, load int64) error {
 	defer m.mu.Unlock()
 	member := m.members[id]
 	switch {
-	case member == nil:
-		return ErrNoHost
-	case member.lease != lease:
+	case m.gone[id] != nil:
+		return m.gone[id]
+	case member == nil || member.lease != lease:
 		return ErrNoLease
 	}
 	member.host.Load, member.ends = load, now.Add(member.ttl)
@@ -88,7 +87,7 @@ func (m *memory) Delete(_ context.Context, id int64, addr string) error {
 	now := m.lock()
 	defer m.mu.Unlock()
 	if member := m.members[id]; member != nil && member.host.Address == addr {
-		m.remove(now, id)
+		m.remove(now, id, ErrNoHost)
 	}
 	return nil
 }
@@ -123,15 +122,16 @@ func (m *memory) lock() time.Time {
 	now := time.Now()
 	for id, member := range m.members {
 		if !now.Before(member.ends) {
-			m.remove(now, id)
+			m.remove(now, id, ErrNoLease)
 		}
 	}
 	return now
 }
 
 // remove ends a membership; positions end with it.
-func (m *memory) remove(now time.Time, id int64) {
+func (m *memory) remove(now time.Time, id int64, why error) {
 	delete(m.members, id)
+	m.gone[id] = why
 	maps.DeleteFunc(m.positions, func(_ mallee.ID, p Position) bool { return p.ServerID == id })
 	m.events.Leave(now, id)
 }
