@@ -25,8 +25,7 @@ func Choose(hosts []Host, actorType string, now time.Time, random func(n int64) 
 		if h.Load < 0 || now.UnixMilli()-h.StartTime < settleTime.Milliseconds() {
 			continue
 		}
-		h.Load = min(h.Load, mostLoad)
-		limit = max(limit, h.Load)
+		limit = max(limit, min(h.Load, mostLoad))
 		candidates = append(candidates, h)
 	}
 	switch {
@@ -36,13 +35,14 @@ func Choose(hosts []Host, actorType string, now time.Time, random func(n int64) 
 		return Host{}, ErrNoServer
 	}
 	limit = limit * 11 / 10
+	weight := func(h Host) int64 { return limit - min(h.Load, mostLoad) }
 	var sum int64
 	for _, h := range candidates {
-		sum += limit - h.Load
+		sum += weight(h)
 	}
 	r := random(sum)
 	for i := 0; ; i++ {
-		if r -= limit - candidates[i].Load; r < 0 {
+		if r -= weight(candidates[i]); r < 0 {
 			return candidates[i], nil
 		}
 	}

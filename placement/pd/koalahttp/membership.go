@@ -46,15 +46,13 @@ func (a *api) register(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := h.admit(time.Now()); err != nil {
 		return nil, err
 	}
-	var answer leaseAnswer
-	err := patiently(r.Context(), func(ctx context.Context) (err error) {
-		answer.LeaseID, err = a.cluster.Register(ctx, h, time.Duration(h.TTL)*time.Second)
-		return err
+	lease, err := patiently(r.Context(), func(ctx context.Context) (int64, error) {
+		return a.cluster.Register(ctx, h, time.Duration(h.TTL)*time.Second)
 	})
 	if refused := asRefusal(err); refused != nil {
 		return nil, refuseHost(h.ServerID, refused)
 	}
-	return answer, err
+	return leaseAnswer{lease}, err
 }
 
 // admit checks what a host says of itself and fills in what it need not say.
@@ -89,30 +87,24 @@ func (a *api) keepAlive(w http.ResponseWriter, r *http.Request) (any, error) {
 	return answer, err
 }
 
-func (a *api) renew(w http.ResponseWriter, r *http.Request) (answer hostsAnswer, err error) {
+func (a *api) renew(w http.ResponseWriter, r *http.Request) (hostsAnswer, error) {
 	var request keepAliveRequest
 	if err := readJSON(w, r, &request); err != nil {
-		return answer, err
+		return hostsAnswer{}, err
 	}
 	if request.ServerID == 0 || request.LeaseID == 0 {
-		return answer, refuse("ServerID/LeaseID must input")
+		return hostsAnswer{}, refuse("ServerID/LeaseID must input")
 	}
-	err = patiently(r.Context(), func(ctx context.Context) (err error) {
-		if err = a.cluster.KeepAlive(ctx, request.ServerID, request.LeaseID, request.Load); err == nil {
-			answer, err = a.hosts(ctx)
+	return patiently(r.Context(), func(ctx context.Context) (hostsAnswer, error) {
+		if err := a.cluster.KeepAlive(ctx, request.ServerID, request.LeaseID, request.Load); err != nil {
+			return hostsAnswer{}, err
 		}
-		return err
+		return a.hosts(ctx)
 	})
-	return answer, err
 }
 
 func (a *api) fetchAll(_ http.ResponseWriter, r *http.Request) (any, error) {
-	var answer hostsAnswer
-	err := patiently(r.Context(), func(ctx context.Context) (err error) {
-		answer, err = a.hosts(ctx)
-		return err
-	})
-	return answer, err
+	return patiently(r.Context(), a.hosts)
 }
 
 func (a *api) deleteHost(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -120,10 +112,9 @@ func (a *api) deleteHost(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := readJSON(w, r, &request); err != nil {
 		return nil, err
 	}
-	err := patiently(r.Context(), func(ctx context.Context) error {
-		return a.cluster.Delete(ctx, request.ServerID, request.Address)
+	return patiently(r.Context(), func(ctx context.Context) (deleteAnswer, error) {
+		return deleteAnswer{request.ServerID}, a.cluster.Delete(ctx, request.ServerID, request.Address)
 	})
-	return deleteAnswer{request.ServerID}, err
 }
 
 // hosts is what hosts are told of the others. One null in it, other than
