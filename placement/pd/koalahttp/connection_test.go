@@ -46,8 +46,7 @@ func (w wires) serve(t *testing.T, name string, h http.Handler) {
 }
 
 func (w wires) dial(ctx context.Context, _, addr string) (net.Conn, error) {
-	name, _, _ := net.SplitHostPort(addr)
-	l := w[name]
+	l := w[strings.TrimSuffix(addr, ":80")]
 	if l == nil {
 		return nil, errors.New("connection refused")
 	}
