@@ -14,7 +14,7 @@ import (
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	var events koalahttp.Events
-	at := func(ms int64) time.Time { return time.UnixMilli(ms) }
+	at := time.UnixMilli
 	life := koalahttp.EventLife.Milliseconds()
 	for _, c := range []struct {
 		do   func()
