@@ -1,6 +1,7 @@
 package driver_test
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -107,6 +108,7 @@ func (p *pd) askReports(w *world) {
 				if w.calm || w.chance(3) { // it may go on asking the leader before
 					h.knows = slices.Index(w.drivers[:], p)
 				}
+				sortHeld(held)
 				w.say("%s reports %d grants to term %d", h.name, len(held), term)
 				arrive := func() {
 					w.send(&h.process, &p.process, func() {
@@ -231,9 +233,16 @@ func (w *world) work(h *host) {
 	default:
 		w.locate(h, id)
 	}
-	for _, r := range h.holder.Unsettled() {
+	unsettled := h.holder.Unsettled()
+	sortHeld(unsettled)
+	for _, r := range unsettled {
 		w.release(h, r)
 	}
+}
+
+// sortHeld lets a seed do the same each time.
+func sortHeld(held []driver.Held) {
+	slices.SortFunc(held, func(a, b driver.Held) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
 }
 
 func (w *world) release(h *host, r driver.Held) {
