@@ -56,6 +56,8 @@ type Config struct {
 	// actors. In seconds, at least one; the embedded etcd gives no less than two.
 	// Defaults to 5 s.
 	LeaseTTL time.Duration
+	// Version of the program, for people.
+	Version string
 	// Log is told what is worth a person's attention. Defaults to nothing.
 	Log *slog.Logger
 }

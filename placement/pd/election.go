@@ -30,9 +30,10 @@ var errNotLeader = mallee.ErrUnavailable.Errorf("this process does not lead the 
 
 // candidate is what a process says of itself in the election.
 type candidate struct {
-	Format int    `json:"format"`
-	Name   string `json:"name"`
-	Addr   string `json:"addr"` // of its client port
+	Format  int    `json:"format"`
+	Name    string `json:"name"`
+	Addr    string `json:"addr"` // of its client port
+	Version string `json:"version,omitempty"`
 }
 
 // election is what this process knows of who leads.
@@ -97,7 +98,7 @@ func (s *Server) stand(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	self, err := json.Marshal(candidate{1, s.config.Name, s.config.Advertise})
+	self, err := json.Marshal(candidate{recordFormat, s.config.Name, s.config.Advertise, s.config.Version})
 	if err != nil {
 		return err
 	}

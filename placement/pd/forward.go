@@ -2,7 +2,9 @@ package pd
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -64,13 +66,16 @@ type client struct {
 
 // others are connections to the other processes of the placement driver.
 type others struct {
-	tls TLS
+	tls *tls.Config // nil: no encryption
 
 	mu    sync.Mutex
 	conns map[string]*grpc.ClientConn // by address
 }
 
-func newOthers(t TLS) *others { return &others{tls: t, conns: make(map[string]*grpc.ClientConn)} }
+func newOthers(t TLS) (*others, error) {
+	config, err := t.client()
+	return &others{tls: config, conns: make(map[string]*grpc.ClientConn)}, err
+}
 
 func (o *others) client(addr string) (client, error) {
 	o.mu.Lock()
@@ -78,13 +83,10 @@ func (o *others) client(addr string) (client, error) {
 	conn := o.conns[addr]
 	if conn == nil {
 		secure := insecure.NewCredentials()
-		config, err := o.tls.client()
-		if err != nil {
-			return client{}, err
+		if o.tls != nil {
+			secure = credentials.NewTLS(o.tls.Clone())
 		}
-		if config != nil {
-			secure = credentials.NewTLS(config)
-		}
+		var err error
 		if conn, err = grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(secure)); err != nil {
 			return client{}, fmt.Errorf("reach the leader at %s: %w", addr, err)
 		}
@@ -92,6 +94,16 @@ func (o *others) client(addr string) (client, error) {
 	}
 	return client{placementpb.NewPlacementClient(conn), placementpb.NewAdminClient(conn)}, nil
 }
+
+// http reaches them over HTTP.
+func (o *others) http() *http.Transport {
+	return &http.Transport{TLSClientConfig: o.tls, MaxIdleConnsPerHost: idleConns, IdleConnTimeout: idleTime}
+}
+
+const (
+	idleConns = 64
+	idleTime  = time.Minute
+)
 
 func (o *others) close() {
 	o.mu.Lock()

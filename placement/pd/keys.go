@@ -30,9 +30,17 @@ func (k keys) sequence(name string) string {
 
 func (k keys) member(id driver.NodeID) string { return k.members() + id.String() }
 
+// known tells of each member that is or was one lately; see known.go.
+func (k keys) known(id driver.NodeID) string { return k.knownAll() + id.String() }
+func (k keys) knownAll() string              { return string(k) + "known/" }
+
 // memberID reads the key of a member.
 func (k keys) memberID(key string) (driver.NodeID, bool) {
-	id, err := strconv.ParseUint(strings.TrimPrefix(key, k.members()), 10, 64)
+	return nodeID(strings.TrimPrefix(key, k.members()))
+}
+
+func nodeID(text string) (driver.NodeID, bool) {
+	id, err := strconv.ParseUint(text, 10, 64)
 	return driver.NodeID(id), err == nil && id != 0
 }
 
@@ -49,15 +57,15 @@ func (k keys) granted(key string) (node driver.NodeID, id mallee.ID, ok bool) {
 	if len(parts) != 3 {
 		return 0, id, false
 	}
-	n, err := strconv.ParseUint(parts[0], 10, 64)
-	if err != nil {
+	if node, ok = nodeID(parts[0]); !ok {
 		return 0, id, false
 	}
+	var err error
 	if id.Type, err = url.PathUnescape(parts[1]); err != nil {
 		return 0, id, false
 	}
 	if id.Key, err = url.PathUnescape(parts[2]); err != nil {
 		return 0, id, false
 	}
-	return driver.NodeID(n), id, true
+	return node, id, true
 }

@@ -2,6 +2,7 @@ package pd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -25,11 +26,14 @@ type leader struct {
 
 	mu        sync.Mutex // before that of any outbox
 	directory *driver.Directory
-	leases    map[driver.NodeID]clientv3.LeaseID
+	members   map[driver.NodeID]record
 	joining   map[driver.NodeID]chan struct{} // closed when etcd has told of the join
 	sessions  map[driver.NodeID]*session
 	asked     map[uint64]asker // questions that the Directory has not answered
 	ticket    uint64
+	pace      int                       // moves a second, for rebalancing
+	writes    map[mallee.ID]*grantWrite // grants of foreign members that etcd has yet to keep
+	written   chan struct{}             // has room for one, and holds it while there may be writes
 }
 
 // asker waits for an answer: a session under the ticket of its own, or whoever
@@ -41,12 +45,17 @@ type asker struct {
 	reply   chan<- driver.Answer
 }
 
-const tick = time.Second
+const (
+	// clockTick is how late the Directory may hear of the time.
+	clockTick = 100 * time.Millisecond
+	// planEvery is how often actors are moved for balance.
+	planEvery = time.Second
+)
 
 // lead runs a term, until ctx ends or etcd cannot be followed any more.
 func (s *Server) lead(ctx context.Context, guard clientv3.Cmp) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	before, err := counter{s.client, s.keys.term()}.add(ctx, 1, guard)
 	if err != nil {
 		return fmt.Errorf("take a term: %w", err)
@@ -54,55 +63,83 @@ func (s *Server) lead(ctx context.Context, guard clientv3.Cmp) error {
 	if before >= driver.MaxTerm {
 		return fmt.Errorf("the terms have run out after %d: begin a new cluster", before)
 	}
-	records, revision, err := s.listMembers(ctx)
+	l, revision, err := s.newLeader(ctx, uint64(before)+1, guard)
 	if err != nil {
 		return err
 	}
-	l := newLeader(ctx.Done(), uint64(before)+1, guard, records)
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	defer cancel(nil)
+	writing.Go(func() { cancel(s.writeGrants(ctx, l)) })
+	writing.Go(func() { s.sweepKnown(ctx, l) })
 	s.election.set(func() { s.election.mine = l })
-	s.config.Log.Info("leading the placement driver", "term", l.term, "nodes", len(records))
+	s.config.Log.Info("leading the placement driver", "term", l.term, "nodes", len(l.members))
 	defer s.stepDown(l)
 	return s.follow(ctx, l, revision)
 }
 
-func newLeader(done <-chan struct{}, term uint64, guard clientv3.Cmp, records []record) *leader {
-	l := &leader{
-		term: term, guard: guard, done: done,
-		leases:   make(map[driver.NodeID]clientv3.LeaseID),
+// newLeader reads what a term begins with, as of a revision.
+func (s *Server) newLeader(ctx context.Context, term uint64, guard clientv3.Cmp) (l *leader, revision int64, err error) {
+	records, revision, err := s.listMembers(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	granted, err := s.listGrants(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	settings, err := s.readSettings(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	l = &leader{
+		term: term, guard: guard, done: ctx.Done(), pace: settings.pace,
+		members:  make(map[driver.NodeID]record),
 		joining:  make(map[driver.NodeID]chan struct{}),
 		sessions: make(map[driver.NodeID]*session),
 		asked:    make(map[uint64]asker),
+		writes:   make(map[mallee.ID]*grantWrite),
+		written:  make(chan struct{}, 1),
 	}
 	members := make([]driver.Member, len(records))
 	for i, r := range records {
-		members[i] = r.member
-		l.leases[r.member.ID] = r.lease
+		members[i], l.members[r.member.ID] = r.member, r
 	}
 	l.directory = driver.NewDirectory(term, members, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+	l.directory.SetSettings(settings.driver())
 	l.directory.Advance(time.Now())
-	return l
+	for _, r := range records {
+		if r.member.Foreign { // it cannot report
+			l.directory.Renew(r.member.ID, driver.Status{Load: int(r.load)})
+			l.directory.Report(r.member.ID, granted[r.member.ID], true)
+		}
+	}
+	return l, revision, nil
 }
 
 // follow tells the Directory what happens to members in etcd after a revision.
 func (s *Server) follow(ctx context.Context, l *leader, revision int64) error {
 	events := s.client.Watch(clientv3.WithRequireLeader(ctx), s.keys.members(), clientv3.WithPrefix(), clientv3.WithRev(revision+1))
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	clock, plan := time.NewTicker(clockTick), time.NewTicker(planEvery)
+	defer clock.Stop()
+	defer plan.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case r, ok := <-events:
 			if err := r.Err(); !ok || err != nil {
-				return fmt.Errorf("the watch of the members has ended: %w", cmpCause(ctx, err))
+				return fmt.Errorf("the watch of the members has ended: %w", errors.Join(err, context.Cause(ctx)))
 			}
 			for _, e := range r.Events {
 				if err := s.happened(l, e); err != nil {
 					return err
 				}
 			}
-		case now := <-ticker.C:
+		case now := <-clock.C:
 			l.advance(now)
+		case <-plan.C:
+			l.rebalance()
 		}
 	}
 }
@@ -120,6 +157,8 @@ func (s *Server) happened(l *leader, e *clientv3.Event) error {
 	}
 	if e.IsCreate() {
 		l.joined(r)
+	} else {
+		l.changed(r)
 	}
 	return nil
 }
@@ -133,6 +172,7 @@ func (s *Server) stepDown(l *leader) {
 	}
 	clear(l.sessions)
 	clear(l.asked)
+	clear(l.writes)
 	s.config.Log.Info("no longer leading the placement driver", "term", l.term)
 }
 
@@ -163,7 +203,7 @@ func (l *leader) joined(r record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.directory.Advance(time.Now())
-	l.leases[r.member.ID] = r.lease
+	l.members[r.member.ID] = r
 	l.finish(l.directory.Join(r.member))
 	if told := l.joining[r.member.ID]; told != nil {
 		close(told)
@@ -171,16 +211,38 @@ func (l *leader) joined(r record) {
 	}
 }
 
+// changed is a foreign member that has told its load.
+func (l *leader) changed(r record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.members[r.member.ID] = r
+	if r.member.Foreign {
+		l.directory.Renew(r.member.ID, driver.Status{Load: int(r.load)})
+	}
+}
+
+// rebalance asks owners to give actors to others.
+func (l *leader) rebalance() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.directory.Plan(l.pace) {
+		if of := l.sessions[m.Grant.Node]; of != nil {
+			of.out.move(&placementpb.Move{Grant: grantPB(m.ID, m.Grant.Epoch), To: uint64(m.To)})
+		}
+	}
+}
+
 // lost is a member whose lease has ended.
 func (l *leader) lost(id driver.NodeID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.leases, id)
+	delete(l.members, id)
 	if of := l.sessions[id]; of != nil {
 		of.cut(fenced(id))
 		delete(l.sessions, id)
 	}
 	l.finish(l.directory.Lost(id))
+	l.dropWrites(id)
 	for _, each := range l.sessions {
 		each.out.lost(uint64(id))
 	}
@@ -194,7 +256,7 @@ func fenced(id driver.NodeID) error {
 func (l *leader) isMember(id driver.NodeID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, ok := l.leases[id]
+	_, ok := l.members[id]
 	return ok
 }
 
@@ -207,7 +269,7 @@ func (l *leader) attach(s *session) (*placementpb.Welcome, error) {
 		return nil, errNotLeader
 	default:
 	}
-	if lease, ok := l.leases[s.node]; !ok || lease != s.lease {
+	if m, ok := l.members[s.node]; !ok || m.lease != s.lease {
 		return nil, fenced(s.node)
 	}
 	if old := l.sessions[s.node]; old != nil {
@@ -236,7 +298,6 @@ func (l *leader) take(s *session, b *placementpb.NodeBatch) error {
 	if l.sessions[s.node] != s {
 		return errReplaced // what it says may be older than what the new one has said
 	}
-	l.directory.Advance(time.Now())
 	if st := b.GetStatus(); st != nil {
 		l.directory.Renew(s.node, driver.Status{Cordoned: st.GetCordoned(), Load: int(st.GetLoad())})
 	}
@@ -244,15 +305,24 @@ func (l *leader) take(s *session, b *placementpb.NodeBatch) error {
 		l.finish(l.directory.Report(s.node, held, b.GetReported()))
 	}
 	for _, r := range b.GetReleases() {
-		g := r.GetGrant()
-		if l.directory.Release(idOf(g.GetActor()), driver.Grant{Node: s.node, Epoch: g.GetEpoch()}, driver.NodeID(r.GetTo())) {
-			s.out.released(g)
-		}
+		l.release(s, r)
 	}
 	for _, q := range b.GetQuestions() {
 		l.question(s, q)
 	}
 	return nil
+}
+
+func (l *leader) release(s *session, r *placementpb.Release) {
+	g := r.GetGrant()
+	id := idOf(g.GetActor())
+	if !l.directory.Release(id, driver.Grant{Node: s.node, Epoch: g.GetEpoch()}, driver.NodeID(r.GetTo())) {
+		return
+	}
+	s.out.released(g)
+	if next, ok := l.directory.Owner(id); ok && next.Node == driver.NodeID(r.GetTo()) {
+		l.keep(id, next)
+	}
 }
 
 func (l *leader) question(s *session, q *placementpb.Question) {
@@ -295,8 +365,20 @@ func (l *leader) finish(answers []driver.Answer) {
 	}
 }
 
+// answer has the lock. What a foreign member gets is kept in etcd first.
 func (l *leader) answer(who asker, a driver.Answer) {
-	if who.reply != nil {
+	if a.Err == nil && a.New {
+		l.keep(who.id, a.Grant)
+	}
+	if w := l.writes[who.id]; a.Err == nil && w != nil {
+		w.waiting = append(w.waiting, who)
+		return
+	}
+	who.hear(a)
+}
+
+func (who asker) hear(a driver.Answer) {
+	if who.session == nil {
 		who.reply <- a
 		return
 	}

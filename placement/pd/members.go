@@ -140,16 +140,16 @@ func (s *Server) enter(ctx context.Context, l *leader, r *record) error {
 	}
 	told := l.expect(r.member.ID)
 	defer l.forgetJoin(r.member.ID)
-	key := s.keys.member(r.member.ID)
+	known := s.keys.known(r.member.ID)
 	done, err := s.client.Txn(ctx).
-		If(l.guard, clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
-		Then(clientv3.OpPut(key, text, clientv3.WithLease(r.lease))).
-		Else(clientv3.OpGet(key, clientv3.WithCountOnly())).Commit()
+		If(l.guard, clientv3.Compare(clientv3.CreateRevision(known), "=", 0)).
+		Then(clientv3.OpPut(s.keys.member(r.member.ID), text, clientv3.WithLease(r.lease)), clientv3.OpPut(known, knownLiving)).
+		Else(clientv3.OpGet(known, clientv3.WithCountOnly())).Commit()
 	switch {
 	case err != nil:
 		return noAnswer("join", err)
 	case !done.Succeeded && done.Responses[0].GetResponseRange().Count > 0:
-		return mallee.ErrConflict.Errorf("node %s is a member", r.member.ID)
+		return mallee.ErrConflict.Errorf("node %s is or was a member", r.member.ID)
 	case !done.Succeeded:
 		return errNotLeader
 	}

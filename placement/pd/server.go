@@ -14,6 +14,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
+	"github.com/mallee-io/mallee/placement/pd/koalahttp"
 )
 
 // Server is a process of the placement driver. Its methods are safe for
@@ -22,7 +23,7 @@ type Server struct {
 	placementpb.UnimplementedPlacementServer
 	placementpb.UnimplementedAdminServer
 
-	config   Config
+	config   Config // complete
 	keys     keys
 	etcd     *embedded // nil: one that is there is used
 	client   *clientv3.Client
@@ -48,8 +49,12 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start placement driver: %w", err)
 	}
+	others, err := newOthers(c.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("start placement driver: %w", err)
+	}
 	s := &Server{
-		config: c, keys: newKeys(c.Cluster), election: newElection(), others: newOthers(c.TLS),
+		config: c, keys: newKeys(c.Cluster), election: newElection(), others: others,
 		begun: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -180,7 +185,10 @@ const readyPatience = 2 * time.Second
 
 // handlers are what the client port serves over HTTP.
 func (s *Server) handlers() map[string]http.Handler {
+	koala := koalahttp.New(koala{s}, koalahttp.Config{Transport: s.others.http(), Log: s.config.Log})
 	return map[string]http.Handler{
+		"/pd":      koala,
+		"/pd/":     koala,
 		"/healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }),
 		"/readyz":  http.HandlerFunc(s.readyz),
 	}

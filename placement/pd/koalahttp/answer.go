@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/mallee-io/mallee"
 )
 
 // patience bounds how long a request waits for the cluster: a Python host
@@ -28,7 +30,9 @@ func refuse(format string, args ...any) error {
 // asRefusal is nil for errors that may pass.
 func asRefusal(err error) *refusal {
 	var r *refusal
-	errors.As(err, &r)
+	if !errors.As(err, &r) && errors.Is(err, mallee.ErrInvalid) {
+		return &refusal{http.StatusBadRequest, err.Error()}
+	}
 	return r
 }
 
