@@ -15,7 +15,7 @@ import (
 // renewed for ttl is dead and its actors are placed anew.
 func Memory(ttl time.Duration) Driver {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	return &memory{ttl: ttl, directory: driver.NewDirectory(0, nil, driver.TwoChoices(random)), expires: make(map[NodeID]time.Time), controls: make(map[NodeID]Control)}
+	return &memory{ttl: ttl, directory: driver.NewDirectory(0, nil, random), expires: make(map[NodeID]time.Time), controls: make(map[NodeID]Control)}
 }
 
 type memory struct {

@@ -1,6 +1,7 @@
 package driver_test
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -71,7 +72,7 @@ func (w *world) elect(i int) {
 	for _, id := range sortedKeys(w.members) {
 		live = append(live, w.members[id])
 	}
-	p.directory = driver.NewDirectory(w.term, live, driver.TwoChoices(w.random))
+	p.directory = driver.NewDirectory(w.term, live, w.random)
 	p.tickets = make(map[uint64]func(driver.Answer))
 	w.say("%s leads term %d over %d members", p.name, w.term, len(live))
 }
@@ -107,11 +108,12 @@ func (p *pd) askReports(w *world) {
 				if w.calm || w.chance(3) { // it may go on asking the leader before
 					h.knows = slices.Index(w.drivers[:], p)
 				}
+				sortHeld(held)
 				w.say("%s reports %d grants to term %d", h.name, len(held), term)
 				arrive := func() {
 					w.send(&h.process, &p.process, func() {
 						if p.directory == d {
-							p.finish(d.Report(id, held))
+							p.finish(d.Report(id, held, true))
 						}
 					})
 				}
@@ -231,9 +233,16 @@ func (w *world) work(h *host) {
 	default:
 		w.locate(h, id)
 	}
-	for _, r := range h.holder.Unsettled() {
+	unsettled := h.holder.Unsettled()
+	sortHeld(unsettled)
+	for _, r := range unsettled {
 		w.release(h, r)
 	}
+}
+
+// sortHeld lets a seed do the same each time.
+func sortHeld(held []driver.Held) {
+	slices.SortFunc(held, func(a, b driver.Held) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
 }
 
 func (w *world) release(h *host, r driver.Held) {

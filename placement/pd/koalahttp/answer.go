@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/mallee-io/mallee"
 )
 
 // refusal is a final error, and what the client is told.
@@ -24,7 +26,9 @@ func refuse(format string, args ...any) error {
 // asRefusal is nil for errors that may pass.
 func asRefusal(err error) *refusal {
 	var r *refusal
-	errors.As(err, &r)
+	if !errors.As(err, &r) && errors.Is(err, mallee.ErrInvalid) {
+		return &refusal{http.StatusBadRequest, err.Error()}
+	}
 	return r
 }
 
