@@ -118,7 +118,8 @@ func (a *api) deleteHost(w http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 // hosts is what hosts are told of the others. One null in it, other than
-// labels, makes every Python host of the cluster exit.
+// labels, makes every Python host of the cluster exit, and one address that it
+// cannot take apart keeps it from hearing of the others.
 func (a *api) hosts(ctx context.Context) (hostsAnswer, error) {
 	hosts, events, err := a.cluster.Hosts(ctx)
 	if err != nil {
@@ -126,6 +127,9 @@ func (a *api) hosts(ctx context.Context) (hostsAnswer, error) {
 	}
 	answer := hostsAnswer{Hosts: make(map[int64]Host, len(hosts)), Events: make([]Event, 0, len(events))}
 	for _, h := range hosts {
+		if checkAddress(h.Address) != nil {
+			continue
+		}
 		if h.Services == nil {
 			h.Services = map[string]string{}
 		}

@@ -21,10 +21,7 @@ func (f findRequest) validate() error {
 	if f.ActorType == "" || f.ActorID == "" {
 		return refuse("args error")
 	}
-	if err := (mallee.ID{Type: f.ActorType, Key: f.ActorID}).Validate(); err != nil {
-		return refuse("%v", err)
-	}
-	return nil
+	return mallee.ID{Type: f.ActorType, Key: f.ActorID}.Validate()
 }
 
 type findAnswer struct {

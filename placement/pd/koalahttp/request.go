@@ -39,8 +39,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// checkAddress keeps out what would break other hosts: a Python host takes an
-// address apart at its only colon, whatever is there.
+// checkAddress refuses what others cannot dial: a Python host takes an address
+// apart at its only colon, and fails if there is none.
 func checkAddress(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	n, portErr := strconv.ParseUint(port, 10, 16)
