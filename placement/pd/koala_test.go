@@ -1,180 +1,172 @@
 package pd_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
-	"github.com/mallee-io/mallee/placement/pd"
-	"github.com/mallee-io/mallee/placement/pd/koalahttp"
 )
 
-// koalaPost asks one process over HTTP, as Koala's hosts do; the answer is the
-// body, into what it is read if the status is 200.
-func koalaPost(t testing.TB, s *pd.Server, route, body string, into any) (status int, answer string) {
+// post asks Koala's API of a process.
+func post(t testing.TB, addr, path string, body any) (int, map[string]any) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(within(t), http.MethodPost, "http://"+s.Addr()+koalahttp.Prefix+route, strings.NewReader(body))
+	text, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Close = true
-	response, err := new(http.Transport).RoundTrip(r)
+	r, err := http.NewRequestWithContext(within(t), http.MethodPost, "http://"+addr+"/pd/api/v1"+path, bytes.NewReader(text))
 	if err != nil {
-		t.Fatalf("%s: %v", route, err)
+		t.Fatal(err)
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		t.Fatalf("%s: %v", route, err)
+		t.Fatal(err)
 	}
-	if response.StatusCode == http.StatusOK {
-		if err := json.Unmarshal(text, into); err != nil {
-			t.Fatalf("%s: %v in %s", route, err, text)
-		}
+	defer answer.Body.Close() //nolint:errcheck // it was read
+	got, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return response.StatusCode, string(text)
+	var object map[string]any
+	if json.Unmarshal(got, &object) != nil {
+		object = map[string]any{"error": string(got)}
+	}
+	return answer.StatusCode, object
 }
 
-// koalaHost is a host that has registered.
-type koalaHost struct {
-	id, lease int64
-	address   string
-}
-
-func koalaJoin(t testing.TB, s *pd.Server, ttl int) koalaHost {
+func number(t testing.TB, addr, path, field string, body any) int64 {
 	t.Helper()
-	var issued struct{ ID int64 }
-	if status, text := koalaPost(t, s, "/id/new_server_id", `{}`, &issued); status != 200 {
-		t.Fatalf("new_server_id: %d %s", status, text)
+	code, answer := post(t, addr, path, body)
+	n, ok := answer[field].(float64)
+	if code != http.StatusOK || !ok {
+		t.Fatalf("%s: %d %v", path, code, answer)
 	}
-	h := koalaHost{id: issued.ID, address: fmt.Sprintf("127.0.0.1:%d", 20000+issued.ID)}
-	var registered struct {
-		LeaseID int64 `json:"lease_id"`
-	}
-	body := fmt.Sprintf(`{"server_id":%d,"ttl":%d,"address":%q,"services":{"IPlayer":"Player"},"desc":"host_%d"}`, h.id, ttl, h.address, h.id)
-	if status, text := koalaPost(t, s, "/membership/register", body, &registered); status != 200 {
-		t.Fatalf("register: %d %s", status, text)
-	}
-	h.lease = registered.LeaseID
-	return h
+	return int64(n)
 }
 
-type koalaMembers struct {
-	Hosts  map[int64]koalahttp.Host
-	Events []koalahttp.Event
-}
+type object = map[string]any
 
-func (m koalaMembers) removed(id int64) bool {
-	return slices.ContainsFunc(m.Events, func(e koalahttp.Event) bool { return slices.Contains(e.Remove, id) })
-}
-
-func (h koalaHost) keepAlive(t testing.TB, s *pd.Server) (members koalaMembers, status int, text string) {
-	t.Helper()
-	body := fmt.Sprintf(`{"server_id":%d,"lease_id":%d,"load":0}`, h.id, h.lease)
-	status, text = koalaPost(t, s, "/membership/keep_alive", body, &members)
-	return members, status, text
-}
-
-// koalaFind asks until the actor has a host: a host gets none in its first
-// seconds.
-func koalaFind(t testing.TB, s *pd.Server, query, actor string) int64 {
-	t.Helper()
-	var found struct {
-		ServerID int64 `json:"server_id"`
-	}
-	body := fmt.Sprintf(`{"actor_type":"IPlayer","actor_id":%q,"ttl":0}`, actor)
-	for ctx := within(t); ctx.Err() == nil; {
-		status, text := koalaPost(t, s, "/placement/find_position"+query, body, &found)
-		if status == 200 {
-			return found.ServerID
-		}
-		if text != `"without enough server"` {
-			t.Fatalf("find_position: %d %s", status, text)
-		}
-		<-time.After(100 * time.Millisecond) // leaves the machine to others
-	}
-	t.Fatal("no host for the actor")
-	return 0
-}
-
-// TestKoalaHost runs a Koala host from its registration to its end.
-func TestKoalaHost(t *testing.T) {
-	t.Parallel()
-	s := start(t, config(t))
-	a, b := koalaJoin(t, s, 60), koalaJoin(t, s, 60)
-	members, status, text := a.keepAlive(t, s)
-	if got := members.Hosts[a.id]; status != 200 || got.Address != a.address || got.Services["IPlayer"] != "Player" || len(members.Hosts) != 2 {
-		t.Errorf("keep_alive: %d %s", status, text)
-	}
-	at := koalaFind(t, s, "", "1")
-	if again := koalaFind(t, s, "?x=1", "1"); again != at {
-		t.Errorf("on %d, then on %d", at, again)
-	}
-	stolen := koalaHost{id: a.id, lease: b.lease}
-	if _, status, text := stolen.keepAlive(t, s); status != 400 {
-		t.Errorf("a lease of another host: %d %s", status, text)
-	}
-	owner, other := a, b
-	if at == b.id {
-		owner, other = b, a
-	}
-	var deleted struct{}
-	koalaPost(t, s, "/membership/delete", fmt.Sprintf(`{"server_id":%d,"address":%q}`, owner.id, other.address), &deleted)
-	if _, status, text := owner.keepAlive(t, s); status != 200 {
-		t.Errorf("deleted by another address: %d %s", status, text)
-	}
-	koalaPost(t, s, "/membership/delete", fmt.Sprintf(`{"server_id":%d,"address":%q}`, owner.id, owner.address), &deleted)
-	if _, status, text := owner.keepAlive(t, s); status != 400 {
-		t.Errorf("keep_alive of a deleted host: %d %s", status, text)
-	}
-	if members, _, text := other.keepAlive(t, s); !members.removed(owner.id) || members.removed(other.id) || len(members.Hosts) != 1 {
-		t.Errorf("%d was deleted: %s", owner.id, text)
-	}
-	if moved := koalaFind(t, s, "", "1"); moved != other.id {
-		t.Errorf("on %d after its host was deleted, want %d", moved, other.id)
-	}
-}
-
-// TestKoalaPositionsOutliveLeader names a defect of Koala: a new leader forgot
-// all positions, and placed actors a second time.
-func TestKoalaPositionsOutliveLeader(t *testing.T) {
+// A Koala host joins through a follower, gets an actor, and keeps it when the
+// leader changes; when it leaves, every process tells so.
+func TestKoalaHosts(t *testing.T) {
 	t.Parallel()
 	servers := startAll(t, trio(t))
-	for range 3 {
-		koalaJoin(t, servers[0], 60)
+	addr := servers[0].Addr()
+	first := leaderOf(t, leading(t, dial(t, addr), 1), servers)
+	follower := servers[(first+1)%3].Addr()
+	id := number(t, follower, "/id/new_server_id", "id", object{})
+	host := object{"server_id": id, "ttl": 15, "address": "127.0.0.1:15001", "services": object{"IPlayer": "Player"}, "desc": "host_1", "load": 0}
+	if code, answer := post(t, follower, "/membership/register", object{"server_id": id + 100, "address": "127.0.0.1:1"}); code != http.StatusBadRequest {
+		t.Errorf("an id that was not issued: %d %v", code, answer)
 	}
-	where := make(map[string]int64)
-	for i := range 20 {
-		actor := fmt.Sprint(i)
-		where[actor] = koalaFind(t, servers[i%3], "?x=1", actor)
-		if other := koalaFind(t, servers[(i+1)%3], "", actor); other != where[actor] {
-			t.Fatalf("%s is on %d, and on %d by another process", actor, where[actor], other)
-		}
+	code, answer := post(t, follower, "/membership/register", object{"server_id": id, "address": "127.0.0.1:1", "services": object{"a/b": "c"}})
+	if code != http.StatusBadRequest {
+		t.Errorf("a type that cannot be: %d %v", code, answer)
 	}
-	cluster, err := dial(t, servers[0].Addr()).Status(within(t), &placementpb.StatusRequest{})
-	if err != nil {
-		t.Fatal(err)
+	code, answer = post(t, follower, "/membership/register", host)
+	if code != http.StatusOK {
+		t.Fatalf("%d %v", code, answer)
 	}
-	for _, p := range cluster.GetProcesses() {
-		i := slices.IndexFunc(servers, func(s *pd.Server) bool { return s.Addr() == p.GetAddr() })
-		if p.GetLeader() && i >= 0 {
-			stop(t, servers[i])
-			servers = slices.Delete(servers, i, i+1)
+	lease := json.Number(fmt.Sprintf("%.0f", answer["lease_id"]))
+	if code, answer := post(t, addr, "/membership/register", host); code != http.StatusBadRequest {
+		t.Errorf("registered twice: %d %v", code, answer)
+	}
+	// It gets actors once it is 5 s old.
+	var position object
+	for ctx := within(t); ctx.Err() == nil; {
+		if code, position = post(t, follower, "/placement/find_position", object{"actor_type": "IPlayer", "actor_id": "1/ü"}); code == http.StatusOK {
 			break
 		}
-	}
-	if len(servers) != 2 {
-		t.Fatalf("nobody leads: %v", cluster)
-	}
-	for actor, at := range where {
-		if now := koalaFind(t, servers[0], "", actor); now != at {
-			t.Errorf("%s was on %d, and is on %d under the new leader", actor, at, now)
+		if position["error"] != `"without enough server"` {
+			t.Fatal(code, position)
 		}
+	}
+	if position["server_id"] != float64(id) || position["server_address"] != "127.0.0.1:15001" {
+		t.Fatal(position)
+	}
+	if code, answer := post(t, addr, "/placement/find_position", object{"actor_type": "INone", "actor_id": "1"}); code != http.StatusBadRequest || answer["error"] != `"not find actor type"` {
+		t.Errorf("%d %v", code, answer)
+	}
+	stop(t, servers[first])
+	after := leading(t, dial(t, follower), 2)
+	if after.GetActors() != 1 || after.GetRecovering() {
+		t.Errorf("%v", after)
+	}
+	if code, again := post(t, follower, "/placement/find_position", object{"actor_type": "IPlayer", "actor_id": "1/ü"}); code != http.StatusOK || again["server_id"] != float64(id) {
+		t.Errorf("%d %v", code, again)
+	}
+	if code, answer := post(t, follower, "/membership/keep_alive", object{"server_id": id, "lease_id": json.Number(lease) + "1"}); code != http.StatusBadRequest {
+		t.Errorf("a wrong lease: %d %v", code, answer)
+	}
+	if code, _ := post(t, follower, "/membership/delete", object{"server_id": id, "address": "127.0.0.1:9"}); code != http.StatusOK {
+		t.Error("delete with a wrong address")
+	}
+	if events := removed(t, follower); slices.Contains(events, id) {
+		t.Error("deleted with a wrong address")
+	}
+	if code, _ := post(t, follower, "/membership/delete", object{"server_id": id, "address": "127.0.0.1:15001"}); code != http.StatusOK {
+		t.Error("delete")
+	}
+	for i, s := range servers {
+		if i != first && !slices.Contains(removed(t, s.Addr()), id) {
+			t.Errorf("process %d does not tell that the host has gone", i)
+		}
+	}
+}
+
+// removed are the members of which a process says that they have gone.
+func removed(t testing.TB, addr string) (ids []int64) {
+	t.Helper()
+	code, answer := post(t, addr, "/membership/fetch_all", object{})
+	events, ok := answer["events"].([]any)
+	if code != http.StatusOK || !ok {
+		t.Fatalf("%d %v", code, answer)
+	}
+	for _, e := range events {
+		for _, id := range e.(map[string]any)["remove"].([]any) {
+			ids = append(ids, int64(id.(float64)))
+		}
+	}
+	return ids
+}
+
+// Mallee nodes and Koala hosts share ids, and find each other.
+func TestKoalaBesideNodes(t *testing.T) {
+	t.Parallel()
+	addr := start(t, config(t)).Addr()
+	c := dial(t, addr)
+	n := join(t, c, "a")
+	id := number(t, addr, "/id/new_server_id", "id", nil)
+	if id != int64(n.id)+1 {
+		t.Errorf("id %d after node %d", id, n.id)
+	}
+	seen := make(map[int64]bool)
+	for range 250 {
+		for _, path := range []string{"/id/new_sequence/mail/100", "/id/new_sequence/..%2Fserver_id/100"} {
+			if got := number(t, addr, path, "id", nil); path == "/id/new_sequence/mail/100" && (seen[got] || got < 1) {
+				t.Errorf("%d comes again", got)
+			} else if path == "/id/new_sequence/mail/100" {
+				seen[got] = true
+			}
+		}
+	}
+	position, want := number(t, addr, "/placement/find_position", "server_id", object{"actor_type": "A", "actor_id": "1"}), int64(n.id)
+	if position != want {
+		t.Errorf("the actor is on %d", position)
+	}
+	n.begin(map[string]client{"": c})
+	if g := n.locate("1"); g.GetNode() != n.id {
+		t.Errorf("%v", g)
+	}
+	if code, _ := post(t, addr, "/membership/delete", object{"server_id": n.id, "address": "127.0.0.1:1"}); code != http.StatusOK {
+		t.Error("delete")
+	}
+	if members, err := c.Members(within(t), &placementpb.MembersRequest{}); err != nil || len(members.GetMembers()) != 1 {
+		t.Errorf("a node was deleted as if it were a Koala host: %v, %v", members, err)
 	}
 }
