@@ -53,7 +53,7 @@ type process struct {
 	index  int
 	addr   string
 	server *grpc.Server
-	script func(pb.Placement_SessionServer) error
+	script func(pb.Placement_SessionServer) error // guarded by the fake
 }
 
 // fakeSession is a stream on which the leader talks to a member.
@@ -65,7 +65,7 @@ type fakeSession struct {
 
 func newFake(tb testing.TB, processes int) *fake {
 	f := &fake{
-		tb: tb, ttl: 30 * time.Second, leader: -1,
+		tb: tb, ttl: 10 * time.Minute, leader: -1,
 		members: make(map[placement.NodeID]placement.Member), waiting: make(map[uint64]func(driver.Answer)),
 		sessions: make(map[placement.NodeID]*fakeSession),
 	}
@@ -213,8 +213,11 @@ func (p *process) Members(context.Context, *pb.MembersRequest) (*pb.MembersRespo
 }
 
 func (p *process) Session(stream pb.Placement_SessionServer) error {
-	if p.script != nil {
-		return p.script(stream)
+	p.f.mu.Lock()
+	script := p.script
+	p.f.mu.Unlock()
+	if script != nil {
+		return script(stream)
 	}
 	first, err := stream.Recv()
 	if err != nil {
