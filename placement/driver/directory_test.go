@@ -183,40 +183,6 @@ func TestRenewalsCountFromWhenTheyWereSent(t *testing.T) {
 	}
 }
 
-// An ID keeps its node when another one joins, mostly; and all get some.
-func TestHash(t *testing.T) {
-	t.Parallel()
-	directory := func(nodes placement.NodeID) *driver.Directory {
-		d := driver.NewDirectory(1, nil, rand.New(rand.NewPCG(1, 1)))
-		for n := placement.NodeID(1); n <= nodes; n++ {
-			d.Join(placement.Member{ID: n, Types: []placement.Type{{Name: "H", Strategy: mallee.Hashed}}})
-		}
-		return d
-	}
-	four, five := directory(4), directory(5)
-	moved, owns := 0, make(map[placement.NodeID]int)
-	const ids = 10_000
-	for i := range ids {
-		id := mallee.ID{Type: "H", Key: fmt.Sprint(i)}
-		before, after := mustLocate(t, four, id).Node, mustLocate(t, five, id).Node
-		if before != after {
-			moved++
-			if after != 5 {
-				t.Fatalf("%v moved from %v to %v, and neither is new", id, before, after)
-			}
-		}
-		owns[after]++
-	}
-	if moved < ids/5-500 || moved > ids/5+500 {
-		t.Errorf("%d of %d moved", moved, ids)
-	}
-	for n, count := range owns {
-		if count < ids/5-500 || count > ids/5+500 {
-			t.Errorf("node %v has %d of %d", n, count, ids)
-		}
-	}
-}
-
 // The same seed does the same.
 func TestSimulationRepeats(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,22 +23,45 @@ type Placed struct {
 }
 
 // Page lists at most limit placed actors after one, in the order of type and
-// key, and tells whether there are more.
+// key, and tells whether there are more. It looks at every actor of the types
+// that it lists.
 func (d *Directory) Page(f Filter, after mallee.ID, limit int) (page []Placed, more bool) {
-	for id, g := range d.grants {
-		if (f.Type == "" || f.Type == id.Type) && strings.HasPrefix(id.Key, f.Prefix) && (f.Node == 0 || f.Node == g.Node) && compare(id, after) > 0 {
-			page = append(page, Placed{id, g})
+	limit = max(limit, 0)
+	for _, name := range slices.Sorted(maps.Keys(d.kinds)) {
+		if f.Type != "" && f.Type != name || name < after.Type {
+			continue
 		}
-	}
-	slices.SortFunc(page, func(a, b Placed) int { return compare(a.ID, b.ID) })
-	if len(page) > limit {
-		return page[:limit], true
+		page = append(page, d.kinds[name].first(f, after, limit+1-len(page))...)
+		if len(page) > limit {
+			return page[:limit], true
+		}
 	}
 	return page, false
 }
 
-func compare(a, b mallee.ID) int {
-	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Key, b.Key))
+// first lists the first n of the actors of a type that come after one.
+func (k *kind) first(f Filter, after mallee.ID, n int) []Placed {
+	var found []Placed
+	bound := "" // key that all later ones have to be below; empty: none
+	shorten := func() {
+		slices.SortFunc(found, func(a, b Placed) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
+		if len(found) > n {
+			found = found[:n]
+			bound = found[n-1].ID.Key
+		}
+	}
+	for key, g := range k.grants {
+		if bound != "" && key >= bound || k.name == after.Type && key <= after.Key ||
+			!strings.HasPrefix(key, f.Prefix) || f.Node != 0 && f.Node != g.Node {
+			continue
+		}
+		found = append(found, Placed{mallee.ID{Type: k.name, Key: key}, g})
+		if len(found) == 2*n {
+			shorten()
+		}
+	}
+	shorten()
+	return found
 }
 
 // NodeStatus is what the leader knows of a member.
@@ -51,40 +75,40 @@ type NodeStatus struct {
 
 // Nodes lists the members in the order of their IDs.
 func (d *Directory) Nodes() []NodeStatus {
-	var all []NodeStatus
-	for _, m := range d.Members() {
-		of := d.members[m.ID]
-		all = append(all, NodeStatus{Member: m, Status: of.status, Actors: len(of.owns), Load: len(of.owns) + of.status.Load, Reported: of.reported})
+	all := make([]NodeStatus, 0, len(d.members))
+	for _, m := range d.members {
+		all = append(all, NodeStatus{Member: m.Member, Status: m.status, Actors: m.actors, Load: m.load(), Reported: m.reported})
 	}
+	slices.SortFunc(all, func(a, b NodeStatus) int { return cmp.Compare(a.Member.ID, b.Member.ID) })
 	return all
 }
 
-// Considered tells why an actor would go to a member, or would not.
+// Considered tells whether an actor that lives nowhere could go to a member.
 type Considered struct {
 	Node   NodeID
 	Able   bool
-	Reason string // for people
-	Load   int
+	Reason string // for people: why not, or under what condition
+	Load   int    // by which strategies compare it with others
 }
 
-// Consider tells of each member, in the order of their IDs, whether an actor
-// that lives nowhere could go there.
+// Consider tells of each member, in the order of their IDs, why an actor would
+// or would not go there, wherever it is now.
 func (d *Directory) Consider(id mallee.ID) []Considered {
-	var all []Considered
-	for _, n := range d.Nodes() {
-		c := Considered{Node: n.Member.ID, Load: n.Load}
-		switch _, hosts := n.Member.Hosts(id.Type); {
-		case !hosts:
+	k := d.kinds[id.Type]
+	all := make([]Considered, 0, len(d.members))
+	for _, m := range d.members {
+		c := Considered{Node: m.ID, Load: m.load()}
+		if h := k.host(m.ID); h == nil {
 			c.Reason = "does not host the type"
-		case n.Status.Cordoned:
-			c.Reason = "cordoned"
-		default:
-			c.Able, c.Reason = true, "able"
+		} else {
+			c.Reason = d.refusal(h)
+			c.Able = c.Reason == ""
+		}
+		if c.Able && !m.Foreign && k.says().Strategy != mallee.Hashed && d.young(m) {
+			c.Reason = "joined less than " + d.settings.Settle.String() + " ago: others that are able come first"
 		}
 		all = append(all, c)
 	}
+	slices.SortFunc(all, func(a, b Considered) int { return cmp.Compare(a.Node, b.Node) })
 	return all
 }
-
-// Recovering reports whether members have yet to report.
-func (d *Directory) Recovering() bool { return d.silent > 0 }
