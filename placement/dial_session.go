@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -12,16 +13,24 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/mallee-io/mallee"
 	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
 )
 
-// maxSilence is how long a leader may say nothing. It has to send something,
-// if only an empty batch, each second; the stream of one that is paused or cut
-// off would stay open, and the next leader wait for the report of this node.
-const maxSilence = 3 * time.Second
+const (
+	// welcomeTimeout bounds how long a process may take to say whether it leads.
+	welcomeTimeout = 3 * time.Second
+	// maxBeats is how many times of its own beat a leader may say nothing. The
+	// stream of one that is paused or cut off stays open, and the next leader
+	// would wait for the report of this node.
+	maxBeats = 3
+	// minSilence and maxSilence bound what is made of the leader's beat.
+	minSilence = time.Second
+	maxSilence = time.Minute
+)
 
-var errSilent = fmt.Errorf("it has said nothing for %s", maxSilence)
+var errSilent = errors.New("it says nothing any more")
 
 // elsewhere is what a process says that does not lead.
 type elsewhere struct{ addr string }
@@ -43,9 +52,8 @@ func (m *membership) run() {
 		if m.ctx.Err() != nil {
 			return
 		}
-		if status.Code(err) == codes.FailedPrecondition {
-			m.end(errLost)
-			return
+		if status.Code(err) == codes.FailedPrecondition && errors.Is(m.keep(m.ctx), mallee.ErrFenced) {
+			return // else it was a leader of the past, who does not know the node
 		}
 		if welcomed {
 			m.d.config.Log.Warn("session with the placement driver lost", "node", m.id, "at", addr, "error", err)
@@ -79,7 +87,7 @@ func (m *membership) serve(addr string) (welcomed bool, err error) {
 			err = context.Cause(ctx)
 		}
 	}()
-	silent := time.AfterFunc(maxSilence, func() { cancel(errSilent) })
+	silent := time.AfterFunc(welcomeTimeout, func() { cancel(errSilent) })
 	defer silent.Stop()
 	stream, err := m.greet(ctx, client)
 	if err != nil {
@@ -98,11 +106,21 @@ func (m *membership) serve(addr string) (welcomed bool, err error) {
 			cancel(err)
 		}
 	})
+	patience := silence(b.GetWelcome())
 	for ; err == nil; b, err = receive(stream) {
-		silent.Reset(maxSilence)
+		silent.Reset(patience)
 		m.obey(b, term)
 	}
 	return true, err
+}
+
+// silence is how long the leader may say nothing.
+func silence(w *pb.Welcome) time.Duration {
+	if w.BeatMs <= 0 {
+		return math.MaxInt64
+	}
+	beat := time.Duration(min(w.BeatMs, maxSilence.Milliseconds())) * time.Millisecond
+	return min(max(maxBeats*beat, minSilence), maxSilence)
 }
 
 type sessionStream = pb.Placement_SessionClient
