@@ -30,7 +30,7 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 		return mallee.AsError(ctx.Err()).BeforeRun()
 	}
 	q := activation.Request{ID: id, Call: call, Parent: parent}
-	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() {
+	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() && n.strays.before(id) == nil {
 		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
 			return err
 		}
@@ -61,6 +61,15 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 	}
 	wait := backoff{end: q.End}
 	for {
+		if earlier := n.strays.before(id); earlier != nil {
+			select {
+			case <-earlier:
+			case <-ctx.Done():
+			}
+		}
+		if table := n.runtime.Table(id.Type); table != nil {
+			q.Ended = table.Ended(id.Key)
+		}
 		grant, err := n.locate(ctx, id)
 		if err == nil {
 			err = n.callAt(ctx, grant, q)
