@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type carried struct {
 	mu    sync.Mutex
 	of    map[mallee.ID]luggage
 	bytes int
+	empty chan struct{} // closed when there is none, where somebody waits for it
 }
 
 // luggage of one actor.
@@ -34,8 +36,11 @@ func (c *carried) init() { c.of = make(map[mallee.ID]luggage) }
 
 // put keeps the body of a Handoff.
 func (c *carried) put(n *Node, m *transport.Message) *mallee.Error {
-	if n.runtime.Table(m.Actor.Type) == nil {
+	switch {
+	case n.runtime.Table(m.Actor.Type) == nil:
 		return n.noHost(m.Actor)
+	case n.leaving() && m.Owner.Node != n.ID():
+		return mallee.ErrUnavailable.Errorf("node %s takes no actors", n.config.Name)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,4 +86,26 @@ func (c *carried) remove(id mallee.ID) {
 	l.end.Stop()
 	c.bytes -= len(l.state)
 	delete(c.of, id)
+	if len(c.of) == 0 && c.empty != nil {
+		close(c.empty)
+		c.empty = nil
+	}
+}
+
+// wait returns when all that has been brought is taken, or ctx ends.
+func (c *carried) wait(ctx context.Context) {
+	c.mu.Lock()
+	if len(c.of) == 0 {
+		c.mu.Unlock()
+		return
+	}
+	if c.empty == nil {
+		c.empty = make(chan struct{})
+	}
+	empty := c.empty
+	c.mu.Unlock()
+	select {
+	case <-empty:
+	case <-ctx.Done():
+	}
 }

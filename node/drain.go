@@ -23,14 +23,28 @@ func (n *Node) drain() {
 	defer pause.Stop()
 	for n.cordoned.Load() {
 		moved, left := n.moveAway(n.ended)
-		if moved+left == 0 {
+		switch {
+		case moved+left == 0:
 			return
+		case left == 0: // more may come by grants that were on their way
+			continue
 		}
 		select {
 		case <-pause.C:
 		case <-n.ended.Done():
 			return
 		}
+	}
+}
+
+// moveOut moves the actors of a node that stops, also those that were on their
+// way to it.
+func (n *Node) moveOut(ctx context.Context) {
+	arriving, cancel := context.WithTimeout(ctx, 2*handoffTimeout)
+	defer cancel()
+	n.carried.wait(arriving)
+	for moved := int64(1); moved > 0 && ctx.Err() == nil; {
+		moved, _ = n.moveAway(ctx)
 	}
 }
 

@@ -79,7 +79,9 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 		case err == nil:
 			return nil
 		case errors.As(err, &moved):
-			n.where.put(id, moved.owner)
+			if moved.owner.Node != n.ID() { // its own grants a node hears from the placement driver alone
+				n.where.put(id, moved.owner)
+			}
 		case !passes(err):
 			return err
 		}

@@ -106,6 +106,9 @@ func (n *Node) prolong(fence *time.Timer) bool {
 	ctx, cancel := context.WithDeadline(n.ended, l.until)
 	defer cancel()
 	err := n.renew(ctx)
+	if n.ended.Err() != nil { // it has left meanwhile
+		return true
+	}
 	if err != nil {
 		n.config.Log.Warn("lease not renewed", "node", n.config.Name, "error", err)
 		return !errors.Is(err, mallee.ErrFenced)

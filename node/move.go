@@ -57,16 +57,24 @@ func (n *Node) move(ctx context.Context, id mallee.ID, g placement.Grant, to pla
 }
 
 // Carry sends what the actor takes along, before the other node may activate
-// it. When that fails it stays here, in case that the actor comes back.
+// it. A node that cannot take it, since it is about to leave too, is not the one
+// to move to: another is tried.
 func (d *departure) Carry(ctx context.Context, state []byte) {
-	m := &transport.Message{Kind: transport.Handoff, Actor: d.id, Timeout: handoffTimeout, Owner: d.grant, Body: state}
 	ctx, cancel := context.WithTimeout(ctx, handoffTimeout)
 	defer cancel()
-	if err := d.node.ask(ctx, d.to, m); err != nil {
-		d.node.config.Log.Error("the actor moves without what it has in memory", "actor", d.id, "to", d.to, "error", err)
-		d.to = 0
-		_ = d.node.carried.put(d.node, m) // there may be no room for it
+	m := &transport.Message{Kind: transport.Handoff, Actor: d.id, Timeout: handoffTimeout, Owner: d.grant, Body: state}
+	err := d.node.ask(ctx, d.to, m)
+	if err == nil {
+		return
 	}
+	if d.to, _ = d.node.config.Placement.Successor(ctx, d.grant.Node, d.id); d.to != 0 {
+		if err = d.node.ask(ctx, d.to, m); err == nil {
+			return
+		}
+	}
+	d.node.config.Log.Error("the actor moves without what it has in memory", "actor", d.id, "error", err)
+	d.to = 0
+	_ = d.node.carried.put(d.node, m) // it may come back; there may be no room for it
 }
 
 // Release flips the grant.

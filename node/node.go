@@ -227,9 +227,7 @@ func (n *Node) Types() []mallee.Type { return n.config.Types }
 func (n *Node) Stop(ctx context.Context) error {
 	n.stopping.Store(true)
 	_ = n.renew(ctx) // tells the placement driver to send nothing new here
-	for moved := int64(1); moved > 0 && ctx.Err() == nil; { // more may come by grants that were on their way
-		moved, _ = n.moveAway(ctx)
-	}
+	n.moveOut(ctx)
 	n.closing.Store(true)
 	err := n.runtime.Stop(ctx)
 	if err != nil {
