@@ -95,6 +95,9 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 // callAt calls the actor on the node that has its grant.
 func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Request) error {
 	if g.Node == n.ID() && !n.encodes() {
+		if !n.owns() {
+			return mallee.ErrUnavailable.Errorf("node %s has lost its lease", n.config.Name).BeforeRun()
+		}
 		q.Epoch = g.Epoch
 		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
 	}

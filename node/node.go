@@ -153,6 +153,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Reminders:   reminders.Service{Caller: n},
 		Log:         config.Log,
 		Release:     n.release,
+		Owns:        n.owns,
 		Carried:     n.carried.take,
 		Redeliver:   n.redeliver,
 	}, n.hosted)

@@ -185,6 +185,10 @@ func (n *Node) answer(in incoming, m *transport.Message) {
 		}
 		return
 	}
+	if !n.owns() {
+		n.config.Log.Warn("answer held back: the lease has ended", "to", in.from)
+		return
+	}
 	m.Kind, m.Call = transport.Reply, in.Call
 	if err := n.config.Network.Send(n.ID(), in.from, m); err != nil {
 		n.config.Log.Debug("answer not sent: its caller's node is lost", "to", in.from, "error", err)

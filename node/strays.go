@@ -159,6 +159,9 @@ func (n *Node) settleAt(id mallee.ID, calls []*stray) (rest []*stray, err error)
 	switch {
 	case err != nil:
 		return n.refuse(calls, err), err
+	case !n.owns():
+		err = mallee.ErrUnavailable.Errorf("node %s has lost its lease", n.config.Name).BeforeRun()
+		return n.refuse(calls, err), err
 	case grant.Node == n.ID() || grant.Epoch == 0:
 		return n.deliverHere(table, grant.Epoch, ended, calls)
 	}

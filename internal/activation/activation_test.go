@@ -91,6 +91,7 @@ func newWorld(t testing.TB, create func(self *mallee.Self) *actor, options ...ma
 		Store:       storage.Memory(),
 		Log:         quiet(),
 		Release:     func(mallee.ID, uint64) { w.released.Add(1) },
+		Owns:        func() bool { return true },
 		Carried:     func(mallee.ID, uint64) ([]byte, bool) { return nil, false },
 		Redeliver: func(id mallee.ID, calls []mallee.Call) {
 			go func() {

@@ -21,6 +21,9 @@ type Config struct {
 	Log         *slog.Logger
 	// Release gives back the grant of an activation that has fully stopped.
 	Release func(id mallee.ID, epoch uint64)
+	// Owns reports whether the node may still act for its actors. It is asked
+	// before each write.
+	Owns func() bool
 	// Carried takes what the actor has brought from another node, if there is
 	// anything that is older than the epoch.
 	Carried func(id mallee.ID, epoch uint64) (state []byte, ok bool)
