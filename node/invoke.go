@@ -79,6 +79,7 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 		case err == nil:
 			return nil
 		case errors.As(err, &moved):
+			n.counts.repairs.Add(1)
 			if moved.owner.Node != n.ID() { // its own grants a node hears from the placement driver alone
 				n.where.put(id, moved.owner)
 			}

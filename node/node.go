@@ -105,8 +105,7 @@ type Node struct {
 	carried  carried
 	moves    chan struct{} // one for each actor that is moving away
 	asked    atomic.Int64  // moves that the placement driver wants
-	movesIn  atomic.Int64
-	movesOut atomic.Int64
+	counts   counts
 	renewNow chan struct{} // a hint that the status has changed
 
 	membership sync.Mutex      // held while one begins, and while the node ends

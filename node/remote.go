@@ -78,6 +78,7 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 	if err != nil {
 		return mallee.ErrInvalid.Errorf("encode arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
 	}
+	n.counts.sent.Add(1)
 	m := &transport.Message{
 		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: q.Call.Method(),
 		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args,

@@ -68,6 +68,7 @@ func (s *served) wait(ctx context.Context) {
 func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 	switch m.Kind {
 	case transport.Request:
+		n.counts.served.Add(1)
 		n.served.open.Add(1)
 		n.serve(incoming{from, m, time.Now().Add(m.Timeout)})
 	case transport.Activate:

@@ -212,7 +212,7 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 			err = mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
 		case s.q == nil:
 			if table.Activate(s.in.Actor.Key, epoch, ended); s.in.Owner.Node != 0 {
-				n.movesIn.Add(1)
+				n.counts.movesIn.Add(1)
 			}
 			n.answer(s.in, &transport.Message{})
 			continue
