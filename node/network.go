@@ -13,7 +13,7 @@ import (
 // openNetwork listens for the other nodes, where there may be any and the
 // Config brings no network.
 func (n *Node) openNetwork() error {
-	if alone, ok := n.config.Placement.(interface{ Alone() bool }); ok && alone.Alone() || n.config.Network != nil {
+	if n.config.Network != nil || alone(n.config.Placement) {
 		return nil
 	}
 	tcp, err := transport.ListenTCP(transport.TCPConfig{

@@ -45,7 +45,8 @@ type Config struct {
 	Name string
 
 	// Store keeps the states of actors. Stop does not close it. Defaults to a
-	// storage.Memory of the node's own.
+	// storage.Memory of the node's own where the node is alone; nodes of a
+	// cluster that host actors have to share a store.
 	Store storage.Store
 
 	// CallTimeout ends calls whose context has no deadline. 0 means
@@ -64,7 +65,7 @@ type Config struct {
 	Labels map[string]string
 
 	// Cluster is the name that all nodes of a cluster have in common: nodes of
-	// another one are not talked to. Any text, also none.
+	// another one are not talked to. Defaults to "mallee".
 	Cluster string
 
 	// Listen is where the node accepts connections of the other nodes,
@@ -118,8 +119,8 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if config.Name == "" {
 		config.Name = "local"
 	}
-	if config.Store == nil {
-		config.Store = storage.Memory()
+	if config.Cluster == "" {
+		config.Cluster = "mallee"
 	}
 	if config.CallTimeout == 0 {
 		config.CallTimeout = DefaultCallTimeout
@@ -130,11 +131,8 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
-	if config.Placement == nil {
-		var err error
-		if config.Placement, err = defaultPlacement(&config); err != nil {
-			return nil, fmt.Errorf("start node %s: %w", config.Name, err)
-		}
+	if err := config.place(); err != nil {
+		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
 	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
 	n.remote.init()
