@@ -20,6 +20,8 @@ func roles() map[string]role {
 		"bare-mux":         serveBareMux,
 		"grpc-unary":       serveGRPC,
 		"protoactor-grain": serveProtoGrain,
+		"mallee-pd":        serveMalleePD,
+		"mallee-host":      serveMalleeHost,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 func remoteEntrants() []entrant {
 	return []entrant{
+		{"mallee", func() contestant { return &malleeRemote{} }},
 		{"bare-mux", func() contestant { return &bareMux{} }},
 		{"bare-mux-yielding", func() contestant { return &bareMux{yields: true} }},
 		{"protoactor-grain", func() contestant { return &protoRemote{} }},
@@ -20,6 +21,7 @@ func remoteBenches() []bench {
 	return []bench{
 		remoteLatency(),
 		remoteCalls(64),
+		coldCalls(64),
 	}
 }
 
@@ -64,4 +66,11 @@ func remoteLatency() bench {
 			return newSample(float64(times[len(times)/2].Nanoseconds()), warm, done), nil
 		},
 	}
+}
+
+// coldCalls counts the first calls per second to fresh actors of another process.
+func coldCalls(callers int) bench {
+	b := activateBench(callers, maxKeys)
+	b.name = fmt.Sprintf("cold-call-%d", callers)
+	return b
 }
