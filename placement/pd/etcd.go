@@ -116,6 +116,8 @@ func embeddedConfig(ctx, life context.Context, c *Config) (*embed.Config, error)
 	config.QuotaBackendBytes = etcdQuota
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{c.url(c.Listen)}, []url.URL{c.url(c.Advertise)}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{c.url(c.PeerListen)}, []url.URL{c.url(c.PeerAdvertise)}
+	advertised := c.url(c.Advertise)
+	config.CORS = map[string]struct{}{advertised.String(): {}} // no web page of others may ask
 	config.InitialClusterToken = "mallee-" + c.Cluster
 	if !c.TLS.empty() {
 		info := transport.TLSInfo{CertFile: c.TLS.Cert, KeyFile: c.TLS.Key, TrustedCAFile: c.TLS.CA, ClientCertAuth: true}
