@@ -8,12 +8,12 @@ const (
 	mostLoad   = 1 << 40         // loads above count as this one, so that sums stay numbers
 )
 
-// Choose picks the host that gets an actor, by Koala's weighted random: a host
+// choose picks the host that gets an actor, by Koala's weighted random: a host
 // offers the type, registered 5 seconds ago or more and has no negative load;
 // its weight is 11/10 of the greatest load, or of 10, less its own. random
 // returns a number from 0 to n-1, as rand.Int64N does. ErrNoType when no host
 // offers the type, ErrNoServer when none that does may get actors now.
-func Choose(hosts []Host, actorType string, now time.Time, random func(n int64) int64) (Host, error) {
+func choose(hosts []Host, actorType string, now time.Time, random func(n int64) int64) (Host, error) {
 	offered := false
 	var candidates []Host
 	limit := int64(leastLimit)

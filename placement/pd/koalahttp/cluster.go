@@ -35,8 +35,9 @@ type Cluster interface {
 	// is gone, and Hosts tells of a leave. Otherwise it does nothing.
 	Delete(ctx context.Context, id int64, addr string) error
 
-	// Hosts lists members of all kinds, and who has joined or left lately: see
-	// Events. Those whose address is not host:port, with IPv4 if it is an IP,
+	// Hosts lists members of all kinds, and who has joined or left within
+	// EventLife, in order of time: no process may forget who left when it starts
+	// or another one leads, and nobody who is a member may have left. Those whose address is not host:port, with IPv4 if it is an IP,
 	// are not told of.
 	Hosts(ctx context.Context) ([]Host, []Event, error)
 

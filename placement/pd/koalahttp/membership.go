@@ -7,7 +7,7 @@ import (
 )
 
 // Leases of hosts, in seconds. A host that lives has had an answer within its
-// lease, so the longest one is also how long Events has to remember.
+// lease, so the longest one is also EventLife.
 const (
 	defaultTTL = 15
 	minTTL     = 2 // the shortest that etcd grants
