@@ -208,7 +208,7 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 		switch {
 		case table == nil:
 			err = n.noHost(s.id())
-		case n.closing.Load() && s.in.Message != nil && len(s.in.Chain) == 0:
+		case n.closing.Load() && s.answered() && len(s.in.Chain) == 0:
 			err = n.errStopping()
 		case s.q == nil:
 			if table.Activate(s.in.Actor.Key, epoch, ended); s.in.Owner.Node != 0 {
