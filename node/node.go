@@ -132,10 +132,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
 	if config.Placement == nil {
-		var err error
-		if config.Placement, err = defaultPlacement(&config); err != nil {
-			return nil, fmt.Errorf("start node %s: %w", config.Name, err)
-		}
+		config.Placement = defaultPlacement(&config)
 	}
 	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
 	n.remote.init()
