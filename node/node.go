@@ -103,6 +103,7 @@ type Node struct {
 	cordoned atomic.Bool
 	draining atomic.Bool
 	strays   strays
+	posted   posted
 	carried  carried
 	moves    chan struct{} // one for each actor that is moving away
 	asked    atomic.Int64  // moves that the placement driver wants
@@ -139,6 +140,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	n.served.init()
 	n.where.init()
 	n.strays.init()
+	n.posted.init()
 	n.carried.init()
 	n.types.init(n.hosted)
 	n.ended, n.end = context.WithCancel(context.Background())

@@ -9,8 +9,8 @@ import (
 	"github.com/mallee-io/mallee/storage"
 )
 
-// envPlacement names the addresses of the placement driver, host:port,
-// separated by commas.
+// envPlacement names the addresses of the placement driver's processes,
+// host:port, separated by commas.
 const envPlacement = "MALLEE_PD"
 
 // place finds the placement driver, and with it the store: that of the

@@ -48,14 +48,14 @@ func (m *membership) run() {
 	var tried failures
 	for {
 		addr := s.addr()
-		welcomed, err := m.serve(addr)
+		lasted, err := m.serve(addr)
 		if m.ctx.Err() != nil {
 			return
 		}
 		if status.Code(err) == codes.FailedPrecondition && errors.Is(m.keep(m.ctx), mallee.ErrFenced) {
 			return // else it was a leader of the past, who does not know the node
 		}
-		if welcomed {
+		if lasted > 0 {
 			m.d.config.Log.Warn("session with the placement driver lost", "node", m.id, "at", addr, "error", err)
 			tried = failures{}
 		}
@@ -66,17 +66,18 @@ func (m *membership) run() {
 		if e := (*elsewhere)(nil); errors.As(err, &e) {
 			hint = *e
 		}
-		if !wait(m.ctx, s.failed(welcomed, hint.addr)) {
+		if !wait(m.ctx, s.failed(lasted, hint.addr)) {
 			return
 		}
 	}
 }
 
-// serve holds a session with the process at an address until it ends.
-func (m *membership) serve(addr string) (welcomed bool, err error) {
+// serve holds a session with the process at an address until it ends, and tells
+// how long it has lasted; 0: there was none.
+func (m *membership) serve(addr string) (lasted time.Duration, err error) {
 	client, err := m.d.processes.client(addr)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	var writer sync.WaitGroup
@@ -91,27 +92,27 @@ func (m *membership) serve(addr string) (welcomed bool, err error) {
 	defer silent.Stop()
 	stream, err := m.greet(ctx, client)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	b, err := receive(stream)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	term, err := m.connect(addr, b.GetWelcome())
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	writer.Go(func() {
 		if err := m.write(ctx, stream); err != nil {
 			cancel(err)
 		}
 	})
-	patience := silence(b.GetWelcome())
+	patience, begun := silence(b.GetWelcome()), m.d.now()
 	for ; err == nil; b, err = receive(stream) {
 		silent.Reset(patience)
 		m.obey(b, term)
 	}
-	return true, err
+	return max(m.d.now()-begun, 1), err
 }
 
 // silence is how long the leader may say nothing.

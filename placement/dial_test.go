@@ -337,7 +337,6 @@ func TestDialTellsTheControlInOrder(t *testing.T) {
 	a := f.join("a", c)
 	a.locate(t, "1") // the session is there
 	send := func(b *pb.LeaderBatch) {
-		f.await("the batch before", func() bool { return true })
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		s := f.sessions[a.id]
