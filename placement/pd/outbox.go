@@ -28,7 +28,6 @@ type outbox struct {
 
 var errDeaf = mallee.ErrOverloaded.Errorf("the node does not read what the placement driver sends")
 
-
 func newOutbox() *outbox {
 	return &outbox{ready: make(chan struct{}, 1), full: make(chan struct{}), batch: new(placementpb.LeaderBatch)}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,7 +186,7 @@ func get(t testing.TB, addr, path string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was read
+	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -274,30 +275,35 @@ func TestNodeThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	c := dial(t, start(t, config(t)).Addr())
 	deaf, well := join(t, c, "deaf"), join(t, c, "well")
-	stream, err := c.Session(t.Context())
+	stream, err := c.Session(within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := stream.Send(&placementpb.NodeBatch{Hello: &placementpb.Hello{Node: deaf.id, Lease: deaf.lease}}); err != nil {
 		t.Fatal(err)
 	}
+	connected := func(s *placementpb.StatusResponse) bool {
+		return slices.ContainsFunc(s.GetNodes(), func(n *placementpb.NodeStatus) bool { return n.GetMember().GetId() == deaf.id && n.GetConnected() })
+	}
+	eventually(t, c, connected)
 	questions := make([]*placementpb.Question, 10_000)
 	for i := range questions {
 		questions[i] = &placementpb.Question{Ticket: 1 << 60, Actor: actor("x")}
 	}
-	for ctx := within(t); ctx.Err() == nil; {
-		if err := stream.Send(&placementpb.NodeBatch{Questions: questions}); err != nil {
-			break
+	go func() {
+		for err := error(nil); err == nil; { // until the stream ends
+			err = stream.Send(&placementpb.NodeBatch{Questions: questions})
 		}
-	}
+	}()
+	eventually(t, c, func(s *placementpb.StatusResponse) bool { return !connected(s) })
+	well.begin(map[string]client{"": c})
+	well.locate("x")
 	for err = nil; err == nil; {
 		_, err = stream.Recv()
 	}
 	if status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("%v", err)
 	}
-	well.begin(map[string]client{"": c})
-	well.locate("x")
 }
 
 // An etcd that is there is used, and the port is one of our own.
