@@ -8,7 +8,8 @@
 // activate an ID, and the epochs of its grants grow. It rests on three things
 // from outside. Terms of leaders grow and no two leaders have one. A node's
 // lease ends, for the leader, after the node has fenced itself. A node that
-// joins gets an ID that no node had before.
+// joins gets an ID that no node had before, and joins through the last leader
+// that was elected.
 package driver
 
 import (
@@ -125,9 +126,9 @@ func (d *Directory) Advance(now time.Time) {
 }
 
 // Join adds a node that has just got its lease: it has no grants to report. The
-// lease must have begun while this directory's leader was the one in office, or
-// the next leader takes it for a node without grants, too, and has not heard
-// what this one gives it.
+// lease must have been given on the condition that no later leader was elected:
+// then the next leader knows the node from its beginning and has it report what
+// this one grants it.
 func (d *Directory) Join(m Member) []Answer {
 	d.add(m, true)
 	return d.retry() // it may host what nobody could
@@ -144,7 +145,8 @@ func (d *Directory) Renew(node NodeID, s Status) bool {
 	return true
 }
 
-// Lost drops a node whose lease has ended, with all its grants.
+// Lost drops a node whose lease has ended, with all its grants. Joins and losses
+// come in the order in which they happened.
 func (d *Directory) Lost(node NodeID) []Answer {
 	m := d.members[node]
 	if m == nil {
@@ -259,9 +261,10 @@ func (d *Directory) retry() (answers []Answer) {
 }
 
 // Release takes a grant back whose activation has fully stopped. When to is a
-// live node that hosts the type, that one gets the next grant: so an actor
-// moves, also to a node that was cordoned meanwhile. It reports false to a node that has yet to report: its report may be on its way and tell of
-// the grant, so it must release again.
+// live node that hosts the type, and no foreign one, it gets the next grant: so
+// an actor moves, also to a node that was cordoned meanwhile. Release reports
+// false to a node that has yet to report: its report may be on its way and tell
+// of the grant, so it must release again.
 func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 	m := d.members[g.Node]
 	if m == nil {
@@ -274,7 +277,7 @@ func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 		return true // an older one, or it comes again
 	}
 	d.forget(id, g)
-	if h := d.kinds[id.Type].host(to); h != nil && h.missing == "" && to != g.Node && d.silent == 0 {
+	if h := d.kinds[id.Type].host(to); h != nil && h.missing == "" && !h.Foreign && to != g.Node && d.silent == 0 {
 		d.grant(id, to)
 	}
 	return true

@@ -87,6 +87,34 @@ func TestReportsThatContradict(t *testing.T) {
 	}
 }
 
+// Reports may break off, tell of types that nobody hosts, and contradict each other.
+func TestReportsInParts(t *testing.T) {
+	t.Parallel()
+	d := newDirectory([]placement.Member{member(1), member(2)})
+	held := make([]driver.Held, 10)
+	for i := range held {
+		held[i] = driver.Held{ID: mallee.ID{Type: "A", Key: fmt.Sprint(i)}, Epoch: uint64(i + 1)}
+	}
+	other := driver.Held{ID: mallee.ID{Type: "Unknown", Key: "1"}, Epoch: 1} // no node hosts its type
+	d.Report(1, append(held, other), false)
+	d.Report(1, held, false) // it broke off and began anew
+	d.Report(1, []driver.Held{other}, true)
+	if !d.Recovering() {
+		t.Error("node 2 has not reported")
+	}
+	d.Report(2, []driver.Held{{ID: held[0].ID, Epoch: 100}}, true)
+	if n := d.Nodes(); d.Recovering() || n[0].Actors != 10 || n[0].Load != 10 || n[1].Actors != 1 || !n[1].Reported {
+		t.Errorf("%+v", n)
+	}
+	if moves := d.Plan(10); len(moves) != 0 {
+		t.Errorf("%+v", moves)
+	}
+	d.Lost(1)
+	if page, _ := d.Page(driver.Filter{}, mallee.ID{}, 100); len(page) != 1 || page[0].Grant.Node != 2 {
+		t.Errorf("%+v", page)
+	}
+}
+
 func TestReleases(t *testing.T) {
 	t.Parallel()
 	x := actors[0]
@@ -180,40 +208,6 @@ func TestRenewalsCountFromWhenTheyWereSent(t *testing.T) {
 	h.Renewed(2*time.Second, 10*time.Second) // its answer was late
 	if h.Deadline() != 14*time.Second {
 		t.Errorf("deadline %v", h.Deadline())
-	}
-}
-
-// An ID keeps its node when another one joins, mostly; and all get some.
-func TestHash(t *testing.T) {
-	t.Parallel()
-	directory := func(nodes placement.NodeID) *driver.Directory {
-		d := driver.NewDirectory(1, nil, rand.New(rand.NewPCG(1, 1)))
-		for n := placement.NodeID(1); n <= nodes; n++ {
-			d.Join(placement.Member{ID: n, Types: []placement.Type{{Name: "H", Strategy: mallee.Hashed}}})
-		}
-		return d
-	}
-	four, five := directory(4), directory(5)
-	moved, owns := 0, make(map[placement.NodeID]int)
-	const ids = 10_000
-	for i := range ids {
-		id := mallee.ID{Type: "H", Key: fmt.Sprint(i)}
-		before, after := mustLocate(t, four, id).Node, mustLocate(t, five, id).Node
-		if before != after {
-			moved++
-			if after != 5 {
-				t.Fatalf("%v moved from %v to %v, and neither is new", id, before, after)
-			}
-		}
-		owns[after]++
-	}
-	if moved < ids/5-500 || moved > ids/5+500 {
-		t.Errorf("%d of %d moved", moved, ids)
-	}
-	for n, count := range owns {
-		if count < ids/5-500 || count > ids/5+500 {
-			t.Errorf("node %v has %d of %d", n, count, ids)
-		}
 	}
 }
 
