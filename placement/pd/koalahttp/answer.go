@@ -11,10 +11,6 @@ import (
 	"github.com/mallee-io/mallee"
 )
 
-// patience bounds how long a request waits for the cluster: a Python host
-// gives up after 5 seconds.
-const patience = 4 * time.Second
-
 // refusal is a final error, and what the client is told.
 type refusal struct {
 	status int
@@ -38,19 +34,17 @@ func asRefusal(err error) *refusal {
 
 func final(err error) bool { return asRefusal(err) != nil }
 
-// patiently calls until there is no error, or a final one, or patience ends.
-func patiently(ctx context.Context, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+// patiently calls until there is no error, or a final one, or ctx ends.
+func patiently[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 400*time.Millisecond) {
-		err := call(ctx)
+		answer, err := call(ctx)
 		if err == nil || final(err) {
-			return err
+			return answer, err
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return err
+			return answer, err
 		}
 	}
 }

@@ -8,9 +8,9 @@ import (
 // Cluster is what the API serves: members, IDs and positions. It is safe for
 // concurrent use, and its methods return when their context ends.
 //
-// The errors below are final: the client gets their text with status 400. After
-// any other error the handler calls again until its patience ends, so a call
-// that has failed otherwise may be repeated.
+// The errors below and mallee.ErrInvalid are final: the client gets their text
+// with status 400. After any other error the handler calls again for a while,
+// so it has to be safe to repeat the call.
 type Cluster interface {
 	// NextID gives an ID for a host: 1 or more, and never again.
 	NextID(ctx context.Context) (int64, error)
@@ -35,8 +35,10 @@ type Cluster interface {
 	// is gone, and Hosts tells of a leave. Otherwise it does nothing.
 	Delete(ctx context.Context, id int64, addr string) error
 
-	// Hosts lists members of all kinds, and who has joined or left lately: see
-	// Events.
+	// Hosts lists members of all kinds, and who has joined or left within
+	// EventLife, in order of time: no process may forget who left when it starts
+	// or another one leads, and nobody who is a member may have left. Those whose address is not host:port, with IPv4 if it is an IP,
+	// are not told of.
 	Hosts(ctx context.Context) ([]Host, []Event, error)
 
 	// Position finds the member that has an actor, or gives the actor to one.

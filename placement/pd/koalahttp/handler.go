@@ -1,10 +1,24 @@
 package koalahttp
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"path"
 	"strings"
+	"time"
+)
+
+const (
+	// patience is how long a request waits for the cluster, and the process for
+	// its leader: a Python host gives up after 5 seconds.
+	patience = 4 * time.Second
+
+	// bodyTime is how long the body of a request may take. It outlasts patience,
+	// as a read that fails ends the request.
+	bodyTime = 5 * time.Second
+
+	idleConnection = 90 * time.Second // to another process
 )
 
 // Prefix is where the API is, on the client port of a placement driver.
@@ -63,7 +77,11 @@ func (a *api) serve(method string, answer route) http.HandlerFunc {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
 		}
-		body, err := answer(w, r)
+		// Not every writer has deadlines; its server bounds bodies then.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		body, err := answer(w, r.WithContext(ctx))
 		if err != nil {
 			a.writeError(w, r, err)
 			return

@@ -60,7 +60,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/membership/register", strings.Repeat(" ", 64<<10+1), nil, 413, `"the body is larger than 65536 bytes"`, ``},
 
 		{"POST", "/membership/keep_alive", `{"server_id":7,"lease_id":2463928571341593188,"load":-1}`, nil, 200,
-			`{"hosts":{"10":{"server_id":10,"load":0,"start_time":0,"ttl":0,"address":"","services":{},"desc":"","labels":null},"9":{"server_id":9,"load":3,"start_time":4,"ttl":5,"address":"a:1","services":{"I":"X"},"desc":"d","labels":{"GatewayAddress":"http://1.2.3.4:5/ws"}}},` +
+			`{"hosts":{"10":{"server_id":10,"load":0,"start_time":0,"ttl":0,"address":"b:2","services":{},"desc":"","labels":null},"9":{"server_id":9,"load":3,"start_time":4,"ttl":5,"address":"a:1","services":{"I":"X"},"desc":"d","labels":{"GatewayAddress":"http://1.2.3.4:5/ws"}}},` +
 				`"events":[{"time":1,"add":[],"remove":[4]},{"time":2,"add":[5,6],"remove":[]}]}`, `keep 7 2463928571341593188 -1`},
 		{"POST", "/membership/keep_alive", `{"server_id":7,"lease_id":1,"load":2,"services":null,"address":null,"ttl":null}`, koalahttp.ErrNoLease, 400, `"etcdserver: requested lease not found"`, `keep 7 1 2`},
 		{"POST", "/membership/keep_alive", `{"server_id":7,"lease_id":1}`, koalahttp.ErrNoHost, 400, `"ServerID not found"`, `keep 7 1 0`},
@@ -69,7 +69,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/membership/keep_alive", `[]`, nil, 400, `"json: cannot unmarshal array into Go value of type koalahttp.keepAliveRequest"`, ``},
 
 		{"POST", "/membership/fetch_all", `nonsense`, nil, 200,
-			`{"hosts":{"10":{"server_id":10,"load":0,"start_time":0,"ttl":0,"address":"","services":{},"desc":"","labels":null},"9":{"server_id":9,"load":3,"start_time":4,"ttl":5,"address":"a:1","services":{"I":"X"},"desc":"d","labels":{"GatewayAddress":"http://1.2.3.4:5/ws"}}},` +
+			`{"hosts":{"10":{"server_id":10,"load":0,"start_time":0,"ttl":0,"address":"b:2","services":{},"desc":"","labels":null},"9":{"server_id":9,"load":3,"start_time":4,"ttl":5,"address":"a:1","services":{"I":"X"},"desc":"d","labels":{"GatewayAddress":"http://1.2.3.4:5/ws"}}},` +
 				`"events":[{"time":1,"add":[],"remove":[4]},{"time":2,"add":[5,6],"remove":[]}]}`, ``},
 
 		{"POST", "/membership/delete", `{"server_id":7,"address":"127.0.0.1:15001"}`, nil, 200, `{"server_id":7}`, `delete 7 127.0.0.1:15001`},
@@ -91,7 +91,7 @@ func TestRoutes(t *testing.T) {
 				err: c.err, id: 1<<63 - 1, lease: 2463928571341593188,
 				hosts: []koalahttp.Host{
 					{ServerID: 9, Load: 3, StartTime: 4, TTL: 5, Address: "a:1", Services: map[string]string{"I": "X"}, Desc: "d", Labels: map[string]string{"GatewayAddress": "http://1.2.3.4:5/ws"}},
-					{ServerID: 10},
+					{ServerID: 10, Address: "b:2"}, {ServerID: 11}, {ServerID: 12, Address: "[::1]:1"},
 				},
 				events:   []koalahttp.Event{{Time: 1, Remove: []int64{4}}, {Time: 2, Add: []int64{5, 6}}},
 				position: koalahttp.Position{Created: time.UnixMilli(1795216809408), ServerID: 77, Address: "127.0.0.1:15001"},

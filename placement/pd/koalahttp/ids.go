@@ -31,7 +31,8 @@ func (a *api) version(http.ResponseWriter, *http.Request) (any, error) {
 // The routes of IDs leave the body alone: C# gateways post something else there.
 
 func (a *api) newServerID(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return newID(r, a.cluster.NextID)
+	id, err := patiently(r.Context(), a.cluster.NextID)
+	return idAnswer{id}, err
 }
 
 func (a *api) newSequence(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -51,14 +52,8 @@ func (a *api) newToken(_ http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func (a *api) nextOf(r *http.Request, key string, step int64) (any, error) {
-	return newID(r, func(ctx context.Context) (int64, error) { return a.cluster.Sequence(ctx, key, step) })
-}
-
-func newID(r *http.Request, next func(context.Context) (int64, error)) (any, error) {
-	var answer idAnswer
-	err := patiently(r.Context(), func(ctx context.Context) (err error) {
-		answer.ID, err = next(ctx)
-		return err
+	id, err := patiently(r.Context(), func(ctx context.Context) (int64, error) {
+		return a.cluster.Sequence(ctx, key, step)
 	})
-	return answer, err
+	return idAnswer{id}, err
 }

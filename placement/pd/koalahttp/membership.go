@@ -7,7 +7,7 @@ import (
 )
 
 // Leases of hosts, in seconds. A host that lives has had an answer within its
-// lease, so the longest one is also how long Events has to remember.
+// lease, so the longest one is also EventLife.
 const (
 	defaultTTL = 15
 	minTTL     = 2 // the shortest that etcd grants
@@ -46,15 +46,13 @@ func (a *api) register(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := h.admit(time.Now()); err != nil {
 		return nil, err
 	}
-	var answer leaseAnswer
-	err := patiently(r.Context(), func(ctx context.Context) (err error) {
-		answer.LeaseID, err = a.cluster.Register(ctx, h, time.Duration(h.TTL)*time.Second)
-		return err
+	lease, err := patiently(r.Context(), func(ctx context.Context) (int64, error) {
+		return a.cluster.Register(ctx, h, time.Duration(h.TTL)*time.Second)
 	})
 	if refused := asRefusal(err); refused != nil {
 		return nil, refuseHost(h.ServerID, refused)
 	}
-	return answer, err
+	return leaseAnswer{lease}, err
 }
 
 // admit checks what a host says of itself and fills in what it need not say.
@@ -89,30 +87,24 @@ func (a *api) keepAlive(w http.ResponseWriter, r *http.Request) (any, error) {
 	return answer, err
 }
 
-func (a *api) renew(w http.ResponseWriter, r *http.Request) (answer hostsAnswer, err error) {
+func (a *api) renew(w http.ResponseWriter, r *http.Request) (hostsAnswer, error) {
 	var request keepAliveRequest
 	if err := readJSON(w, r, &request); err != nil {
-		return answer, err
+		return hostsAnswer{}, err
 	}
 	if request.ServerID == 0 || request.LeaseID == 0 {
-		return answer, refuse("ServerID/LeaseID must input")
+		return hostsAnswer{}, refuse("ServerID/LeaseID must input")
 	}
-	err = patiently(r.Context(), func(ctx context.Context) (err error) {
-		if err = a.cluster.KeepAlive(ctx, request.ServerID, request.LeaseID, request.Load); err == nil {
-			answer, err = a.hosts(ctx)
+	return patiently(r.Context(), func(ctx context.Context) (hostsAnswer, error) {
+		if err := a.cluster.KeepAlive(ctx, request.ServerID, request.LeaseID, request.Load); err != nil {
+			return hostsAnswer{}, err
 		}
-		return err
+		return a.hosts(ctx)
 	})
-	return answer, err
 }
 
 func (a *api) fetchAll(_ http.ResponseWriter, r *http.Request) (any, error) {
-	var answer hostsAnswer
-	err := patiently(r.Context(), func(ctx context.Context) (err error) {
-		answer, err = a.hosts(ctx)
-		return err
-	})
-	return answer, err
+	return patiently(r.Context(), a.hosts)
 }
 
 func (a *api) deleteHost(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -120,14 +112,14 @@ func (a *api) deleteHost(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := readJSON(w, r, &request); err != nil {
 		return nil, err
 	}
-	err := patiently(r.Context(), func(ctx context.Context) error {
-		return a.cluster.Delete(ctx, request.ServerID, request.Address)
+	return patiently(r.Context(), func(ctx context.Context) (deleteAnswer, error) {
+		return deleteAnswer{request.ServerID}, a.cluster.Delete(ctx, request.ServerID, request.Address)
 	})
-	return deleteAnswer{request.ServerID}, err
 }
 
 // hosts is what hosts are told of the others. One null in it, other than
-// labels, makes every Python host of the cluster exit.
+// labels, makes every Python host of the cluster exit, and one address that it
+// cannot take apart keeps it from hearing of the others.
 func (a *api) hosts(ctx context.Context) (hostsAnswer, error) {
 	hosts, events, err := a.cluster.Hosts(ctx)
 	if err != nil {
@@ -135,6 +127,9 @@ func (a *api) hosts(ctx context.Context) (hostsAnswer, error) {
 	}
 	answer := hostsAnswer{Hosts: make(map[int64]Host, len(hosts)), Events: make([]Event, 0, len(events))}
 	for _, h := range hosts {
+		if checkAddress(h.Address) != nil {
+			continue
+		}
 		if h.Services == nil {
 			h.Services = map[string]string{}
 		}

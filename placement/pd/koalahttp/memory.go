@@ -13,7 +13,7 @@ import (
 )
 
 // Memory is a Cluster of one process without a disk, for tests, and to read
-// what each method has to do.
+// what each method has to do. It places actors as Koala does.
 func Memory() Cluster {
 	return &memory{
 		last:      make(map[string]int64),
@@ -30,7 +30,7 @@ type memory struct {
 	members   map[int64]*member
 	gone      map[int64]error // why those are members no more that were
 	positions map[mallee.ID]Position
-	events    Events
+	history   history
 }
 
 type member struct {
@@ -65,7 +65,7 @@ func (m *memory) Register(_ context.Context, h Host, ttl time.Duration) (int64, 
 	}
 	lease := 1 + rand.Int64N(math.MaxInt64)
 	m.members[h.ServerID] = &member{host: h, lease: lease, ttl: ttl, ends: now.Add(ttl)}
-	m.events.Join(now, h.ServerID)
+	m.history.join(now, h.ServerID)
 	return lease, nil
 }
 
@@ -95,7 +95,7 @@ func (m *memory) Delete(_ context.Context, id int64, addr string) error {
 func (m *memory) Hosts(context.Context) ([]Host, []Event, error) {
 	now := m.lock()
 	defer m.mu.Unlock()
-	return m.hosts(), m.events.Recent(now), nil
+	return m.hosts(), m.history.recent(now), nil
 }
 
 func (m *memory) Position(_ context.Context, actorType, actorID string) (Position, error) {
@@ -105,7 +105,7 @@ func (m *memory) Position(_ context.Context, actorType, actorID string) (Positio
 	if p, ok := m.positions[id]; ok {
 		return p, nil
 	}
-	h, err := Choose(m.hosts(), actorType, now, rand.Int64N)
+	h, err := choose(m.hosts(), actorType, now, rand.Int64N)
 	if err != nil {
 		return Position{}, err
 	}
@@ -133,7 +133,7 @@ func (m *memory) remove(now time.Time, id int64, why error) {
 	delete(m.members, id)
 	m.gone[id] = why
 	maps.DeleteFunc(m.positions, func(_ mallee.ID, p Position) bool { return p.ServerID == id })
-	m.events.Leave(now, id)
+	m.history.leave(now, id)
 }
 
 func (m *memory) hosts() []Host {

@@ -21,10 +21,7 @@ func (f findRequest) validate() error {
 	if f.ActorType == "" || f.ActorID == "" {
 		return refuse("args error")
 	}
-	if err := (mallee.ID{Type: f.ActorType, Key: f.ActorID}).Validate(); err != nil {
-		return refuse("%v", err)
-	}
-	return nil
+	return mallee.ID{Type: f.ActorType, Key: f.ActorID}.Validate()
 }
 
 type findAnswer struct {
@@ -46,20 +43,18 @@ func (a *api) findPosition(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err := request.validate(); err != nil {
 		return nil, err
 	}
-	var answer findAnswer
-	err := patiently(r.Context(), func(ctx context.Context) error {
+	return patiently(r.Context(), func(ctx context.Context) (findAnswer, error) {
 		here, leader, err := a.cluster.Leader(ctx)
 		switch {
 		case err == nil && here:
-			answer, err = a.position(ctx, request)
+			return a.position(ctx, request)
 		case r.Header.Get(forwardedHeader) != "":
-			return errMisdirected()
-		case err == nil:
-			answer, err = a.forward(ctx, leader, request)
+			return findAnswer{}, errMisdirected()
+		case err != nil:
+			return findAnswer{}, err
 		}
-		return err
+		return a.forward(ctx, leader, request)
 	})
-	return answer, err
 }
 
 func (a *api) position(ctx context.Context, request findRequest) (findAnswer, error) {

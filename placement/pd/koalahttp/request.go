@@ -9,14 +9,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
-const (
-	maxBodyBytes   = 64 << 10        // a host record with all its services and labels
-	bodyTime       = 5 * time.Second // from the end of the header to the end of the body
-	idleConnection = 90 * time.Second
-)
+// maxBodyBytes bounds a body: a host with all its services and labels.
+const maxBodyBytes = 64 << 10
 
 // readJSON reads a body into a request: types are those of encoding/json, null
 // and a missing field are zero, unknown fields are skipped.
@@ -32,13 +28,6 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Now().Add(bodyTime)); err == nil {
-		// A deadline that passes later would cancel the request.
-		defer control.SetReadDeadline(time.Time{}) //nolint:errcheck // the first one was taken
-	} else if !errors.Is(err, http.ErrNotSupported) {
-		return nil, fmt.Errorf("read body: %w", err)
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -50,8 +39,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// checkAddress keeps out what would break other hosts: a Python host takes an
-// address apart at its only colon, whatever is there.
+// checkAddress refuses what others cannot dial: a Python host takes an address
+// apart at its only colon, and fails if there is none.
 func checkAddress(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	n, portErr := strconv.ParseUint(port, 10, 16)

@@ -1,4 +1,4 @@
-package koalahttp_test
+package koalahttp // inside: the history is not for others
 
 import (
 	"fmt"
@@ -7,56 +7,54 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
-
-	"github.com/mallee-io/mallee/placement/pd/koalahttp"
 )
 
-func TestEvents(t *testing.T) {
+func TestHistory(t *testing.T) {
 	t.Parallel()
-	var events koalahttp.Events
-	at := func(ms int64) time.Time { return time.UnixMilli(ms) }
-	life := koalahttp.EventLife.Milliseconds()
+	var events history
+	at := time.UnixMilli
+	life := EventLife.Milliseconds()
 	for _, c := range []struct {
 		do   func()
 		now  int64
 		want string
 	}{
 		{func() {}, 0, "[]"},
-		{func() { events.Join(at(10), 1) }, 10, "[{10 [1] []}]"},
-		{func() { events.Join(at(10), 2); events.Leave(at(10), 9) }, 11, "[{10 [1 2] [9]}]"},
-		{func() { events.Leave(at(20), 1) }, 20, "[{10 [2] [9]} {20 [] [1]}]"},
-		{func() { events.Join(at(15), 3) }, 20, "[{10 [2] [9]} {20 [3] [1]}]"}, // a clock that was set back
-		{func() { events.Leave(at(30), 1) }, 30, "[{10 [2] [9]} {20 [3] []} {30 [] [1]}]"},
+		{func() { events.join(at(10), 1) }, 10, "[{10 [1] []}]"},
+		{func() { events.join(at(10), 2); events.leave(at(10), 9) }, 11, "[{10 [1 2] [9]}]"},
+		{func() { events.leave(at(20), 1) }, 20, "[{10 [2] [9]} {20 [] [1]}]"},
+		{func() { events.join(at(15), 3) }, 20, "[{10 [2] [9]} {20 [3] [1]}]"}, // a clock that was set back
+		{func() { events.leave(at(30), 1) }, 30, "[{10 [2] [9]} {20 [3] []} {30 [] [1]}]"},
 		{func() {}, life + 9, "[{10 [2] [9]} {20 [3] []} {30 [] [1]}]"},
 		{func() {}, life + 10, "[{20 [3] []} {30 [] [1]}]"},
-		{func() { events.Join(at(life+30), 4) }, life + 30, fmt.Sprintf("[{%d [4] []}]", life+30)},
+		{func() { events.join(at(life+30), 4) }, life + 30, fmt.Sprintf("[{%d [4] []}]", life+30)},
 	} {
 		c.do()
-		if got := fmt.Sprint(events.Recent(at(c.now))); got != c.want {
+		if got := fmt.Sprint(events.recent(at(c.now))); got != c.want {
 			t.Errorf("at %d: %s, want %s", c.now, got, c.want)
 		}
 	}
 }
 
-// TestEventsTellOfEveryLeave checks what hosts live by: whoever left less than
+// TestHistoryTellsOfEveryLeave checks what hosts live by: whoever left less than
 // EventLife ago is in remove, nobody who lives is, and times are in order.
-func TestEventsTellOfEveryLeave(t *testing.T) {
+func TestHistoryTellsOfEveryLeave(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var events koalahttp.Events
+		var events history
 		now := time.UnixMilli(1)
 		living, left := map[int64]bool{}, map[int64]time.Time{}
 		for id := int64(1); id < 40; id++ {
 			now = now.Add(time.Duration(rapid.IntRange(0, 90_000).Draw(t, "ms")) * time.Millisecond)
-			events.Join(now, id)
+			events.join(now, id)
 			living[id] = true
 			if victim := rapid.Int64Range(1, id).Draw(t, "victim"); living[victim] {
 				delete(living, victim)
 				left[victim] = now
-				events.Leave(now, victim)
+				events.leave(now, victim)
 			}
-			recent := events.Recent(now)
-			if !slices.IsSortedFunc(recent, func(a, b koalahttp.Event) int { return int(a.Time - b.Time) }) {
+			recent := events.recent(now)
+			if !slices.IsSortedFunc(recent, func(a, b Event) int { return int(a.Time - b.Time) }) {
 				t.Fatalf("not in order: %v", recent)
 			}
 			removed := map[int64]bool{}
@@ -71,7 +69,7 @@ func TestEventsTellOfEveryLeave(t *testing.T) {
 				}
 			}
 			for id, at := range left {
-				if removed[id] != (now.Sub(at) < koalahttp.EventLife) {
+				if removed[id] != (now.Sub(at) < EventLife) {
 					t.Fatalf("%d left %v ago: %v", id, now.Sub(at), recent)
 				}
 			}
