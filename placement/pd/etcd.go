@@ -138,9 +138,11 @@ func embeddedConfig(ctx, life context.Context, c *Config) (*embed.Config, error)
 	return config, nil
 }
 
+// hasData reports whether etcd has ever run in a directory. One that was
+// refused leaves other files.
 func hasData(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "member"))
-	return err == nil
+	logs, err := filepath.Glob(filepath.Join(dir, "member", "wal", "*.wal"))
+	return err == nil && len(logs) > 0
 }
 
 // explain says what to do about the errors of etcd that operators meet.

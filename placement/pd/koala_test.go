@@ -27,7 +27,7 @@ func post(t testing.TB, addr, path string, body any) (int, map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was read
+	defer answer.Body.Close()
 	got, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestKoalaHosts(t *testing.T) {
 	if code, again := post(t, follower, "/placement/find_position", object{"actor_type": "IPlayer", "actor_id": "1/ü"}); code != http.StatusOK || again["server_id"] != float64(id) {
 		t.Errorf("%d %v", code, again)
 	}
-	if code, answer := post(t, follower, "/membership/keep_alive", object{"server_id": id, "lease_id": json.Number(lease) + "1"}); code != http.StatusBadRequest {
+	if code, answer := post(t, follower, "/membership/keep_alive", object{"server_id": id, "lease_id": lease + "1"}); code != http.StatusBadRequest {
 		t.Errorf("a wrong lease: %d %v", code, answer)
 	}
 	if code, _ := post(t, follower, "/membership/delete", object{"server_id": id, "address": "127.0.0.1:9"}); code != http.StatusOK {

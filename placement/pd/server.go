@@ -95,7 +95,7 @@ func (s *Server) embed(ctx context.Context) (err error) {
 		return err
 	}
 	s.client = s.etcd.client()
-	return nil
+	return s.etcd.promote(ctx, s.client)
 }
 
 // connect uses an etcd that is there.
