@@ -276,7 +276,7 @@ func (l *leader) attach(s *session) (*placementpb.Welcome, error) {
 		old.cut(errReplaced)
 	}
 	l.sessions[s.node] = s
-	return &placementpb.Welcome{Term: l.term, Report: !l.directory.Reported(s.node)}, nil
+	return &placementpb.Welcome{Term: l.term, Report: !l.directory.Reported(s.node), BeatMs: beat.Milliseconds()}, nil
 }
 
 func (l *leader) detach(s *session) {

@@ -18,6 +18,10 @@ import (
 // helloPatience bounds how long a stream may say nothing in the beginning.
 const helloPatience = 10 * time.Second
 
+// beat is how often a leader says something at least: a node leaves one that
+// has been silent for longer.
+const beat = time.Second
+
 var errReplaced = mallee.ErrUnavailable.Errorf("the node has begun another session").BeforeRun()
 
 // session is the stream of a member with the leader.
@@ -126,14 +130,19 @@ func receive(stream sessionStream, batches chan<- *placementpb.NodeBatch, s *ses
 // send writes what gathers in the outbox. A node that does not read blocks it
 // until the handler returns.
 func send(stream sessionStream, welcome *placementpb.Welcome, s *session) {
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
 	err := stream.Send(&placementpb.LeaderBatch{Welcome: welcome})
 	for err == nil {
+		b := new(placementpb.LeaderBatch)
 		select {
 		case <-s.end:
 			return
 		case <-s.out.ready:
+			b = s.out.take()
+		case <-beats.C:
 		}
-		if b := s.out.take(); b != nil {
+		if b != nil {
 			err = stream.Send(b)
 		}
 	}
