@@ -74,13 +74,17 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 	if n.config.Network == nil {
 		return mallee.ErrUnavailable.Errorf("%s lives on node %s, and this node has no network", q.ID, g.Node)
 	}
-	args, err := q.Call.AppendArgs(nil)
+	encoding, err := n.speaks(ctx, g.Node)
+	if err != nil {
+		return err
+	}
+	args, err := appendArgs(encoding, q.Call)
 	if err != nil {
 		return mallee.ErrInvalid.Errorf("encode arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
 	}
 	m := &transport.Message{
-		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: q.Call.Method(),
-		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args,
+		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: methodName(encoding, q.Call),
+		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args, Encoding: encoding,
 	}
 	if q.Call.Flags()&mallee.OneWay != 0 {
 		m.Chain = nil
@@ -124,7 +128,7 @@ func resultOf(answer *transport.Message, q *activation.Request) error {
 	case answer.Owner.Node != 0:
 		return &movedError{owner: answer.Owner}
 	}
-	if err := q.Call.DecodeResults(answer.Body); err != nil {
+	if err := decodeResults(answer.Encoding, q.Call, answer.Body); err != nil {
 		return mallee.ErrInvalid.Errorf("decode results of %s.%s: %v", q.ID, q.Call.Method(), err)
 	}
 	return nil

@@ -122,7 +122,7 @@ func (n *Node) request(in incoming) (*activation.Request, error) {
 		return nil, err
 	}
 	call := method.New()
-	if err := call.DecodeArgs(in.Body); err != nil {
+	if err := decodeArgs(in.Encoding, call, in.Body); err != nil {
 		return nil, mallee.ErrInvalid.Errorf("decode arguments of %s.%s: %v", in.Actor, in.Method, err).BeforeRun()
 	}
 	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end}, nil
@@ -139,9 +139,12 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 		}
 		return err
 	}
+	if in.Encoding == transport.Pickle && q.Call.Flags()&mallee.OneWay != 0 {
+		return n.post(in, q)
+	}
 	who := origin{in.from, in.Call}
 	answered := false // guarded by served.mu: the answer may come before Deliver returns
-	t, err := table.Deliver(q, func(results []byte, err *mallee.Error) {
+	t, err := table.Deliver(answering(in.Encoding, q), func(results []byte, err *mallee.Error) {
 		n.served.mu.Lock()
 		answered = true
 		delete(n.served.turns, who)
@@ -166,13 +169,16 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 // activate is the second check: an actor is activated here only when the
 // placement driver says that this node has its grant.
 func (n *Node) activate(in incoming, q *activation.Request) {
-	if n.stopping.Load() && len(in.Chain) == 0 {
+	if n.stopping.Load() && !in.Nested() {
 		n.answer(in, &transport.Message{Error: mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()})
 		return
 	}
 	grant, err := n.config.Placement.Locate(n.ended, n.ID(), in.Actor)
 	switch {
 	case err != nil:
+	case grant.Node != n.ID() && grant.Epoch != 0 && in.Encoding == transport.Pickle:
+		n.forward(in)
+		return
 	case grant.Node != n.ID() && grant.Epoch != 0 && in.Call != 0:
 		n.answer(in, &transport.Message{Owner: grant})
 		return

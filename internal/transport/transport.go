@@ -2,6 +2,7 @@
 package transport
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -44,6 +45,16 @@ const (
 	Cancel // the caller of a Request has given up
 )
 
+// Encoding is how arguments and results are written in a Body.
+type Encoding uint8
+
+// Encodings.
+const (
+	MessagePack Encoding = iota // the one between Mallee nodes
+	JSON                        // reserved: tools that have no generated code
+	Pickle                      // a body of Koala's RPC, see package plain
+)
+
 // Message is one message between two nodes.
 type Message struct {
 	Kind Kind
@@ -60,5 +71,11 @@ type Message struct {
 	Error *mallee.Error
 	Owner placement.Grant
 
-	Body []byte // arguments or results
+	Body     []byte // arguments or results
+	Encoding Encoding
+}
+
+// Nested reports whether a turn of a Mallee node waits for the call.
+func (m *Message) Nested() bool {
+	return slices.ContainsFunc(m.Chain, func(hop activation.Hop) bool { return !isForeign(hop) })
 }

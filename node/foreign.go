@@ -1,0 +1,127 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/activation"
+	"github.com/mallee-io/mallee/internal/plain"
+	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/wire/koala"
+)
+
+// What differs for calls from and to foreign hosts: names are spelled as in
+// Python, bodies are plain data, and a host cannot be told that an actor has
+// moved.
+
+var _ transport.Services = (*Node)(nil)
+
+// Find implements transport.Services.
+func (n *Node) Find(service, method string) (actorType, name string, refused *koala.Error) {
+	serving := []string{service}
+	if n.runtime.Table(service) == nil {
+		serving = n.types.get(service)
+	}
+	var table *activation.Table
+	if len(serving) == 1 {
+		table = n.runtime.Table(serving[0])
+	}
+	if table == nil {
+		return "", "", &koala.Error{Code: koala.InterfaceInvalid, Text: fmt.Sprintf("interface invalid: node %s hosts no actor type, or more than one, for %.64q", n.config.Name, service)}
+	}
+	for _, i := range table.Type().Interfaces {
+		if i.Name != service {
+			continue
+		}
+		if m, ok := plain.Method(i.Methods, method); ok {
+			return serving[0], m.Name, nil
+		}
+	}
+	return "", "", &koala.Error{Code: koala.MethodNotFound, Text: fmt.Sprintf("method not found: %s has no %.64q", service, method)}
+}
+
+// speaks is the encoding of calls to a node.
+func (n *Node) speaks(ctx context.Context, node placement.NodeID) (transport.Encoding, error) {
+	if s, ok := n.config.Network.(transport.Speaker); ok {
+		return s.Speaks(ctx, node)
+	}
+	return transport.MessagePack, nil
+}
+
+func methodName(e transport.Encoding, call mallee.Call) string {
+	if e == transport.Pickle {
+		return plain.SnakeCase(call.Method())
+	}
+	return call.Method()
+}
+
+func appendArgs(e transport.Encoding, call mallee.Call) ([]byte, error) {
+	if e == transport.Pickle {
+		return plain.AppendArgs(nil, call)
+	}
+	return call.AppendArgs(nil)
+}
+
+func decodeArgs(e transport.Encoding, call mallee.Call, body []byte) error {
+	if e == transport.Pickle {
+		return plain.DecodeArgs(call, body)
+	}
+	return call.DecodeArgs(body)
+}
+
+func decodeResults(e transport.Encoding, call mallee.Call, body []byte) error {
+	if e == transport.Pickle {
+		return plain.DecodeResults(call, body)
+	}
+	return call.DecodeResults(body)
+}
+
+// answering is the request as a turn runs it that answers in an encoding.
+func answering(e transport.Encoding, q *activation.Request) *activation.Request {
+	if e != transport.Pickle {
+		return q
+	}
+	plainly := *q
+	plainly.Call = plain.Answer{Call: q.Call}
+	return &plainly
+}
+
+// post delivers a one-way call of a host, which waits for an answer even so: it
+// gets None as soon as the mailbox has taken the call.
+func (n *Node) post(in incoming, q *activation.Request) error {
+	none, err := plain.AppendResults(nil, q.Call)
+	if err != nil {
+		return err
+	}
+	if _, err := n.runtime.Table(in.Actor.Type).Deliver(q, nil); err != nil {
+		return err
+	}
+	n.answer(in, &transport.Message{Body: none})
+	return nil
+}
+
+// forward runs a call of a host on the node that owns its actor, in the place
+// of the host.
+func (n *Node) forward(in incoming) {
+	results, err := n.routeFor(in)
+	m := &transport.Message{Body: results}
+	if err != nil {
+		m.Error = refusal(err)
+	}
+	n.answer(in, m)
+}
+
+func (n *Node) routeFor(in incoming) ([]byte, error) {
+	q, err := n.request(in)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithDeadline(n.ended, in.end)
+	defer cancel()
+	if err := n.route(ctx, q); err != nil {
+		return nil, err
+	}
+	return plain.AppendResults(nil, q.Call)
+}
