@@ -18,6 +18,17 @@ import (
 
 var _ transport.Services = (*Node)(nil)
 
+// openHosts is the network to foreign hosts; nil where there are none.
+func (n *Node) openHosts() (*transport.Koala, error) {
+	switch {
+	case !n.config.Koala:
+		return nil, nil
+	case n.config.TLS != nil:
+		return nil, mallee.ErrInvalid.Errorf("Koala hosts know no TLS: a node cannot have both Config.Koala and Config.TLS")
+	}
+	return transport.NewKoala(transport.KoalaConfig{Members: n.config.Placement.Members, Log: n.config.Log})
+}
+
 // Find implements transport.Services.
 func (n *Node) Find(service, method string) (actorType, name string, refused *koala.Error) {
 	serving := []string{service}

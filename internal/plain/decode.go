@@ -266,7 +266,7 @@ func setInteger(v any, into reflect.Value) error {
 	case into.CanUint() && n.IsUint64() && !into.OverflowUint(n.Uint64()):
 		into.SetUint(n.Uint64())
 	default:
-		return fmt.Errorf("an int of %d bits, %.24s, is out of the range of %s", n.BitLen(), n, into.Type())
+		return fmt.Errorf("an int of %d bits is out of the range of %s", n.BitLen(), into.Type())
 	}
 	return nil
 }

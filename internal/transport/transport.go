@@ -51,7 +51,7 @@ type Encoding uint8
 // Encodings.
 const (
 	MessagePack Encoding = iota // the one between Mallee nodes
-	JSON                        // reserved: tools that have no generated code
+	JSON                        // for tools that have no generated code; not sent yet
 	Pickle                      // a body of Koala's RPC, see package plain
 )
 
