@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
@@ -29,28 +30,28 @@ func (n *Node) openHosts() (*transport.Koala, error) {
 	return transport.NewKoala(transport.KoalaConfig{Members: n.config.Placement.Members, Log: n.config.Log})
 }
 
-// Find implements transport.Services.
+// Find implements transport.Services. It looks among the types of this node
+// alone: hosts ask the placement driver for the node of a service.
 func (n *Node) Find(service, method string) (actorType, name string, refused *koala.Error) {
-	serving := []string{service}
-	if n.runtime.Table(service) == nil {
-		serving = n.types.get(service)
-	}
-	var table *activation.Table
-	if len(serving) == 1 {
-		table = n.runtime.Table(serving[0])
-	}
-	if table == nil {
-		return "", "", &koala.Error{Code: koala.InterfaceInvalid, Text: fmt.Sprintf("interface invalid: node %s hosts no actor type, or more than one, for %.64q", n.config.Name, service)}
-	}
-	for _, i := range table.Type().Interfaces {
-		if i.Name != service {
+	var found []mallee.Method
+	for _, t := range n.config.Types {
+		i := slices.IndexFunc(t.Interfaces, func(i mallee.Interface) bool { return i.Name == service })
+		switch {
+		case i < 0:
 			continue
+		case actorType != "" && t.Name != service:
+			return "", "", &koala.Error{Code: koala.InterfaceInvalid, Text: fmt.Sprintf("interface invalid: %s is served by the actor types %s and %s", service, actorType, t.Name)}
 		}
-		if m, ok := plain.Method(i.Methods, method); ok {
-			return serving[0], m.Name, nil
-		}
+		actorType, found = t.Name, t.Interfaces[i].Methods
 	}
-	return "", "", &koala.Error{Code: koala.MethodNotFound, Text: fmt.Sprintf("method not found: %s has no %.64q", service, method)}
+	if actorType == "" {
+		return "", "", &koala.Error{Code: koala.InterfaceInvalid, Text: fmt.Sprintf("interface invalid: node %s hosts no actor type that serves %.64q", n.config.Name, service)}
+	}
+	m, ok := plain.Method(found, method)
+	if !ok {
+		return "", "", &koala.Error{Code: koala.MethodNotFound, Text: fmt.Sprintf("method not found: %s has no %.64q", service, method)}
+	}
+	return actorType, m.Name, nil
 }
 
 // speaks is the encoding of calls to a node.
