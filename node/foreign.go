@@ -33,25 +33,27 @@ func (n *Node) openHosts() (*transport.Koala, error) {
 // Find implements transport.Services. It looks among the types of this node
 // alone: hosts ask the placement driver for the node of a service.
 func (n *Node) Find(service, method string) (actorType, name string, refused *koala.Error) {
-	var found []mallee.Method
-	for _, t := range n.config.Types {
-		i := slices.IndexFunc(t.Interfaces, func(i mallee.Interface) bool { return i.Name == service })
-		switch {
-		case i < 0:
-			continue
-		case actorType != "" && t.Name != service:
-			return "", "", &koala.Error{Code: koala.InterfaceInvalid, Text: fmt.Sprintf("interface invalid: %s is served by the actor types %s and %s", service, actorType, t.Name)}
-		}
-		actorType, found = t.Name, t.Interfaces[i].Methods
+	types := slices.DeleteFunc(slices.Clone(n.config.Types), func(t mallee.Type) bool { return methodsOf(t, service) == nil })
+	if i := slices.IndexFunc(types, func(t mallee.Type) bool { return t.Name == service }); i >= 0 {
+		types = types[i : i+1]
 	}
-	if actorType == "" {
-		return "", "", &koala.Error{Code: koala.InterfaceInvalid, Text: fmt.Sprintf("interface invalid: node %s hosts no actor type that serves %.64q", n.config.Name, service)}
+	if len(types) != 1 {
+		return "", "", &koala.Error{Code: koala.InterfaceInvalid, Text: fmt.Sprintf("interface invalid: node %s hosts %d actor types that serve %.64q", n.config.Name, len(types), service)}
 	}
-	m, ok := plain.Method(found, method)
+	m, ok := plain.Method(methodsOf(types[0], service), method)
 	if !ok {
 		return "", "", &koala.Error{Code: koala.MethodNotFound, Text: fmt.Sprintf("method not found: %s has no %.64q", service, method)}
 	}
-	return actorType, m.Name, nil
+	return types[0].Name, m.Name, nil
+}
+
+func methodsOf(t mallee.Type, iface string) []mallee.Method {
+	for _, i := range t.Interfaces {
+		if i.Name == iface {
+			return i.Methods
+		}
+	}
+	return nil
 }
 
 // speaks is the encoding of calls to a node.
