@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/mallee-io/mallee"
@@ -28,6 +29,14 @@ func (n *Node) openHosts() (*transport.Koala, error) {
 		return nil, mallee.ErrInvalid.Errorf("Koala hosts know no TLS: a node cannot have both Config.Koala and Config.TLS")
 	}
 	return transport.NewKoala(transport.KoalaConfig{Members: n.config.Placement.Members, Log: n.config.Log})
+}
+
+// checkForHosts refuses an address that Koala hosts and gateways cannot dial.
+func checkForHosts(addr string) error {
+	if a, err := netip.ParseAddrPort(addr); err != nil || !a.Addr().Is4() {
+		return mallee.ErrInvalid.Errorf("the address %s of the node has to be an IPv4 address and a port for Koala hosts: set Listen or Advertise to one", addr)
+	}
+	return nil
 }
 
 // Find implements transport.Services. It looks among the types of this node

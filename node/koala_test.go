@@ -3,10 +3,12 @@ package node_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +32,21 @@ type pythonHost struct {
 	last   atomic.Int64
 	// run is what its actors do.
 	run func(r *koala.RPCRequest, args pickle.Tuple) (any, error)
+
+	served chan struct{} // gets a hint after each hundredth call
+	count  atomic.Int64
+	mu     sync.Mutex
+	conns  []net.Conn
+}
+
+// cut ends the connections that nodes have dialled.
+func (h *pythonHost) cut() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, conn := range h.conns {
+		_ = conn.Close()
+	}
+	h.conns = nil
 }
 
 func startHost(t testing.TB, cluster placement.Driver, types ...string) *pythonHost {
@@ -38,7 +55,7 @@ func startHost(t testing.TB, cluster placement.Driver, types ...string) *pythonH
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &pythonHost{t: t, listen: listen}
+	h := &pythonHost{t: t, listen: listen, served: make(chan struct{}, 1)}
 	m := placement.Member{Name: "host_77", Foreign: true, Addr: listen.Addr().String()}
 	for _, name := range types {
 		m.Types = append(m.Types, placement.Type{Name: name, Interfaces: []string{name}})
@@ -53,6 +70,9 @@ func startHost(t testing.TB, cluster placement.Driver, types ...string) *pythonH
 			if err != nil {
 				return
 			}
+			h.mu.Lock()
+			h.conns = append(h.conns, conn)
+			h.mu.Unlock()
 			serving.Go(func() { h.serve(conn) })
 		}
 	})
@@ -91,26 +111,27 @@ func messages(conn net.Conn, take func(m koala.Message, body []byte) (more bool)
 
 func (h *pythonHost) send(conn net.Conn, m koala.Message, body []byte) {
 	frame, err := koala.Append(nil, m, body)
-	if err == nil {
-		_, err = conn.Write(frame)
-	}
 	if err != nil {
 		h.t.Errorf("send %+v: %v", m, err)
 	}
+	_, _ = conn.Write(frame) // who reads sees the connection end
 }
 
 func (h *pythonHost) serve(conn net.Conn) {
+	var answering sync.WaitGroup
+	defer answering.Wait()
 	defer func() { _ = conn.Close() }()
 	err := messages(conn, func(m koala.Message, body []byte) bool {
 		switch m := m.(type) {
 		case *koala.RequestHeartBeat:
 			h.send(conn, &koala.ResponseHeartBeat{MilliSeconds: m.MilliSeconds}, nil)
 		case *koala.RPCRequest:
-			go h.answer(conn, m, body)
+			answering.Go(func() { h.answer(conn, m, body) })
 		}
 		return true
 	})
-	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	var end *net.OpError
+	if !errors.Is(err, io.EOF) && !errors.As(err, &end) {
 		h.t.Errorf("the node sent what is no message: %v", err)
 	}
 }
@@ -120,6 +141,12 @@ func (h *pythonHost) answer(conn net.Conn, r *koala.RPCRequest, body []byte) {
 	if err != nil || len(named) != 0 || body[0] != '0' || r.ServerID != 0 || r.ReentrantID <= 0 {
 		h.t.Errorf("got %+v with %q: %v", r, body, err)
 		return
+	}
+	if h.count.Add(1)%100 == 0 {
+		select {
+		case h.served <- struct{}{}:
+		default:
+		}
 	}
 	v, err := h.run(r, args)
 	if err != nil { // as a host does: without a body
@@ -135,16 +162,20 @@ func (h *pythonHost) answer(conn net.Conn, r *koala.RPCRequest, body []byte) {
 
 // call calls an actor that is, as the host believes, at addr.
 func (h *pythonHost) call(addr string, r koala.RPCRequest, args pickle.Tuple, named pickle.Dict) (any, error) {
+	body, err := koala.AppendArgs(nil, args, named)
+	if err != nil {
+		return nil, err
+	}
+	return h.callRaw(addr, r, body)
+}
+
+func (h *pythonHost) callRaw(addr string, r koala.RPCRequest, body []byte) (any, error) {
 	conn, err := net.Dial("tcp4", addr)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	body, err := koala.AppendArgs(nil, args, named)
-	if err != nil {
-		return nil, err
-	}
 	r.RequestID = h.last.Add(1)
 	h.send(conn, &r, body)
 	var v any
@@ -323,10 +354,80 @@ func TestCallsOfAKoalaHostAreForwarded(t *testing.T) {
 	}
 }
 
-func TestKoalaNeedsPlainTCP(t *testing.T) {
+func TestKoalaNeedsWhatHostsKnow(t *testing.T) {
 	t.Parallel()
-	config := node.Config{Placement: placement.Memory(time.Hour), Koala: true, TLS: new(tls.Config)}
-	if _, err := node.Start(t.Context(), config); !errors.Is(err, mallee.ErrInvalid) || !strings.Contains(err.Error(), "TLS") {
-		t.Errorf("got %v", err)
+	for want, config := range map[string]node.Config{
+		"TLS":  {TLS: new(tls.Config)},
+		"IPv4": {Advertise: "game.example:7000"},
+	} {
+		config.Placement, config.Koala = placement.Memory(time.Hour), true
+		if _, err := node.Start(t.Context(), config); !errors.Is(err, mallee.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// Python compresses what is longer than 300 bytes, and forgets to say so when
+// it does not get shorter.
+func TestCompressedArguments(t *testing.T) {
+	t.Parallel()
+	h, _, addrs := koalaCluster(t, 1)
+	flagged, err := hex.DecodeString("3128b52ffd60a800ed0000a08005959d01005890010000619485947d9486942e02008c4015011401")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range [][]byte{flagged, flagged[1:]} {
+		v, err := h.callRaw(addrs[0], koala.RPCRequest{ServiceName: "Player", MethodName: "echo", ActorID: "x"}, body)
+		if err != nil || v != strings.Repeat("a", 400) {
+			t.Errorf("%v, %v", v, err)
+		}
+	}
+}
+
+// A host whose connections end all the time: each call has a result or an error,
+// and none waits for its deadline.
+func TestConnectionsOfAKoalaHostThatEnd(t *testing.T) {
+	t.Parallel()
+	h, nodes, addrs := koalaCluster(t, 1)
+	h.room(nil)
+	var callers, cutter sync.WaitGroup
+	done := make(chan struct{})
+	cutter.Go(func() {
+		for {
+			select {
+			case <-h.served:
+				h.cut()
+			case <-done:
+				return
+			}
+		}
+	})
+	var results atomic.Int64
+	for i := range 8 {
+		board := game.LeaderboardOf(nodes[0], strconv.Itoa(i))
+		callers.Go(func() {
+			for range 200 {
+				_, err := board.Top(t.Context(), 1)
+				if err == nil {
+					results.Add(1)
+				} else if !errors.Is(err, mallee.ErrUnavailable) {
+					t.Errorf("to the host: %v", err)
+				}
+			}
+		})
+		callers.Go(func() {
+			r := koala.RPCRequest{ServiceName: "Player", MethodName: "give", ActorID: strconv.Itoa(i)}
+			for want := range int64(50) {
+				if total, err := h.call(addrs[0], r, pickle.Tuple{"coin", int64(1)}, nil); err != nil || total != want+1 {
+					t.Errorf("from the host: %v, %v", total, err)
+				}
+			}
+		})
+	}
+	callers.Wait()
+	close(done)
+	cutter.Wait()
+	if results.Load() == 0 {
+		t.Error("no call had a result")
 	}
 }

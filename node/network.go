@@ -36,6 +36,9 @@ func (n *Node) openNetwork() error {
 		n.config.Network = transport.Router{Nodes: tcp, Hosts: hosts}
 	}
 	n.addr, err = advertised(n.config.Advertise, tcp.Addr())
+	if err == nil && hosts != nil {
+		err = checkForHosts(n.addr)
+	}
 	if err != nil {
 		n.closeNetwork()
 	}

@@ -2,11 +2,11 @@
 // hosts know, and back: the values of package pickle. It works by reflection,
 // as these calls are not the hot path.
 //
-//	bool                       bool
+//	bool                       True or False
 //	integers, time.Duration    int
 //	floats                     float (read from an int, too, where that is exact)
 //	strings                    str
-//	[]byte, arrays of bytes    bytes
+//	[]byte and [n]byte         bytes
 //	other slices and arrays    list (read from a tuple, too)
 //	maps                       dict
 //	structs                    dict, by the names that encoding/json uses

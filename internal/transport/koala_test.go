@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -215,6 +216,10 @@ func TestKoalaFramesFromAHost(t *testing.T) {
 	p := n.accepts()
 	p.write(raw(t, heartbeatFrame))
 	if m, body := p.read(); m.(*koala.ResponseHeartBeat).MilliSeconds != 1650000000123 || len(body) != 0 {
+		t.Errorf("heartbeat answered by %+v", m)
+	}
+	p.send(&koala.RequestHeartBeat{MilliSeconds: 5}, []byte("junk"))
+	if m, _ := p.read(); m.(*koala.ResponseHeartBeat).MilliSeconds != 5 {
 		t.Errorf("heartbeat answered by %+v", m)
 	}
 	for want, answer := range map[string]*transport.Message{
@@ -623,4 +628,60 @@ func TestKoalaHostDialsTheClusterPort(t *testing.T) {
 	q := dialRaw(t, refusing)
 	q.bytes(string(raw(t, heartbeatFrame)))
 	q.ended()
+}
+
+// Whatever a host writes, the node lives on, and the connection ends with it.
+func FuzzKoalaConnection(f *testing.F) {
+	for _, digits := range []string{heartbeatFrame, requestFrame, responseFrame, movedFrame, requestFrame + heartbeatFrame, responseFrame[:80]} {
+		f.Add(raw(f, digits))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n := newTalker(t, transport.KoalaConfig{})
+		n.receive = func(from placement.NodeID, m *transport.Message) {
+			if m.Kind == transport.Request {
+				_ = n.send(from, &transport.Message{Kind: transport.Reply, Call: m.Call, Body: m.Body})
+			}
+		}
+		p := n.accepts()
+		go func() { _, _ = io.Copy(io.Discard, p) }()
+		_, _ = p.Write(b)
+		_ = p.Close()
+		next(t, n.lost, "loss")
+	})
+}
+
+// This test is not parallel, since it looks at the whole process.
+func TestKoalaDetachLeavesNothing(t *testing.T) {
+	for _, graceful := range []bool{false, true} {
+		n := newTalker(t, transport.KoalaConfig{DialTimeout: time.Second})
+		if err := n.ask(echoRequest(1)); err != nil {
+			t.Fatal(err)
+		}
+		out, in := n.dials(), n.accepts()
+		for _, p := range []*pythonHost{out, in} {
+			go func() { _, _ = io.Copy(io.Discard, p) }()
+		}
+		n.hosts.set(errors.New("refused"), placement.Member{ID: 78, Foreign: true, Addr: "127.0.0.1:15001"})
+		_ = n.Send(nodeID, 78, echoRequest(2))
+		if graceful {
+			n.Close(nodeID)
+		}
+		n.Detach(nodeID)
+		if err := n.ask(echoRequest(3)); !errors.Is(err, mallee.ErrUnavailable) {
+			t.Errorf("after Detach: %v", err)
+		}
+		ours, _ := net.Pipe()
+		if err := n.koala.Accept(ours); err == nil {
+			t.Error("a connection is taken after Detach")
+		}
+	}
+	for end := time.Now().Add(patience); ; runtime.Gosched() {
+		stacks := goroutines()
+		if stacks == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(stacks)
+		}
+	}
 }
