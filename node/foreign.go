@@ -125,6 +125,16 @@ func (n *Node) post(in incoming, q *activation.Request) error {
 	return nil
 }
 
+// redirect tells a caller who owns the actor. For a host, which could not make
+// use of that, the call goes on from here.
+func (n *Node) redirect(in incoming, owner placement.Grant) {
+	if in.Encoding == transport.Pickle {
+		go n.forward(in)
+		return
+	}
+	n.answer(in, &transport.Message{Owner: owner})
+}
+
 // forward runs a call of a host on the node that owns its actor, in the place
 // of the host.
 func (n *Node) forward(in incoming) {

@@ -162,9 +162,9 @@ func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 	if l == nil {
 		return unavailable("node %s is not attached to the network", from)
 	}
-	if m.Kind == Request {
-		if m.Encoding != Pickle {
-			return mallee.ErrInvalid.Errorf("%s lives on the foreign host %s, which reads only pickles", m.Actor, to).BeforeRun()
+	if m.Kind.asks() {
+		if m.Kind != Request || m.Encoding != Pickle {
+			return mallee.ErrInvalid.Errorf("%s: the foreign host %s takes calls alone, and they must be pickles", m.Actor, to).BeforeRun()
 		}
 		c, err := l.connection(to, m.Timeout)
 		if err != nil {
