@@ -65,52 +65,6 @@ func methodsOf(t mallee.Type, iface string) []mallee.Method {
 	return nil
 }
 
-// speaks is the encoding of calls to a node.
-func (n *Node) speaks(ctx context.Context, node placement.NodeID) (transport.Encoding, error) {
-	if s, ok := n.config.Network.(transport.Speaker); ok {
-		return s.Speaks(ctx, node)
-	}
-	return transport.MessagePack, nil
-}
-
-func methodName(e transport.Encoding, call mallee.Call) string {
-	if e == transport.Pickle {
-		return plain.SnakeCase(call.Method())
-	}
-	return call.Method()
-}
-
-func appendArgs(e transport.Encoding, call mallee.Call) ([]byte, error) {
-	if e == transport.Pickle {
-		return plain.AppendArgs(nil, call)
-	}
-	return call.AppendArgs(nil)
-}
-
-func decodeArgs(e transport.Encoding, call mallee.Call, body []byte) error {
-	if e == transport.Pickle {
-		return plain.DecodeArgs(call, body)
-	}
-	return call.DecodeArgs(body)
-}
-
-func decodeResults(e transport.Encoding, call mallee.Call, body []byte) error {
-	if e == transport.Pickle {
-		return plain.DecodeResults(call, body)
-	}
-	return call.DecodeResults(body)
-}
-
-// answering is the request as a turn runs it that answers in an encoding.
-func answering(e transport.Encoding, q *activation.Request) *activation.Request {
-	if e != transport.Pickle {
-		return q
-	}
-	plainly := *q
-	plainly.Call = plain.Answer{Call: q.Call}
-	return &plainly
-}
-
 // post delivers a one-way call of a host, which waits for an answer even so: it
 // gets None as soon as the mailbox has taken the call.
 func (n *Node) post(in incoming, q *activation.Request) error {
@@ -121,7 +75,7 @@ func (n *Node) post(in incoming, q *activation.Request) error {
 	if _, err := n.runtime.Table(in.Actor.Type).Deliver(q, nil); err != nil {
 		return err
 	}
-	n.answer(in, &transport.Message{Body: none})
+	n.answer(in, &transport.Message{Body: none, Encoding: in.Encoding})
 	return nil
 }
 
@@ -139,7 +93,7 @@ func (n *Node) redirect(in incoming, owner placement.Grant) {
 // of the host.
 func (n *Node) forward(in incoming) {
 	results, err := n.routeFor(in)
-	m := &transport.Message{Body: results}
+	m := &transport.Message{Body: results, Encoding: in.Encoding}
 	if err != nil {
 		m.Error = refusal(err)
 	}

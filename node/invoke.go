@@ -17,7 +17,7 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 	switch {
 	case parent == nil:
 		if n.stopping.Load() {
-			return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
+			return n.errStopping()
 		}
 	case call.Flags()&mallee.OneWay != 0:
 		parent.Act()
@@ -36,6 +36,10 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 		}
 	}
 	return n.route(ctx, &q)
+}
+
+func (n *Node) errStopping() error {
+	return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
 }
 
 // encodes reports whether even calls on this node go through the network, as
@@ -100,7 +104,11 @@ func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Requ
 			return mallee.ErrUnavailable.Errorf("node %s has lost its lease", n.config.Name).BeforeRun()
 		}
 		q.Epoch = g.Epoch
-		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
+		table := n.runtime.Table(q.ID.Type)
+		if call, ok := q.Call.(*jsonCall); ok {
+			return call.invokeHere(ctx, table, q)
+		}
+		return table.Invoke(ctx, q)
 	}
 	return n.callRemote(ctx, g, q)
 }

@@ -95,7 +95,7 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 
 // message is a call as a node takes it.
 func (n *Node) message(ctx context.Context, to placement.NodeID, q *activation.Request, end time.Time) (*transport.Message, error) {
-	encoding, err := n.speaks(ctx, to)
+	encoding, err := n.encodingFor(ctx, to, q.Call)
 	if err != nil {
 		return nil, err
 	}

@@ -167,7 +167,7 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 			n.serve(in)
 			return
 		}
-		n.answer(in, &transport.Message{Body: results, Error: err})
+		n.answer(in, &transport.Message{Body: results, Error: err, Encoding: in.Encoding})
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,6 +12,9 @@ import (
 	"github.com/mallee-io/mallee/wire/koala"
 	"github.com/mallee-io/mallee/wire/pickle"
 )
+
+// errUnknown answers calls that know nothing of the types of their method.
+var errUnknown = errors.New("the arguments and results of the call are not known here: use a generated reference")
 
 // AppendArgs appends the body of a request: all arguments, by their positions.
 func AppendArgs(b []byte, call mallee.Call) ([]byte, error) {
@@ -29,6 +33,9 @@ func DecodeArgs(call mallee.Call, body []byte) error {
 		return err
 	}
 	d := newDecoder()
+	if call.Args() == nil {
+		return errUnknown
+	}
 	into := reflect.ValueOf(call.Args()).Elem()
 	fields, err := d.fields(into.Type())
 	if err != nil {
@@ -99,6 +106,9 @@ func DecodeResults(call mallee.Call, body []byte) error {
 		return err
 	}
 	d := newDecoder()
+	if call.Results() == nil {
+		return errUnknown
+	}
 	into := reflect.ValueOf(call.Results()).Elem()
 	fields, err := d.fields(into.Type())
 	if err != nil {
@@ -121,6 +131,9 @@ func DecodeResults(call mallee.Call, body []byte) error {
 // values are the plain forms of the fields of a struct.
 func values(pointer any) (pickle.Tuple, error) {
 	e := newEncoder()
+	if pointer == nil {
+		return nil, errUnknown
+	}
 	from := reflect.ValueOf(pointer).Elem()
 	fields, err := e.fields(from.Type())
 	if err != nil {

@@ -162,9 +162,6 @@ func (t *TCP) Send(from, to placement.NodeID, m *Message) error {
 	if l == nil {
 		return unavailable("node %s is not attached to the network", from)
 	}
-	if m.Encoding != MessagePack {
-		return mallee.ErrInvalid.Errorf("%s.%s: between Mallee nodes bodies are MessagePack", m.Actor, m.Method).BeforeRun()
-	}
 	if m.Kind.asks() {
 		if err := m.Actor.Validate(); err != nil {
 			return mallee.AsError(err).BeforeRun()

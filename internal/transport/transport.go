@@ -47,19 +47,19 @@ const (
 	Activate // the receiver has a grant; behind earlier Requests for the actor. Owner is the grant that an actor which moves had
 )
 
+// asks reports whether a message begins an exchange, so that it may dial and
+// needs a node that is open. Its Actor is valid.
+func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate }
+
 // Encoding is how arguments and results are written in a Body.
 type Encoding uint8
 
 // Encodings.
 const (
 	MessagePack Encoding = iota // the one between Mallee nodes
-	JSON                        // for tools that have no generated code; not sent yet
+	JSON                        // for tools that have no generated code
 	Pickle                      // a body of Koala's RPC, see package plain
 )
-
-// asks reports whether a message begins an exchange, so that it may dial and
-// needs a node that is open. Its Actor is valid.
-func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate }
 
 // Message is one message between two nodes.
 type Message struct {
