@@ -431,3 +431,43 @@ func TestConnectionsOfAKoalaHostThatEnd(t *testing.T) {
 		t.Error("no call had a result")
 	}
 }
+
+// A host that calls through one node loses no call when another one, which has
+// the actors, stops.
+func TestKoalaHostDuringADrain(t *testing.T) {
+	t.Parallel()
+	h, nodes, addrs := koalaCluster(t, 2)
+	h.room(nil)
+	var callers sync.WaitGroup
+	stopped := make(chan struct{})
+	warm := make(chan struct{}, 16)
+	for i := range 8 {
+		callers.Go(func() {
+			r := koala.RPCRequest{ServiceName: "Player", MethodName: "give", ActorID: strconv.Itoa(i), ReentrantID: 1}
+			for want := int64(1); ; want++ {
+				total, err := h.call(addrs[0], r, pickle.Tuple{"coin", int64(1)}, nil)
+				if err != nil || total != want {
+					t.Errorf("player %d has %v instead of %d: %v", i, total, want, err)
+					warm <- struct{}{}
+					return
+				}
+				if want == 5 {
+					warm <- struct{}{}
+				}
+				select {
+				case <-stopped:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range 8 {
+		<-warm
+	}
+	if err := nodes[1].Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(stopped)
+	callers.Wait()
+}
