@@ -140,9 +140,9 @@ func (c *koalaConn) message(r *koala.RPCRequest) (*Message, *koala.Error) {
 	case strings.HasPrefix(r.MethodName, "_"):
 		return nil, &koala.Error{Code: koala.MethodNotFound, Text: fmt.Sprintf("method not found: %.64q is private", r.MethodName)}
 	}
-	if s, ok := c.life.handler.(Services); ok {
+	if c.life.named != nil {
 		var refused *koala.Error
-		if m.Actor.Type, m.Method, refused = s.Find(r.ServiceName, r.MethodName); refused != nil {
+		if m.Actor.Type, m.Method, refused = c.life.named.Find(r.ServiceName, r.MethodName); refused != nil {
 			return nil, refused
 		}
 	}

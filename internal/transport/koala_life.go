@@ -22,6 +22,7 @@ type koalaLife struct {
 	*Koala
 	node    placement.NodeID
 	handler Handler
+	named   Services // the handler too, where it knows what it hosts
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup // all goroutines of this life
@@ -48,6 +49,7 @@ type koalaDial struct {
 
 func newKoalaLife(k *Koala, node placement.NodeID, h Handler) *koalaLife {
 	l := &koalaLife{Koala: k, node: node, handler: h, conns: make(map[placement.NodeID]*koalaConn), dials: make(map[placement.NodeID]*koalaDial)}
+	l.named, _ = h.(Services)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }

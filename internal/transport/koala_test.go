@@ -602,6 +602,19 @@ func TestKoalaHostDialsTheClusterPort(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	p := &pythonHost{conn, t}
+	for _, b := range raw(t, heartbeatFrame) {
+		p.write([]byte{b})
+	}
+	if m, _ := p.read(); m.TypeName() != "ResponseHeartBeat" {
+		t.Errorf("heartbeat answered by %+v", m)
+	}
+	conn, err = net.Dial("tcp", nodes.(*transport.TCP).Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	p.Conn = conn
 	large := make([]byte, 100<<10) // beyond what a node may send before its hello
 	p.send(&koala.RPCRequest{ServiceName: "T", MethodName: "m", ActorID: "1", RequestID: 3}, large)
 	m := next(t, r.got, "request")
@@ -613,6 +626,12 @@ func TestKoalaHostDialsTheClusterPort(t *testing.T) {
 	}
 	if answer, body := after[*koala.RPCResponse](p); answer.RequestID != 3 || len(body) != len(large) {
 		t.Errorf("answer %+v", answer)
+	}
+	for _, garbage := range []string{"GET / HTTP/1.1\r\n", "KOLA\x00\x00\x00\x00\x00\x00\x00\x00", "KOLA\x01\x00\x00\x00\x00\x00\x00\x00\x00"} {
+		q := dialRaw(t, &recorder{Network: nodes})
+		q.t = t
+		q.bytes(garbage)
+		q.ended()
 	}
 	r.Close(nodeID)
 	gone := make(chan struct{})
