@@ -608,13 +608,6 @@ func TestKoalaHostDialsTheClusterPort(t *testing.T) {
 	if m, _ := p.read(); m.TypeName() != "ResponseHeartBeat" {
 		t.Errorf("heartbeat answered by %+v", m)
 	}
-	conn, err = net.Dial("tcp", nodes.(*transport.TCP).Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	p.Conn = conn
 	large := make([]byte, 100<<10) // beyond what a node may send before its hello
 	p.send(&koala.RPCRequest{ServiceName: "T", MethodName: "m", ActorID: "1", RequestID: 3}, large)
 	m := next(t, r.got, "request")
