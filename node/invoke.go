@@ -31,6 +31,7 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 	}
 	q := activation.Request{ID: id, Call: call, Parent: parent}
 	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() && n.strays.before(id) == nil {
+		n.queueUp(ctx, id, n.ID())
 		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
 			return err
 		}
@@ -76,6 +77,7 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 		}
 		grant, err := n.locate(ctx, id)
 		if err == nil {
+			n.queueUp(ctx, id, grant.Node)
 			err = n.callAt(ctx, grant, q)
 		}
 		var moved *movedError

@@ -155,14 +155,18 @@ func (k *Koala) lifeOf(node placement.NodeID) *koalaLife {
 }
 
 // Send sends a Request to a member, or a Reply to the connection on which its
-// Request came. A Cancel is kept here, as hosts know none: the answer is then
-// dropped when it comes.
+// Request came. Hosts know nothing else: after a Cancel the answer is dropped
+// when it comes, and a Handoff is refused.
 func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 	l := k.lifeOf(from)
 	if l == nil {
 		return unavailable("node %s is not attached to the network", from)
 	}
-	if m.Kind.asks() {
+	switch m.Kind {
+	case Activate: // a host takes calls in their order, and activates by itself
+		l.handler.Receive(to, &Message{Kind: Reply, Call: m.Call})
+		return nil
+	case Request, Handoff:
 		if m.Kind != Request || m.Encoding != Pickle {
 			return mallee.ErrInvalid.Errorf("%s: the foreign host %s takes calls alone, and they must be pickles", m.Actor, to).BeforeRun()
 		}
@@ -173,10 +177,10 @@ func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 		return c.request(m)
 	}
 	c := l.existing(to)
-	switch {
-	case c == nil:
+	if c == nil {
 		return unavailable("the connection to host %s has ended", to)
-	case m.Kind == Cancel:
+	}
+	if m.Kind == Cancel {
 		c.forget(m.Call)
 		return nil
 	}

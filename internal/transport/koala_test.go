@@ -559,6 +559,15 @@ func TestKoalaUnreachable(t *testing.T) {
 	if err := n.Send(nodeID, 77, request(1, "")); !errors.Is(err, mallee.ErrInvalid) {
 		t.Errorf("MessagePack for a host: %v", err)
 	}
+	if err := n.Send(nodeID, 77, &transport.Message{Kind: transport.Handoff, Encoding: transport.Pickle}); !errors.Is(err, mallee.ErrInvalid) {
+		t.Errorf("an actor is handed over: %v", err)
+	}
+	if err := n.Send(nodeID, 77, &transport.Message{Kind: transport.Activate, Call: 8}); err != nil {
+		t.Error(err)
+	}
+	if m := next(t, n.got, "answer"); m.from != 77 || m.Kind != transport.Reply || m.Call != 8 || m.Error != nil {
+		t.Errorf("got %+v", m.Message)
+	}
 	for id, want := range map[placement.NodeID]transport.Encoding{2: transport.MessagePack, 77: transport.Pickle} {
 		if got, err := n.koala.Speaks(t.Context(), id); got != want || err != nil {
 			t.Errorf("node %s speaks %d, %v", id, got, err)
