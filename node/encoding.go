@@ -57,14 +57,15 @@ func decodeArgs(e transport.Encoding, call mallee.Call, body []byte) error {
 
 // answering is the request as a turn runs it that answers in an encoding.
 func answering(e transport.Encoding, q *activation.Request) *activation.Request {
-	encoded := *q
+	if e == transport.MessagePack {
+		return q
+	}
+	encoded := *q // only here, as it costs an allocation
 	switch e {
 	case transport.JSON:
 		encoded.Call = jsonAnswer{q.Call}
 	case transport.Pickle:
 		encoded.Call = plain.Answer{Call: q.Call}
-	default:
-		return q
 	}
 	return &encoded
 }
