@@ -9,6 +9,8 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/examples/game"
 	"github.com/mallee-io/mallee/node"
+	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/storage"
 )
 
 func Example() {
@@ -33,6 +35,36 @@ func Example() {
 	// 1 <nil>
 	// 2 <nil>
 	// true game.bad_amount: cannot give -1 of sword
+	// <nil>
+}
+
+// Who is in a room is only in its memory (examples/game/room.go), and the room
+// takes it along when its node stops.
+func ExampleMigrator() {
+	ctx := context.Background()
+	cluster := placement.Memory(time.Minute)
+	config := node.Config{Types: game.Types(), Placement: cluster, Store: storage.Memory()}
+	first, err := node.Start(ctx, config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hall := game.RoomOf(first, "hall")
+	fmt.Println(hall.Join(ctx, game.PlayerOf(nil, "ann").ID()))
+
+	second, err := node.Start(ctx, config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(first.Stop(ctx))
+	hall = game.RoomOf(second, "hall")
+	fmt.Println(hall.Join(ctx, game.PlayerOf(nil, "bob").ID()))
+	fmt.Println(second.Stop(ctx))
+	// Output:
+	// 0 <nil>
+	// <nil>
+	// 1 <nil>
 	// <nil>
 }
 

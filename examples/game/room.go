@@ -2,6 +2,9 @@ package game
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/mallee-io/mallee"
 )
@@ -67,3 +70,21 @@ func (r *room) Say(ctx context.Context, from mallee.ID, text string) (string, er
 	}
 	return line, nil
 }
+
+// SaveForMove lets everybody stay in the room when it moves to another node.
+func (r *room) SaveForMove(context.Context) ([]byte, error) {
+	return json.Marshal(slices.Collect(maps.Keys(r.members)))
+}
+
+func (r *room) RestoreAfterMove(_ context.Context, state []byte) error {
+	var members []mallee.ID
+	if err := json.Unmarshal(state, &members); err != nil {
+		return err
+	}
+	for _, who := range members {
+		r.members[who] = true
+	}
+	return nil
+}
+
+var _ mallee.Migrator = (*room)(nil)
