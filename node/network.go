@@ -16,10 +16,15 @@ func (n *Node) openNetwork() error {
 	if n.config.Network != nil || alone(n.config.Placement) {
 		return nil
 	}
+	hosts, err := n.openHosts()
+	if err != nil {
+		return err
+	}
 	tcp, err := transport.ListenTCP(transport.TCPConfig{
 		Cluster: n.config.Cluster,
 		Listen:  n.config.Listen,
 		Resolve: n.resolve,
+		Foreign: hosts,
 		TLS:     n.config.TLS,
 		Log:     n.config.Log,
 	})
@@ -27,7 +32,13 @@ func (n *Node) openNetwork() error {
 		return err
 	}
 	n.config.Network = tcp
+	if hosts != nil {
+		n.config.Network = transport.Router{Nodes: tcp, Hosts: hosts}
+	}
 	n.addr, err = advertised(n.config.Advertise, tcp.Addr())
+	if err == nil && hosts != nil {
+		err = checkForHosts(n.addr)
+	}
 	if err != nil {
 		n.closeNetwork()
 	}

@@ -83,6 +83,11 @@ type Config struct {
 	// ClientAuth. Defaults to plain TCP, for networks that are trusted.
 	TLS *tls.Config
 
+	// Koala lets the node and unmodified Koala hosts of the cluster call each
+	// other's actors with plain data. Such hosts know neither TLS nor a
+	// password: it is for networks that are trusted.
+	Koala bool
+
 	// Network reaches the other nodes; malleetest sets it. Defaults to TCP.
 	Network transport.Network
 }

@@ -153,6 +153,9 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 		}
 		return err
 	}
+	if in.Encoding == transport.Pickle && q.Call.Flags()&mallee.OneWay != 0 {
+		return n.post(in, q)
+	}
 	who := origin{in.from, in.Call}
 	answered := false // guarded by served.mu: the answer may come before Deliver returns
 	t, err := table.Deliver(answering(in.Encoding, q), func(results []byte, err *mallee.Error) {

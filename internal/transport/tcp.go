@@ -32,6 +32,10 @@ type TCPConfig struct {
 	// not known. It must return when ctx ends, with the dial timeout or Detach.
 	Resolve func(ctx context.Context, node placement.NodeID) (string, error)
 
+	// Foreign takes the connections of Koala hosts, which dial the address of
+	// each member. Nil refuses them.
+	Foreign *Koala
+
 	// TLS encrypts the connections, in both roles: it needs a certificate, and
 	// for mutual authentication RootCAs, ClientCAs and ClientAuth. The host of
 	// a node's address must be in its certificate, or ServerName. Defaults to

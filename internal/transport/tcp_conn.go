@@ -86,26 +86,10 @@ func (c *conn) finish(limit time.Duration) {
 	c.out.finish()
 }
 
-// maxWrite is the most that has to be taken by the peer within the time of
-// silence, in bytes.
-const maxWrite = 256 << 10
-
 func (c *conn) flush() {
-	for {
-		batch := c.out.take()
-		if len(batch) == 0 {
-			break
-		}
-		for rest := batch; len(rest) > 0; {
-			part := rest[:min(len(rest), maxWrite)]
-			_ = c.SetWriteDeadline(time.Now().Add(c.life.config.Silence))
-			if _, err := c.Write(part); err != nil {
-				c.fail(err)
-				return
-			}
-			rest = rest[len(part):]
-		}
-		c.out.wrote(batch)
+	if err := c.out.writeTo(c, c.life.config.Silence); err != nil {
+		c.fail(err)
+		return
 	}
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // the reader ends the rest

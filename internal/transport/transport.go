@@ -2,6 +2,7 @@
 package transport
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -79,4 +80,9 @@ type Message struct {
 
 	Body     []byte // arguments, results or state
 	Encoding Encoding
+}
+
+// Nested reports whether a turn of a Mallee node waits for the call.
+func (m *Message) Nested() bool {
+	return slices.ContainsFunc(m.Chain, func(hop activation.Hop) bool { return !isForeign(hop) })
 }
