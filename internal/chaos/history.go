@@ -88,7 +88,7 @@ type Injected struct {
 	To   Time `json:"to"`
 }
 
-// Pause is a time in which a process was stopped. It did not run after From.
+// Pause is a time in which a process was stopped: soon after From, until To.
 type Pause struct {
 	Process string `json:"process"`
 	From    Time   `json:"from"`

@@ -53,8 +53,8 @@ func (h *History) endedTurns() []Turn {
 			}
 		}
 		for _, p := range h.Pauses {
-			if p.Process == t.Process && p.From > t.Begin && p.To.since(p.From) > h.Lease {
-				t.End = min(t.End, p.From)
+			if p.Process == t.Process && t.Begin < p.To && p.To.since(p.From) > h.Lease {
+				t.End = min(t.End, max(t.Begin, p.From))
 			}
 		}
 	}
