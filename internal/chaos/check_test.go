@@ -229,6 +229,11 @@ var histories = []struct {
 		pauses: []chaos.Pause{{Process: "a.1", From: 10, To: 1900}},
 	},
 	{
+		name:   "a turn that begins before a pause takes hold",
+		turns:  []chaos.Turn{turn("a.1", 1, 15, 2000), turn("b.1", 2, 1500, 1600)},
+		pauses: []chaos.Pause{{Process: "a.1", From: 10, To: 1900}},
+	},
+	{
 		name:   "a pause that leaves the lease alone excuses nothing",
 		turns:  []chaos.Turn{turn("a.1", 1, 0, 2000), turn("b.1", 2, 1500, 1600)},
 		pauses: []chaos.Pause{{Process: "a.1", From: 10, To: 900}},
