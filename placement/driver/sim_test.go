@@ -61,8 +61,9 @@ func (w *world) check() {
 }
 
 // simulate runs one seed and says what went wrong, or nothing.
-func simulate(seed uint64, verbose bool) *world {
-	w := newWorld(seed, verbose)
+func simulate(seed uint64, verbose bool) *world { return run(newWorld(seed, verbose, false)) }
+
+func run(w *world) *world {
 	w.runUntil(simTrouble)
 	w.calm = true
 	w.runUntil(simTrouble + simRecovery)
@@ -79,6 +80,11 @@ func (w *world) checkWell() {
 		return
 	}
 	d := w.drivers[w.leader].directory
+	for _, m := range d.Members() {
+		if _, live := w.leases[m.ID]; !live {
+			w.fail("node %v is no member, and the leader takes it for one", m.ID)
+		}
+	}
 	if silent := d.Silent(); len(silent) > 0 {
 		w.fail("nodes %v have not reported", silent)
 	}
@@ -132,7 +138,7 @@ func TestSimulation(t *testing.T) {
 					failed = seed
 				}
 				sum.handovers, sum.writes, sum.terms = sum.handovers+w.handovers, sum.writes+w.writes, sum.terms+w.terms
-				sum.refusals, sum.fencedSelf = sum.refusals+w.refusals, sum.fencedSelf+w.fencedSelf
+				sum.refusals, sum.fencedSelf, sum.moves = sum.refusals+w.refusals, sum.fencedSelf+w.fencedSelf, sum.moves+w.moves
 				mu.Unlock()
 			}
 		})
@@ -142,10 +148,24 @@ func TestSimulation(t *testing.T) {
 		w := simulate(uint64(failed), true)
 		t.Fatalf("seed %d: %s\n%s", failed, w.failure, strings.Join(w.log, "\n"))
 	}
-	t.Logf("%d seeds: %d grants taken, %d writes, %d terms, %d releases put off, %d nodes fenced themselves", seeds, sum.handovers, sum.writes, sum.terms, sum.refusals, sum.fencedSelf)
-	if sum.handovers < 20*seeds || sum.terms < 2*seeds || sum.fencedSelf < seeds/2 {
+	t.Logf("%d seeds: %d grants taken, %d writes, %d terms, %d releases put off, %d nodes fenced themselves, %d moves to balance loads", seeds, sum.handovers, sum.writes, sum.terms, sum.refusals, sum.fencedSelf, sum.moves)
+	if sum.handovers < 20*seeds || sum.terms < 2*seeds || sum.fencedSelf < seeds/2 || sum.moves < seeds {
 		t.Error("too little has happened for the simulation to mean something")
 	}
+}
+
+// A leader that another one has followed may not let nodes join: the other one
+// never hears of what it grants them. The simulation finds that, so it sees what
+// the guard is for.
+func TestSimulationOfJoinsWithoutGuard(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(5000) {
+		if w := run(newWorld(seed, false, true)); w.failure != "" {
+			t.Logf("seed %d: %s", seed, w.failure)
+			return
+		}
+	}
+	t.Error("nothing fails where joins are not guarded")
 }
 
 func setting(name string, otherwise int) int {

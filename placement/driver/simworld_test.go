@@ -25,6 +25,8 @@ type world struct {
 	slow    map[[2]string]bool
 	calm    bool // no more faults
 
+	unguarded bool // joins do not care whether another leader was elected
+
 	// What etcd knows; it is right and in one place.
 	leader  int           // of the drivers; -1: none
 	session time.Duration // until when it leads
@@ -42,7 +44,7 @@ type world struct {
 	log     []string // if verbose
 
 	// How much has happened.
-	handovers, writes, terms, refusals, fencedSelf int
+	handovers, writes, terms, refusals, fencedSelf, moves int
 }
 
 // process is a thing that can crash and sleep.
@@ -276,9 +278,9 @@ func (w *world) slowLink(a, b string) {
 	w.after(w.between(time.Second, 15*time.Second), func() { delete(w.slow, [2]string{a, b}) })
 }
 
-func newWorld(seed uint64, verbose bool) *world {
+func newWorld(seed uint64, verbose, unguarded bool) *world {
 	w := &world{
-		verbose: verbose, random: rand.New(rand.NewPCG(seed, 1)), leader: -1,
+		verbose: verbose, unguarded: unguarded, random: rand.New(rand.NewPCG(seed, 1)), leader: -1,
 		leases: make(map[placement.NodeID]time.Duration), members: make(map[placement.NodeID]placement.Member),
 		cut: make(map[[2]string]bool), slow: make(map[[2]string]bool), epochs: make(map[driver.Held]placement.NodeID), newest: make(map[mallee.ID]uint64),
 	}
