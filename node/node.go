@@ -8,9 +8,13 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +37,10 @@ type Config struct {
 	// client of the others.
 	Types []mallee.Type
 
+	// Only names those of Types that this process hosts, so that types which
+	// are developed together can be deployed apart. Defaults to all of them.
+	Only []string
+
 	// Name is what people call the node, in errors and logs. Defaults to "local".
 	Name string
 
@@ -47,10 +55,34 @@ type Config struct {
 	// Log is where the node and its actors write. Defaults to slog.Default.
 	Log *slog.Logger
 
-	// Placement joins the node to a cluster. Defaults to placement.Solo.
+	// Placement joins the node to a cluster. Defaults to the placement driver
+	// whose addresses MALLEE_PD gives (host:port, separated by commas) and,
+	// without that, to placement.Solo: the node is alone.
 	Placement placement.Driver
 
-	// Network reaches the other nodes; malleetest sets it.
+	// Labels are matched with those that actor types ask for (mallee.Labeled).
+	Labels map[string]string
+
+	// Cluster is the name that all nodes of a cluster have in common: nodes of
+	// another one are not talked to. Any text, also none.
+	Cluster string
+
+	// Listen is where the node accepts connections of the other nodes,
+	// host:port. A node that is alone does not listen. Defaults to a free port
+	// on the loopback interface.
+	Listen string
+
+	// Advertise is where the others reach the node, a host or host:port.
+	// Defaults to the address on which it listens; one that listens on all
+	// interfaces has to be told.
+	Advertise string
+
+	// TLS encrypts the connections between nodes, in both roles: it needs a
+	// certificate and, for mutual authentication, RootCAs, ClientCAs and
+	// ClientAuth. Defaults to plain TCP, for networks that are trusted.
+	TLS *tls.Config
+
+	// Network reaches the other nodes; malleetest sets it. Defaults to TCP.
 	Network transport.Network
 }
 
@@ -58,6 +90,7 @@ type Config struct {
 type Node struct {
 	config   Config
 	hosted   []mallee.Type // config.Types and those of the system
+	addr     string        // where the others reach it; empty: by no address
 	runtime  *activation.Runtime
 	lease    atomic.Pointer[lease]
 	remote   remote
@@ -65,6 +98,15 @@ type Node struct {
 	types    aliases
 	where    locations
 	stopping atomic.Bool
+	closing  atomic.Bool // what is still here is ended
+	cordoned atomic.Bool
+	draining atomic.Bool
+	strays   strays
+	carried  carried
+	moves    chan struct{} // one for each actor that is moving away
+	asked    atomic.Int64  // moves that the placement driver wants
+	counts   counts
+	renewNow chan struct{} // a hint that the status has changed
 
 	membership sync.Mutex      // held while one begins, and while the node ends
 	ended      context.Context // of what the node does in the background
@@ -85,16 +127,21 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	if config.Placement == nil {
-		config.Placement = placement.Solo(config.Store)
-	}
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
-	n := &Node{config: config, hosted: reminders.Types(config.Types)}
+	if config.Placement == nil {
+		var err error
+		if config.Placement, err = defaultPlacement(&config); err != nil {
+			return nil, fmt.Errorf("start node %s: %w", config.Name, err)
+		}
+	}
+	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
 	n.remote.init()
 	n.served.init()
 	n.where.init()
+	n.strays.init()
+	n.carried.init()
 	n.types.init(n.hosted)
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.runtime = activation.New(activation.Config{
@@ -105,8 +152,11 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Reminders:   reminders.Service{Caller: n},
 		Log:         config.Log,
 		Release:     n.release,
+		Owns:        n.owns,
+		Carried:     n.carried.take,
+		Redeliver:   n.redeliver,
 	}, n.hosted)
-	if err := n.join(ctx); err != nil {
+	if err := n.begin(ctx); err != nil {
 		n.end()
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
@@ -116,6 +166,19 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	return n, nil
 }
 
+// begin makes the node a member of its cluster.
+func (n *Node) begin(ctx context.Context) error {
+	if err := n.openNetwork(); err != nil {
+		return err
+	}
+	if err := n.join(ctx); err != nil {
+		n.closeNetwork()
+		return err
+	}
+	return nil
+}
+
+// validate also leaves only the types that the node is to host.
 func (c *Config) validate() error {
 	if c.CallTimeout < 0 {
 		return mallee.ErrInvalid.Errorf("call timeout %v is negative", c.CallTimeout)
@@ -130,6 +193,19 @@ func (c *Config) validate() error {
 		}
 		names[c.Types[i].Name] = true
 	}
+	return c.selectTypes(names)
+}
+
+func (c *Config) selectTypes(names map[string]bool) error {
+	if len(c.Only) == 0 {
+		return nil
+	}
+	for _, name := range c.Only {
+		if !names[name] {
+			return mallee.ErrInvalid.Errorf("Only names the actor type %q, which is not in Types: there are %s", name, strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+		}
+	}
+	c.Types = slices.DeleteFunc(slices.Clone(c.Types), func(t mallee.Type) bool { return !slices.Contains(c.Only, t.Name) })
 	return nil
 }
 
@@ -143,16 +219,16 @@ func (n *Node) ID() placement.NodeID { return n.lease.Load().ID }
 // Types are the actor types that the node hosts.
 func (n *Node) Types() []mallee.Type { return n.config.Types }
 
-// Stats counts what the node's activations do.
-func (n *Node) Stats() activation.Stats { return n.runtime.Stats() }
-
-// Stop drains the node: calls from outside are refused, what waits in
-// mailboxes is served, every activation is deactivated, and the node leaves
-// the cluster. When ctx ends first, Stop gives up on the rest and returns its
-// error. It may be called again.
+// Stop drains the node: calls from outside are refused, its actors move to
+// other nodes, and the node leaves the cluster. Where no other node can take
+// them, what waits in mailboxes is served and activations are ended. When ctx
+// ends first, Stop gives up on the rest and returns its error. It may be called
+// again.
 func (n *Node) Stop(ctx context.Context) error {
 	n.stopping.Store(true)
 	_ = n.renew(ctx) // tells the placement driver to send nothing new here
+	n.moveOut(ctx)
+	n.closing.Store(true)
 	err := n.runtime.Stop(ctx)
 	if err != nil {
 		err = fmt.Errorf("stop node %s: %d activations are still busy: %w", n.config.Name, n.runtime.Stats().Active, err)

@@ -21,6 +21,15 @@ type Config struct {
 	Log         *slog.Logger
 	// Release gives back the grant of an activation that has fully stopped.
 	Release func(id mallee.ID, epoch uint64)
+	// Owns reports whether the node may still act for its actors. It is asked
+	// before each write.
+	Owns func() bool
+	// Carried takes what the actor has brought from another node, if there is
+	// anything that is older than the epoch.
+	Carried func(id mallee.ID, epoch uint64) (state []byte, ok bool)
+	// Redeliver takes one-way calls that have outlived their activation, in
+	// their order. It must not block. What cannot be delivered is to be Lost.
+	Redeliver func(id mallee.ID, calls []mallee.Call)
 }
 
 // Runtime is what the activations of one node share.
@@ -31,11 +40,9 @@ type Runtime struct {
 	waiters sync.Pool // of *waiter
 	tables  []*Table
 
-	live        atomic.Int64
-	activations atomic.Int64
-	lostOneWays atomic.Int64
-	failedStops atomic.Int64
-	drained     chan struct{} // a hint that live has become 0
+	live    atomic.Int64
+	counts  counts
+	drained chan struct{} // a hint that live has become 0
 	closed      atomic.Bool
 }
 
@@ -78,27 +85,9 @@ func (r *Runtime) defaultDeadline() int64 {
 	return r.clock.now.Load() + int64(r.config.CallTimeout+r.watch.tick)
 }
 
-// Stats are counts since the runtime started, but for Active.
-type Stats struct {
-	Active      int64 // activations now
-	Activations int64 // activations made
-	LostOneWays int64 // one-way calls that no activation could take after theirs had ended
-	FailedStops int64 // errors of OnDeactivate
-}
-
-// Stats may be called at any time.
-func (r *Runtime) Stats() Stats {
-	return Stats{
-		Active:      r.live.Load(),
-		Activations: r.activations.Load(),
-		LostOneWays: r.lostOneWays.Load(),
-		FailedStops: r.failedStops.Load(),
-	}
-}
-
 func (r *Runtime) added(a *Activation) {
 	r.live.Add(1)
-	r.activations.Add(1)
+	r.counts.activations.Add(1)
 	if r.closed.Load() {
 		a.reason = mallee.ReasonStopping // serves what waits, then ends
 	}
@@ -135,6 +124,9 @@ func (r *Runtime) Stop(ctx context.Context) error {
 // their actors: callers get an error, contexts end, and no reply leaves.
 func (r *Runtime) Fence() {
 	for _, table := range r.tables {
+		for i := range table.ended { // no grant that was given until now is used
+			table.ended[i].Add(1)
+		}
 		table.each((*Activation).fence)
 	}
 }

@@ -25,6 +25,8 @@ func samples() []transport.Message {
 		{Kind: transport.Reply, Call: 3, Error: &mallee.Error{}},
 		{Kind: transport.Reply, Call: 300, Owner: placement.Grant{Node: 9, Epoch: 1 << 40}},
 		{Kind: transport.Cancel, Call: 1},
+		{Kind: transport.Handoff, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}, Timeout: time.Second, Owner: placement.Grant{Node: 2, Epoch: 3}},
+		{Kind: transport.Activate, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}},
 	}
 }
 
