@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -95,15 +94,12 @@ type Pause struct {
 	To      Time   `json:"to"`
 }
 
-// Exit is the end of a process. Nothing of it ran after At.
+// Exit is the end of a process. Pauses, exits and turns tell of its lives, whose
+// names are those of local.LifeName. Nothing of it ran after At.
 type Exit struct {
 	Process string `json:"process"`
 	At      Time   `json:"at"`
 }
-
-// LifeName is the name of one life of a process, counted from 1: Pause, Exit and
-// Turn tell of lives.
-func LifeName(process string, life int) string { return fmt.Sprint(process, ".", life) }
 
 // Turn is one turn of an actor.
 type Turn struct {

@@ -1,9 +1,10 @@
 package chaos
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/mallee-io/mallee/internal/local"
 )
 
 // Kind is a kind of fault.
@@ -44,12 +45,6 @@ type Size struct {
 	Pauses     bool          // processes can be stopped
 	Links      bool          // links can be cut
 }
-
-// NodeName and PDName are the names of processes, which count from 1.
-func NodeName(n int) string { return fmt.Sprint("node", n) }
-
-// PDName is the name of a process of the placement driver.
-func PDName(n int) string { return fmt.Sprint("pd", n) }
 
 // Plan is what to break in a time, one fault after the other: never more than
 // one PD is gone, unless the fault says that all are. The same seed gives the
@@ -109,7 +104,7 @@ func (p *planner) fault(kind Kind) Fault {
 		f.Links = []Link{{a, b}, {b, a}}
 	case IsolateNode:
 		for n := range p.size.PDs {
-			f.Links = append(f.Links, Link{a, PDName(n + 1)}, Link{PDName(n + 1), a})
+			f.Links = append(f.Links, Link{a, local.PDName(n + 1)}, Link{local.PDName(n + 1), a})
 		}
 	case KillPD:
 		f.Process = p.pd()
@@ -128,10 +123,10 @@ func (p *planner) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(p.random.Int64N(int64(most-least)+1))
 }
 
-func (p *planner) pd() string { return PDName(1 + p.random.IntN(p.size.PDs)) }
+func (p *planner) pd() string { return local.PDName(1 + p.random.IntN(p.size.PDs)) }
 
 // twoNodes are different ones if there are two.
 func (p *planner) twoNodes() (a, b string) {
 	n := p.random.Perm(p.size.Nodes)
-	return NodeName(n[0] + 1), NodeName(n[len(n)-1] + 1)
+	return local.NodeName(n[0] + 1), local.NodeName(n[len(n)-1] + 1)
 }

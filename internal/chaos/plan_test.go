@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mallee-io/mallee/internal/chaos"
+	"github.com/mallee-io/mallee/internal/local"
 )
 
 var whole = chaos.Size{Nodes: 3, PDs: 3, Lease: 2 * time.Second, Pauses: true, Links: true}
@@ -52,10 +53,10 @@ func checkFault(t *rapid.T, f chaos.Fault, size chaos.Size) {
 	}
 	there := map[string]bool{"": true}
 	for n := range size.Nodes {
-		there[chaos.NodeName(n+1)] = true
+		there[local.NodeName(n+1)] = true
 	}
 	for n := range size.PDs {
-		there[chaos.PDName(n+1)] = true
+		there[local.PDName(n+1)] = true
 	}
 	for _, l := range f.Links {
 		if !there[l.From] || !there[l.To] || l.From == l.To || l.From == "" {

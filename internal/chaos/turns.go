@@ -50,6 +50,9 @@ func NewTurnFile(dir, process string) (*TurnFile, error) {
 	return f, nil
 }
 
+// Types are the actor types of the crowd, whose turns the file notes.
+func (f *TurnFile) Types() []mallee.Type { return crowd.Types(f) }
+
 // Run implements crowd.Turns.
 func (f *TurnFile) Run(id mallee.ID, epoch uint64, op int64, turn func() error) error {
 	number, err := f.begin(id, epoch, op)

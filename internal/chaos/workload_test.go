@@ -10,6 +10,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/chaos"
 	"github.com/mallee-io/mallee/internal/chaos/crowd"
+	"github.com/mallee-io/mallee/internal/local"
 	"github.com/mallee-io/mallee/malleetest"
 	"github.com/mallee-io/mallee/node"
 )
@@ -94,7 +95,7 @@ func TestWorkloadOfASplitCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, s := t.TempDir(), &split{}
 		for i := range s.nodes {
-			n, err := node.Start(t.Context(), node.Config{Types: crowd.Types(turnFile(t, dir, chaos.LifeName(chaos.NodeName(i), 1)))})
+			n, err := node.Start(t.Context(), node.Config{Types: crowd.Types(turnFile(t, dir, local.LifeName(local.NodeName(i), 1)))})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,9 +22,9 @@ type Spec struct {
 	Path string
 	// Dir is where Name.log keeps what it prints, one life after the other.
 	Dir string
-	// Ready is asked until it returns nil: then the process can be used. It must
-	// return when ctx ends. Defaults to a process that is ready at once.
-	Ready func(ctx context.Context) error
+	// Ready is what Wait asks until it returns nil: then the process can be used.
+	// It must return when ctx ends. Defaults to a process that is ready at once.
+	Ready func(ctx context.Context, p *Process) error
 	// Exited hears how the process has ended, before those who wait for that.
 	// It must not block.
 	Exited func(p *Process, err error)
@@ -35,18 +36,15 @@ type Process struct {
 	spec  Spec
 	cmd   *exec.Cmd
 	log   string
+	begin int64         // of this life in the log
 	asked atomic.Bool   // to end
 	done  chan struct{} // closed when it has ended
 	err   error         // of its end; to be read after done
 }
 
-// Start starts a process and returns when it is ready. Where it is not ready by
-// the end of ctx, or ends before, Start ends it and tells why.
-func Start(ctx context.Context, spec Spec) (*Process, error) {
+// Start starts a process. Wait tells when it is ready.
+func Start(spec Spec) (*Process, error) {
 	p, err := launch(spec)
-	if err == nil {
-		err = p.becomeReady(ctx)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
@@ -67,6 +65,9 @@ func launch(spec Spec) (*Process, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the child has its own
+	if p.begin, err = log.Seek(0, io.SeekEnd); err != nil {
+		return nil, err
+	}
 	p.cmd = exec.Command(spec.Path, spec.Args...)
 	p.cmd.Env = append(append(os.Environ(), holdVariable+"=1"), spec.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
@@ -95,6 +96,16 @@ func (p *Process) watch() {
 // askAgain is the pause between two questions whether a process is ready.
 const askAgain = 50 * time.Millisecond
 
+// Wait returns when the process is ready. Where it is not ready by the end of
+// ctx, or ends before, Wait ends it and tells why.
+func (p *Process) Wait(ctx context.Context) error {
+	if err := p.becomeReady(ctx); err != nil {
+		p.Kill()
+		return fmt.Errorf("start %s: %w; the last line of %s: %s", p.spec.Name, err, p.log, lastLine(p.log))
+	}
+	return nil
+}
+
 func (p *Process) becomeReady(ctx context.Context) error {
 	if p.spec.Ready == nil {
 		return nil
@@ -102,16 +113,15 @@ func (p *Process) becomeReady(ctx context.Context) error {
 	again := time.NewTicker(askAgain)
 	defer again.Stop()
 	for {
-		err := p.spec.Ready(ctx)
+		err := p.spec.Ready(ctx, p)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("it has ended (%w); the last line of %s: %s", p.err, p.log, lastLine(p.log))
+			return fmt.Errorf("it has ended: %w", p.err)
 		case <-ctx.Done():
-			p.Kill()
-			return fmt.Errorf("it is not ready in time: %w; the last line of %s: %s", err, p.log, lastLine(p.log))
+			return fmt.Errorf("it is not ready in time: %w", err)
 		case <-again.C:
 		}
 	}
@@ -128,6 +138,16 @@ func (p *Process) Log() string { return p.log }
 
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Ended reports whether the process has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // Asked reports whether the process was told to end by Stop or Kill.
 func (p *Process) Asked() bool { return p.asked.Load() }

@@ -43,7 +43,11 @@ func runChild(child, addr string) int {
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 	case "parent": // of a polite child, which it leaves behind
-		if _, err := procs.Start(context.Background(), spec("polite", os.Args[2], addr)); err != nil {
+		p, err := procs.Start(spec("polite", os.Args[2], addr))
+		if err == nil {
+			err = p.Wait(context.Background())
+		}
+		if err != nil {
 			fmt.Println(err)
 			return 1
 		}
@@ -87,11 +91,14 @@ func start(t *testing.T, s procs.Spec) *procs.Process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	p, err := procs.Start(ctx, s)
+	p, err := procs.Start(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
+	if err := p.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 
@@ -127,6 +134,22 @@ func TestStopAndStartAgain(t *testing.T) {
 	}
 }
 
+// What an earlier life has printed does not count.
+func TestReadyByALine(t *testing.T) {
+	t.Parallel()
+	dir, addr := t.TempDir(), freeAddr(t)
+	if err := os.WriteFile(filepath.Join(dir, "polite.log"), []byte("third line of polite\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := spec("polite", dir, addr)
+	s.Ready = procs.SaysReady("last line of polite")
+	p := start(t, s)
+	err := procs.SaysReady("third line of polite")(t.Context(), p)
+	if err == nil || procs.SaysReady("line of polite")(t.Context(), p) == nil {
+		t.Errorf("ready by a line that it has not printed: %v", err)
+	}
+}
+
 func TestStopOfADeafProcess(t *testing.T) {
 	t.Parallel()
 	p := start(t, spec("deaf", t.TempDir(), freeAddr(t)))
@@ -154,7 +177,11 @@ func TestKill(t *testing.T) {
 func TestProcessThatEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	for child, want := range map[string]string{"broken": "exit status 3", "done": "exit status 0"} {
-		_, err := procs.Start(t.Context(), spec(child, t.TempDir(), freeAddr(t)))
+		p, err := procs.Start(spec(child, t.TempDir(), freeAddr(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.Wait(t.Context())
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "last line of "+child) {
 			t.Errorf("%s: %v", child, err)
 		}
@@ -166,7 +193,7 @@ func TestProcessThatIsNeverReady(t *testing.T) {
 	never := errors.New("not yet")
 	asked := make(chan struct{}, 1)
 	s := spec("polite", t.TempDir(), freeAddr(t))
-	s.Ready = func(context.Context) error {
+	s.Ready = func(context.Context, *procs.Process) error {
 		select {
 		case asked <- struct{}{}:
 		default:
@@ -180,7 +207,11 @@ func TestProcessThatIsNeverReady(t *testing.T) {
 		<-asked
 		cancel()
 	}()
-	if _, err := procs.Start(ctx, s); !errors.Is(err, never) {
+	p, err := procs.Start(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(ctx); !errors.Is(err, never) {
 		t.Errorf("got %v", err)
 	}
 	<-ended
@@ -188,10 +219,10 @@ func TestProcessThatIsNeverReady(t *testing.T) {
 
 func TestProgramThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	if _, err := procs.Start(t.Context(), procs.Spec{Name: "x", Path: filepath.Join(t.TempDir(), "x"), Dir: t.TempDir()}); err == nil {
+	if _, err := procs.Start(procs.Spec{Name: "x", Path: filepath.Join(t.TempDir(), "x"), Dir: t.TempDir()}); err == nil {
 		t.Error("no error")
 	}
-	if _, err := procs.Start(t.Context(), procs.Spec{Name: "x", Dir: filepath.Join(t.TempDir(), "none")}); err == nil {
+	if _, err := procs.Start(procs.Spec{Name: "x", Dir: filepath.Join(t.TempDir(), "none")}); err == nil {
 		t.Error("no error without a directory")
 	}
 }
@@ -210,7 +241,7 @@ func TestPause(t *testing.T) {
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	if err := procs.HTTPReady("http://" + addr)(t.Context()); err != nil {
+	if err := procs.HTTPReady("http://"+addr)(t.Context(), nil); err != nil {
 		t.Errorf("after the pause: %v", err)
 	}
 	if err := p.Pause(); err != nil {
@@ -225,7 +256,7 @@ func expectSilence(t *testing.T, addr string) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		err := procs.HTTPReady("http://" + addr)(ctx)
+		err := procs.HTTPReady("http://"+addr)(ctx, nil)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
 			return

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 )
 
 // HTTPReady is for Spec.Ready: the process is ready once the URL is answered
 // with status 200.
-func HTTPReady(url string) func(context.Context) error {
-	return func(ctx context.Context) error {
+func HTTPReady(url string) func(context.Context, *Process) error {
+	return func(ctx context.Context, _ *Process) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
@@ -28,3 +29,23 @@ func HTTPReady(url string) func(context.Context) error {
 		return err
 	}
 }
+
+// SaysReady is for Spec.Ready: the process is ready once it has printed the
+// line, which must be among the first 64 KiB of what it prints.
+func SaysReady(line string) func(context.Context, *Process) error {
+	return func(_ context.Context, p *Process) error {
+		file, err := os.Open(p.log)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = file.Close() }() // it was read only
+		printed, err := io.ReadAll(io.NewSectionReader(file, p.begin, maxBeforeReady))
+		if err == nil && !strings.Contains("\n"+string(printed), "\n"+line+"\n") {
+			err = fmt.Errorf("it has not printed %q", line)
+		}
+		return err
+	}
+}
+
+// maxBeforeReady bounds what is searched for a line, in bytes.
+const maxBeforeReady = 64 << 10
