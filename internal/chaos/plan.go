@@ -16,7 +16,7 @@ const (
 	PauseNode     Kind = "pause_node"     // SIGSTOP for longer than its lease
 	CutLink       Kind = "cut_link"       // between two nodes
 	CutOneWay     Kind = "cut_one_way"    // what a node sends to another one is lost
-	IsolateNode   Kind = "isolate_node"   // from all PDs, but not from nodes
+	IsolateNode   Kind = "isolate_node"   // from all PDs for longer than its lease, but not from nodes
 	SlowLink      Kind = "slow_link"      // of a node and a PD, or two nodes
 	KillPD        Kind = "kill_pd"        // any one
 	RestartLeader Kind = "restart_leader" // the PD that leads is killed
@@ -103,6 +103,7 @@ func (p *planner) fault(kind Kind) Fault {
 		}
 		f.Links = []Link{{a, b}, {b, a}}
 	case IsolateNode:
+		f.For = p.between(lease+lease/4, 2*lease)
 		for n := range p.size.PDs {
 			f.Links = append(f.Links, Link{a, local.PDName(n + 1)}, Link{local.PDName(n + 1), a})
 		}

@@ -45,7 +45,7 @@ func TestPlan(t *testing.T) {
 }
 
 func checkFault(t *rapid.T, f chaos.Fault, size chaos.Size) {
-	if (f.Kind == chaos.PauseNode || f.Kind == chaos.KillPDs) && f.For <= size.Lease || f.Kind == chaos.PausePDs && f.For >= size.Lease {
+	if (f.Kind == chaos.PauseNode || f.Kind == chaos.IsolateNode || f.Kind == chaos.KillPDs) && f.For <= size.Lease || f.Kind == chaos.PausePDs && f.For >= size.Lease {
 		t.Errorf("%s for %v with a lease of %v", f.Kind, f.For, size.Lease)
 	}
 	if !size.Pauses && (f.Kind == chaos.PauseNode || f.Kind == chaos.PausePDs) || !size.Links && len(f.Links) > 0 {

@@ -51,6 +51,7 @@ cluster and judges what there is.
 	f.Uint64Var(&o.run.Seed, "seed", 0, "decides what is broken and when (default: a random one)")
 	f.IntVar(&o.run.Nodes, "processes", 3, "nodes, beside three placement drivers")
 	f.StringVar(&o.run.Store, "storage", "etcd", "URL of the store of the nodes; etcd is that of the placement drivers")
+	f.StringVar(&o.run.Dir, "dir", "", "empty directory to keep histories and logs in (default: a temporary one, kept after a failure)")
 	f.BoolVar(&o.json, "json", false, "print one JSON summary at the end and nothing else")
 	return c
 }
@@ -68,7 +69,13 @@ func (o *chaosOptions) start(ctx context.Context, out, errOut io.Writer) (err er
 	if o.run.Length < time.Second {
 		return &usageError{fmt.Errorf("--for %v is less than a second", o.run.Length)}
 	}
-	if o.run.Dir, err = os.MkdirTemp("", "mallee-chaos-"); err != nil {
+	remove := func() error { return nil }
+	if o.run.Dir == "" {
+		if o.run.Dir, err = os.MkdirTemp("", "mallee-chaos-"); err != nil {
+			return err
+		}
+		remove = func() error { return os.RemoveAll(o.run.Dir) }
+	} else if err := os.MkdirAll(o.run.Dir, 0o755); err != nil {
 		return err
 	}
 	o.run.PDs, o.run.Lease, o.run.Tell = localPDs, chaosLease, o.teller(out)
@@ -85,7 +92,7 @@ func (o *chaosOptions) start(ctx context.Context, out, errOut io.Writer) (err er
 		}
 		return fmt.Errorf("the cluster has broken its promises with seed %d; histories and logs are in %s", o.run.Seed, o.run.Dir)
 	}
-	return os.RemoveAll(o.run.Dir)
+	return remove()
 }
 
 // teller prints a line for each fault, to people who watch.
