@@ -23,7 +23,7 @@ type DialConfig struct {
 	Addrs []string
 
 	// Cluster is the name of the cluster, which must be that of the placement
-	// driver. Defaults to its default.
+	// driver. Defaults to "mallee", as it does there.
 	Cluster string
 
 	// TLS encrypts the connections; for mutual authentication it needs a
@@ -52,6 +52,9 @@ func Dial(addrs string) Driver {
 // While no process answers, Locate waits until its context ends, since the
 // cluster may come back. Members and Resolve can be used without joining.
 func DialWith(config DialConfig) Driver {
+	if config.Cluster == "" {
+		config.Cluster = "mallee"
+	}
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
@@ -97,9 +100,14 @@ func (d *dialed) of(node NodeID) (*membership, error) {
 	return nil, mallee.ErrUnavailable.Errorf("node %s is not a member of the cluster; join first", node).BeforeRun()
 }
 
-// attemptTimeout bounds one attempt of a call to one process, so that a process
-// that has stopped does not use up the time for the others.
-const attemptTimeout = 2 * time.Second
+const (
+	// attemptTimeout bounds one attempt of a call to one process, so that a
+	// process that has stopped does not use up the time for the others.
+	attemptTimeout = 2 * time.Second
+	// joinTimeout is longer: a node that joins after all without being told is
+	// taken for a member until its lease ends.
+	joinTimeout = 5 * time.Second
+)
 
 func (d *dialed) Join(ctx context.Context, who Member, c Control) (Lease, error) {
 	d.joining.Lock()
@@ -110,7 +118,7 @@ func (d *dialed) Join(ctx context.Context, who Member, c Control) (Lease, error)
 	request := &pb.JoinRequest{Cluster: d.config.Cluster, Member: memberMessage(who), TtlMs: d.config.LeaseTTL.Milliseconds()}
 	var joined *pb.JoinResponse
 	var asked time.Duration
-	err := d.processes.call(ctx, "join the cluster", attemptTimeout, func(ctx context.Context, client pb.PlacementClient) (err error) {
+	err := d.processes.call(ctx, "join the cluster", joinTimeout, func(ctx context.Context, client pb.PlacementClient) (err error) {
 		asked = d.now()
 		joined, err = client.Join(ctx, request)
 		return err

@@ -43,6 +43,7 @@ type fake struct {
 	renewals  int
 	batches   []*pb.NodeBatch // that the leader has taken, where record is set
 	record    bool
+	forgets   bool                     // at the next hello, that the node is a member
 	lose      func(*pb.NodeBatch) bool // says which batches end their stream instead
 }
 
@@ -270,12 +271,13 @@ func (f *fake) hello(p *process, h *pb.Hello, s *fakeSession) (placement.NodeID,
 		s.out = &pb.LeaderBatch{Elsewhere: e}
 		return 0, nil, nil
 	}
-	if _, ok := f.members[node]; !ok {
+	if _, ok := f.members[node]; !ok || f.forgets {
+		f.forgets = false
 		return 0, nil, status.Error(codes.FailedPrecondition, "the lease has ended")
 	}
 	f.cut(node)
 	f.sessions[node] = s
-	s.out = &pb.LeaderBatch{Welcome: &pb.Welcome{Term: f.term, Report: !f.directory.Reported(node)}}
+	s.out = &pb.LeaderBatch{Welcome: &pb.Welcome{Term: f.term, Report: !f.directory.Reported(node), BeatMs: 1000}}
 	return node, f.directory, nil
 }
 

@@ -123,6 +123,13 @@ func (m *membership) renew(ctx context.Context, s Status) error {
 	if m.check() == nil {
 		m.tell(s)
 	}
+	m.mu.Unlock()
+	return m.keep(ctx)
+}
+
+// keep prolongs the lease, if it still can be; an ErrFenced ends the membership.
+func (m *membership) keep(ctx context.Context) error {
+	m.mu.Lock()
 	deadline := m.d.begun.Add(m.holder.Deadline())
 	m.mu.Unlock()
 	ctx, cancel := context.WithDeadline(ctx, deadline)

@@ -42,7 +42,7 @@ func TestDialHoldsEachActorOnce(t *testing.T) {
 				busy.Go(func() { w.use(t, i, n, random, stop) })
 			}
 		}
-		for _, fault := range rapid.SliceOfN(rapid.IntRange(0, 9), 5, 20).Draw(r, "faults") {
+		for _, fault := range rapid.SliceOfN(rapid.IntRange(0, 9), 4, 10).Draw(r, "faults") {
 			switch {
 			case fault < 3:
 				f.lead(fault)

@@ -187,7 +187,7 @@ func TestDialLeavesASilentLeader(t *testing.T) {
 	f := newFake(t, 2)
 	f.play(0, func(l line) {
 		l.hello()
-		l.welcome(1, false)
+		l.say(&pb.LeaderBatch{Welcome: &pb.Welcome{Term: 1, BeatMs: 1}})
 		l.until(func(*pb.NodeBatch) bool { return false })
 	})
 	a := f.join("a", nil)

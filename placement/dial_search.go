@@ -13,6 +13,10 @@ type search struct {
 	pause   backoff
 }
 
+// steady is how long a session lasts that was no accident: the pauses begin
+// anew after it.
+const steady = 100 * time.Millisecond
+
 // addr is the process to try.
 func (s *search) addr() string {
 	if s.hint != "" {
@@ -22,15 +26,15 @@ func (s *search) addr() string {
 }
 
 // failed notes that there is no session with the process that was tried, or
-// none any more, and where that process has sent the member. It tells how long to
-// wait before the next attempt: not while there are processes left to try, or a
-// hint to follow, unless hints lead in a circle.
-func (s *search) failed(welcomed bool, hint string) time.Duration {
-	if welcomed {
-		*s = search{addrs: s.addrs, next: s.next}
-	}
-	if s.hint == "" || hint == "" { // a hint that was of no use does not cost a configured process its turn
+// none any more after it has lasted for a time, and where that process has sent
+// the member. It tells how long to wait before the next attempt: not while there
+// are processes left to try, or a hint to follow, unless hints lead in a circle.
+func (s *search) failed(lasted time.Duration, hint string) time.Duration {
+	if s.hint == "" {
 		s.next = (s.next + 1) % len(s.addrs)
+	}
+	if lasted >= steady {
+		s.hops, s.attempt, s.pause = 0, 0, backoff{}
 	}
 	s.hint = hint
 	s.attempt++
@@ -39,7 +43,7 @@ func (s *search) failed(welcomed bool, hint string) time.Duration {
 		if s.hops <= len(s.addrs) {
 			return 0
 		}
-	} else if s.attempt < len(s.addrs) && !welcomed {
+	} else if s.attempt < len(s.addrs) && lasted == 0 {
 		return 0
 	}
 	s.hops, s.attempt = 0, 0

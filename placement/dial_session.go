@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -12,16 +13,24 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/mallee-io/mallee"
 	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
 )
 
-// maxSilence is how long a leader may say nothing. It has to send something,
-// if only an empty batch, each second; the stream of one that is paused or cut
-// off would stay open, and the next leader wait for the report of this node.
-const maxSilence = 3 * time.Second
+const (
+	// welcomeTimeout bounds how long a process may take to say whether it leads.
+	welcomeTimeout = 3 * time.Second
+	// maxBeats is how many times of its own beat a leader may say nothing. The
+	// stream of one that is paused or cut off stays open, and the next leader
+	// would wait for the report of this node.
+	maxBeats = 3
+	// minSilence and maxSilence bound what is made of the leader's beat.
+	minSilence = time.Second
+	maxSilence = time.Minute
+)
 
-var errSilent = fmt.Errorf("it has said nothing for %s", maxSilence)
+var errSilent = errors.New("it says nothing any more")
 
 // elsewhere is what a process says that does not lead.
 type elsewhere struct{ addr string }
@@ -39,36 +48,36 @@ func (m *membership) run() {
 	var tried failures
 	for {
 		addr := s.addr()
-		welcomed, err := m.serve(addr)
+		lasted, err := m.serve(addr)
 		if m.ctx.Err() != nil {
 			return
 		}
-		if status.Code(err) == codes.FailedPrecondition {
-			m.end(errLost)
-			return
-		}
-		if welcomed {
+		if lasted > 0 {
 			m.d.config.Log.Warn("session with the placement driver lost", "node", m.id, "at", addr, "error", err)
 			tried = failures{}
 		}
 		tried.note(addr, err)
 		m.disconnect(tried.String())
 		m.d.processes.forget(addr)
-		var hint elsewhere
-		if e := (*elsewhere)(nil); errors.As(err, &e) {
-			hint = *e
+		if status.Code(err) == codes.FailedPrecondition && errors.Is(m.keep(m.ctx), mallee.ErrFenced) {
+			return // else it was a leader of the past, who does not know the node
 		}
-		if !wait(m.ctx, s.failed(welcomed, hint.addr)) {
+		hint := ""
+		if e := (*elsewhere)(nil); errors.As(err, &e) {
+			hint = e.addr
+		}
+		if !wait(m.ctx, s.failed(lasted, hint)) {
 			return
 		}
 	}
 }
 
-// serve holds a session with the process at an address until it ends.
-func (m *membership) serve(addr string) (welcomed bool, err error) {
+// serve holds a session with the process at an address until it ends, and tells
+// how long it has lasted; 0: there was none.
+func (m *membership) serve(addr string) (lasted time.Duration, err error) {
 	client, err := m.d.processes.client(addr)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	var writer sync.WaitGroup
@@ -79,30 +88,40 @@ func (m *membership) serve(addr string) (welcomed bool, err error) {
 			err = context.Cause(ctx)
 		}
 	}()
-	silent := time.AfterFunc(maxSilence, func() { cancel(errSilent) })
+	silent := time.AfterFunc(welcomeTimeout, func() { cancel(errSilent) })
 	defer silent.Stop()
 	stream, err := m.greet(ctx, client)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	b, err := receive(stream)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	term, err := m.connect(addr, b.GetWelcome())
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	writer.Go(func() {
 		if err := m.write(ctx, stream); err != nil {
 			cancel(err)
 		}
 	})
+	patience, begun := silence(b.GetWelcome()), m.d.now()
 	for ; err == nil; b, err = receive(stream) {
-		silent.Reset(maxSilence)
+		silent.Reset(patience)
 		m.obey(b, term)
 	}
-	return true, err
+	return max(m.d.now()-begun, 1), err
+}
+
+// silence is how long the leader may say nothing.
+func silence(w *pb.Welcome) time.Duration {
+	if w.BeatMs <= 0 {
+		return math.MaxInt64
+	}
+	beat := time.Duration(min(w.BeatMs, maxSilence.Milliseconds())) * time.Millisecond
+	return min(max(maxBeats*beat, minSilence), maxSilence)
 }
 
 type sessionStream = pb.Placement_SessionClient

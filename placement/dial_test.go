@@ -271,6 +271,22 @@ func TestDialRenewsAtAnyProcess(t *testing.T) {
 	}
 }
 
+// A leader of the past that does not know the node yet does not end its lease.
+func TestDialBelievesOnlyRenewalsOfALostLease(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, 2)
+	a := f.join("a", nil)
+	g := a.locate(t, "1")
+	f.mu.Lock()
+	f.forgets = true
+	f.mu.Unlock()
+	f.lead(1)
+	a.locate(t, "2")
+	if owner := f.owner("1"); owner != g {
+		t.Errorf("%+v instead of %+v", owner, g)
+	}
+}
+
 // A node that cannot renew stops by its own clock.
 func TestDialFencesItself(t *testing.T) {
 	t.Parallel()
@@ -321,7 +337,6 @@ func TestDialTellsTheControlInOrder(t *testing.T) {
 	a := f.join("a", c)
 	a.locate(t, "1") // the session is there
 	send := func(b *pb.LeaderBatch) {
-		f.await("the batch before", func() bool { return true })
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		s := f.sessions[a.id]

@@ -260,8 +260,8 @@ func (d *Directory) retry() (answers []Answer) {
 }
 
 // Release takes a grant back whose activation has fully stopped. When to is a
-// live node that hosts the type, that one gets the next grant: so an actor
-// moves, also to a node that was cordoned meanwhile. It reports false to a node that has yet to report: its report may be on its way and tell of
+// live node that hosts the type, and is not foreign, that one gets the next
+// grant: so an actor moves, also to a node that was cordoned meanwhile. It reports false to a node that has yet to report: its report may be on its way and tell of
 // the grant, so it must release again.
 func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 	m := d.members[g.Node]
@@ -275,7 +275,7 @@ func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 		return true // an older one, or it comes again
 	}
 	d.forget(id, g)
-	if h := d.kinds[id.Type].host(to); h != nil && h.missing == "" && to != g.Node && d.silent == 0 {
+	if h := d.kinds[id.Type].host(to); h != nil && h.missing == "" && !h.Foreign && to != g.Node && d.silent == 0 {
 		d.grant(id, to)
 	}
 	return true

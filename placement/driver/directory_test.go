@@ -87,6 +87,31 @@ func TestReportsThatContradict(t *testing.T) {
 	}
 }
 
+// Reports may break off, tell of types that nobody hosts, and contradict each other.
+func TestReportsInParts(t *testing.T) {
+	t.Parallel()
+	d := newDirectory([]placement.Member{member(1), member(2)})
+	held := make([]driver.Held, 10)
+	for i := range held {
+		held[i] = driver.Held{ID: mallee.ID{Type: "A", Key: fmt.Sprint(i)}, Epoch: uint64(i + 1)}
+	}
+	other := driver.Held{ID: mallee.ID{Type: "Unknown", Key: "1"}, Epoch: 1} // no node hosts its type
+	d.Report(1, append(held, other), false)
+	d.Report(1, held, false) // it broke off and began anew
+	d.Report(1, []driver.Held{other}, true)
+	if !d.Recovering() {
+		t.Error("node 2 has not reported")
+	}
+	d.Report(2, []driver.Held{{ID: held[0].ID, Epoch: 100}}, true)
+	if n := d.Nodes(); d.Recovering() || n[0].Actors != 10 || n[0].Load != 10 || n[1].Actors != 1 || !n[1].Reported {
+		t.Errorf("%+v", n)
+	}
+	d.Lost(1)
+	if page, _ := d.Page(driver.Filter{}, mallee.ID{}, 100); len(page) != 1 || page[0].Grant.Node != 2 {
+		t.Errorf("%+v", page)
+	}
+}
+
 func TestReleases(t *testing.T) {
 	t.Parallel()
 	x := actors[0]

@@ -17,6 +17,8 @@ type pd struct {
 	directory *driver.Directory // nil when it does not take itself for the leader
 	tickets   map[uint64]func(driver.Answer)
 	last      uint64
+	kept      map[mallee.ID]uint64 // epochs of guests' grants that etcd has
+	writes    map[mallee.ID]*write // and has yet to get
 }
 
 // host is a node.
@@ -85,6 +87,7 @@ func (w *world) elect(i int) {
 	p.directory = driver.NewDirectory(w.term, live, w.random)
 	p.directory.SetSettings(driver.Settings{Settle: 2 * time.Second})
 	p.tickets = make(map[uint64]func(driver.Answer))
+	w.recoverGuests(p)
 	w.say("%s leads term %d over %d members", p.name, w.term, len(live))
 }
 
@@ -229,7 +232,7 @@ func (w *world) join(h *host, p *pd, sent time.Duration) {
 			return
 		}
 		// One transaction of etcd, on the condition that no later leader was elected.
-		if d.Term() != w.term && !w.unguarded {
+		if d.Term() != w.term && !w.flaws.unguarded {
 			return
 		}
 		w.lastID++
@@ -271,12 +274,12 @@ func (w *world) fence(h *host) bool {
 	return true
 }
 
-// Actors are heavy, so that one more is worth a move.
-var simTypes = []placement.Type{{Name: "A", Weight: 5}}
+// Actors are heavy, so that one more is worth a move. Guests host the last type.
+var simTypes = []placement.Type{{Name: "A", Weight: 5}, {Name: "F", Weight: 5}}
 
 var actors = func() (ids [simActors]mallee.ID) {
 	for i := range ids {
-		ids[i] = mallee.ID{Type: "A", Key: strconv.Itoa(i)}
+		ids[i] = mallee.ID{Type: simTypes[i/(simActors-simGuestActors)].Name, Key: strconv.Itoa(i)}
 	}
 	return ids
 }()
@@ -429,7 +432,11 @@ func (w *world) locate(h *host, id mallee.ID) {
 			if a.New {
 				w.checkAble(d, id, a.Grant.Node)
 			}
-			reply(a)
+			if w.guests[a.Grant.Node] {
+				w.keep(p, id, a.Grant, func() { reply(a) })
+			} else {
+				reply(a)
+			}
 		}
 		if a, done := d.Locate(p.last, driver.Question{ID: id}); done {
 			p.finish([]driver.Answer{a})
