@@ -17,7 +17,7 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 	switch {
 	case parent == nil:
 		if n.stopping.Load() {
-			return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
+			return n.errStopping()
 		}
 	case call.Flags()&mallee.OneWay != 0:
 		parent.Act()
@@ -31,11 +31,16 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 	}
 	q := activation.Request{ID: id, Call: call, Parent: parent}
 	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() && n.strays.before(id) == nil {
+		n.queueUp(ctx, id, n.ID())
 		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
 			return err
 		}
 	}
 	return n.route(ctx, &q)
+}
+
+func (n *Node) errStopping() error {
+	return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
 }
 
 // encodes reports whether even calls on this node go through the network, as
@@ -72,6 +77,7 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 		}
 		grant, err := n.locate(ctx, id)
 		if err == nil {
+			n.queueUp(ctx, id, grant.Node)
 			err = n.callAt(ctx, grant, q)
 		}
 		var moved *movedError
@@ -100,7 +106,11 @@ func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Requ
 			return mallee.ErrUnavailable.Errorf("node %s has lost its lease", n.config.Name).BeforeRun()
 		}
 		q.Epoch = g.Epoch
-		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
+		table := n.runtime.Table(q.ID.Type)
+		if call, ok := q.Call.(*jsonCall); ok {
+			return call.invokeHere(ctx, table, q)
+		}
+		return table.Invoke(ctx, q)
 	}
 	return n.callRemote(ctx, g, q)
 }

@@ -132,7 +132,7 @@ func (n *Node) request(in incoming) (*activation.Request, error) {
 		return nil, err
 	}
 	call := method.New()
-	if err := call.DecodeArgs(in.Body); err != nil {
+	if err := decodeArgs(in.Encoding, call, in.Body); err != nil {
 		return nil, mallee.ErrInvalid.Errorf("decode arguments of %s.%s: %v", in.Actor, in.Method, err).BeforeRun()
 	}
 	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end}, nil
@@ -155,7 +155,7 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 	}
 	who := origin{in.from, in.Call}
 	answered := false // guarded by served.mu: the answer may come before Deliver returns
-	t, err := table.Deliver(q, func(results []byte, err *mallee.Error) {
+	t, err := table.Deliver(answering(in.Encoding, q), func(results []byte, err *mallee.Error) {
 		n.served.mu.Lock()
 		answered = true
 		delete(n.served.turns, who)
@@ -164,7 +164,7 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 			n.serve(in)
 			return
 		}
-		n.answer(in, &transport.Message{Body: results, Error: err})
+		n.answer(in, &transport.Message{Body: results, Error: err, Encoding: in.Encoding})
 	})
 	if err != nil {
 		return err
@@ -182,7 +182,7 @@ func (n *Node) answer(in incoming, m *transport.Message) {
 	defer n.served.open.Done()
 	if in.Call == 0 {
 		if m.Error != nil {
-			n.config.Log.Error("one-way call refused", "from", in.from, "error", m.Error)
+			n.config.Log.Error("one-way call refused", "call", in.Actor.String()+"."+in.Method, "from", in.from, "error", m.Error)
 		}
 		return
 	}

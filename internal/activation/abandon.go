@@ -46,7 +46,6 @@ func (a *Activation) giveUp(t *Turn, how ending) {
 		return
 	}
 	t.settled = true
-	a.table.runtime.counts.abandoned.Add(1)
 	err := how.sentinel.Errorf("%s: %s %s", t.name(), how.text, a.where(t))
 	switch t.place {
 	case placeMailbox:

@@ -33,7 +33,6 @@ type Activation struct {
 	nested  turns  // waiting turns of chains that are active here
 	active  turns  // begun and not ended; more than one only by nesting and read-only interleaving
 	writers int32  // active turns that are not read-only
-	calls   uint32 // taken since the watch's last visit
 	turnSeq uint64 // number of the latest turn; begins at random, so that a stale call chain matches none
 	idle    int64  // runtime's clock when it was last seen busy
 	keep    int64  // runtime's clock until which KeepAlive holds it

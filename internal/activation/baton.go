@@ -31,7 +31,6 @@ func (a *Activation) accept(t *Turn) (start bool, err error) {
 			return false, a.overloadError()
 		}
 		a.called = true
-		a.calls++
 	}
 	list.push(t, at)
 	if !a.watched {
@@ -184,9 +183,6 @@ func (a *Activation) finish(t *Turn, err *mallee.Error) (more bool) {
 	more = (a.baton == t || a.baton == nil) && a.pass()
 	a.mu.Unlock()
 	t.end(canceled)
-	if err != nil && t.kind == kindCall {
-		a.table.runtime.counts.failedCalls.Add(1)
-	}
 	if unanswered {
 		t.answer(err)
 	}

@@ -40,15 +40,13 @@ func fill(room *[6 << 10]byte) { room[0] = 1 }
 func (a *Activation) conclude(t *Turn, err *mallee.Error) (more bool) {
 	switch {
 	case t.kind == kindStart && err != nil:
-		a.table.runtime.counts.failedStarts.Add(1)
 		a.leave(t, mallee.ErrActivation.Errorf("%s could not be activated: %v", t.id(), err).BeforeRun())
 		return false
 	case t.kind == kindStop:
 		if err != nil {
-			a.table.runtime.counts.failedStops.Add(1)
+			a.table.runtime.failedStops.Add(1)
 			a.Log().Error("OnDeactivate failed", "reason", a.reason, "error", err)
 		}
-		a.table.runtime.counts.deactivations[a.reason].Add(1)
 		a.leave(t, nil)
 		return false
 	}
@@ -208,7 +206,6 @@ func (a *Activation) close(redeliver bool) (waiting, orphans []*Turn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase = stopped
-	a.collect()
 	var calls []mallee.Call
 	for t := a.mailbox.head; t != nil; t = a.mailbox.head {
 		a.mailbox.remove(t)
@@ -232,6 +229,6 @@ func (a *Activation) close(redeliver bool) (waiting, orphans []*Turn) {
 // Lost accounts for a one-way call that did not run: its caller is not there
 // to be told.
 func (r *Runtime) Lost(id mallee.ID, call mallee.Call, err error) {
-	r.counts.lostOneWays.Add(1)
+	r.lostOneWays.Add(1)
 	r.config.Log.Error("one-way call lost: its activation ended before it ran", "call", id.String()+"."+call.Method(), "error", err)
 }

@@ -40,9 +40,11 @@ type Runtime struct {
 	waiters sync.Pool // of *waiter
 	tables  []*Table
 
-	live    atomic.Int64
-	counts  counts
-	drained chan struct{} // a hint that live has become 0
+	live        atomic.Int64
+	activations atomic.Int64
+	lostOneWays atomic.Int64
+	failedStops atomic.Int64
+	drained     chan struct{} // a hint that live has become 0
 	closed      atomic.Bool
 }
 
@@ -85,9 +87,27 @@ func (r *Runtime) defaultDeadline() int64 {
 	return r.clock.now.Load() + int64(r.config.CallTimeout+r.watch.tick)
 }
 
+// Stats are counts since the runtime started, but for Active.
+type Stats struct {
+	Active      int64 // activations now
+	Activations int64 // activations made
+	LostOneWays int64 // one-way calls that no activation could take after theirs had ended
+	FailedStops int64 // errors of OnDeactivate
+}
+
+// Stats may be called at any time.
+func (r *Runtime) Stats() Stats {
+	return Stats{
+		Active:      r.live.Load(),
+		Activations: r.activations.Load(),
+		LostOneWays: r.lostOneWays.Load(),
+		FailedStops: r.failedStops.Load(),
+	}
+}
+
 func (r *Runtime) added(a *Activation) {
 	r.live.Add(1)
-	r.counts.activations.Add(1)
+	r.activations.Add(1)
 	if r.closed.Load() {
 		a.reason = mallee.ReasonStopping // serves what waits, then ends
 	}

@@ -83,7 +83,6 @@ func (a *Activation) visit(now int64) (busy bool) {
 			t = next
 		}
 	}
-	a.collect()
 	if a.called {
 		a.called, a.idle = false, now
 	}

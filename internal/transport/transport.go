@@ -50,6 +50,16 @@ const (
 // needs a node that is open. Its Actor is valid.
 func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate }
 
+// Encoding is how arguments and results are written in a Body.
+type Encoding uint8
+
+// Encodings.
+const (
+	MessagePack Encoding = iota // the one between Mallee nodes
+	JSON                        // for tools that have no generated code
+	Pickle                      // a body of Koala's RPC, see package plain
+)
+
 // Message is one message between two nodes.
 type Message struct {
 	Kind Kind
@@ -67,5 +77,6 @@ type Message struct {
 	Error *mallee.Error
 	Owner placement.Grant
 
-	Body []byte // arguments, results or state
+	Body     []byte // arguments, results or state
+	Encoding Encoding
 }
