@@ -16,53 +16,11 @@ import (
 	"github.com/mallee-io/mallee/internal/local"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
-	"github.com/mallee-io/mallee/placement/pd"
 )
 
-// stopWithin bounds how long a process of a local cluster takes to end in good
+// stopWithin bounds how long a node of a local cluster takes to end in good
 // order.
 const stopWithin = 20 * time.Second
-
-// localPDCommand is what a placement driver of a local cluster runs.
-func localPDCommand() *cobra.Command {
-	var config pd.Config
-	c := &cobra.Command{
-		Use:    "local-pd",
-		Short:  "Be a placement driver of the cluster of mallee demo or mallee chaos",
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config.Cluster = local.Name
-			config.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			return runLocalPD(cmd, config)
-		},
-	}
-	f := c.Flags()
-	f.StringVar(&config.Name, "name", "", "name")
-	f.StringVar(&config.Dir, "dir", "", "directory of the data")
-	f.StringVar(&config.Listen, "listen", "", "address for nodes")
-	f.StringVar(&config.Advertise, "advertise", "", "address at which they reach it")
-	f.StringVar(&config.PeerListen, "peer", "", "address for the others")
-	f.StringVar(&config.InitialCluster, "initial-cluster", "", "all of them, NAME=URL,…")
-	f.DurationVar(&config.LeaseTTL, "lease", 0, "lease of nodes")
-	return c
-}
-
-func runLocalPD(cmd *cobra.Command, config pd.Config) error {
-	ctx := cmd.Context()
-	server, err := pd.Start(ctx, config)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-	case <-server.Done():
-		return server.Err()
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-	defer cancel()
-	return server.Stop(stopping)
-}
 
 // localNode are the flags of a node of a local cluster.
 type localNode struct {

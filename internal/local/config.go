@@ -4,6 +4,7 @@ package local
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -61,8 +62,9 @@ func (c *Cluster) pdArgs(s *seat) []string {
 		peers[i] = pd.name + "=http://" + pd.peer
 	}
 	return []string{
-		"local-pd", "--name", s.name, "--dir", c.config.Dir + "/" + s.name, "--listen", s.listen, "--advertise", s.advertise,
-		"--peer", s.peer, "--initial-cluster", strings.Join(peers, ","), "--lease", c.config.Lease.String(),
+		"pd", "--name", s.name, "--cluster", Name, "--data-dir", filepath.Join(c.config.Dir, s.name),
+		"--listen", s.listen, "--advertise", s.advertise, "--peer-listen", s.peer,
+		"--initial-cluster", strings.Join(peers, ","), "--lease-ttl", c.config.Lease.String(),
 	}
 }
 

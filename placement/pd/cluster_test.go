@@ -3,6 +3,7 @@ package pd_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,8 @@ func within(t testing.TB) context.Context {
 func config(t testing.TB) pd.Config {
 	t.Helper()
 	return pd.Config{
-		Dir: t.TempDir(), Listen: etcdtest.FreeAddress(t).Host, PeerListen: etcdtest.FreeAddress(t).Host, LeaseTTL: time.Second,
+		Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Listen: etcdtest.FreeAddress(t).Host, PeerListen: etcdtest.FreeAddress(t).Host, LeaseTTL: time.Second,
 	}
 }
 

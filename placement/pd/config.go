@@ -134,7 +134,7 @@ func (c *Config) check() error {
 	if err := checkAddress(c.Listen, len(c.Etcd) > 0); err != nil {
 		return err
 	}
-	if err := c.checkReachable("Advertise", c.Advertise); err != nil {
+	if err := checkReachable("--advertise", c.Advertise); err != nil {
 		return err
 	}
 	if len(c.Etcd) > 0 {
@@ -143,7 +143,7 @@ func (c *Config) check() error {
 	if err := checkAddress(c.PeerListen, false); err != nil {
 		return err
 	}
-	return c.checkReachable("PeerAdvertise", c.PeerAdvertise)
+	return checkReachable("--peer-advertise", c.PeerAdvertise)
 }
 
 func checkAddress(address string, anyPort bool) error {
@@ -158,13 +158,13 @@ func checkAddress(address string, anyPort bool) error {
 }
 
 // checkReachable refuses an address that means another machine to each reader.
-func (c *Config) checkReachable(field, address string) error {
+func checkReachable(field, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("the address %q: want host:port", address)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		return fmt.Errorf("others cannot reach %q: give %s an address of this machine", address, field)
+		return fmt.Errorf("others cannot reach %q: name an address of this machine with %s", address, field)
 	}
 	return nil
 }

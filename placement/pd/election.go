@@ -88,7 +88,7 @@ func (s *Server) stand(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("stand for election: %w", err)
 	}
-	defer func() { _ = session.Close() }() // a lease that cannot be revoked ends by itself
+	defer s.resign(session)
 	ctx, stepDown := context.WithCancelCause(ctx)
 	defer stepDown(nil)
 	go func() {
@@ -104,13 +104,23 @@ func (s *Server) stand(ctx context.Context) error {
 	}
 	e := concurrency.NewElection(session, s.keys.election())
 	if err := e.Campaign(ctx, string(self)); err != nil {
-		return fmt.Errorf("stand for election: %w", cmpCause(ctx, err))
+		return fmt.Errorf("stand for election: %w", causeOr(ctx, err))
 	}
-	return cmpCause(ctx, s.lead(ctx, clientv3.Compare(clientv3.CreateRevision(e.Key()), "=", e.Rev())))
+	return causeOr(ctx, s.lead(ctx, clientv3.Compare(clientv3.CreateRevision(e.Key()), "=", e.Rev())))
 }
 
-// cmpCause prefers why a context has ended to the error that this gave.
-func cmpCause(ctx context.Context, err error) error {
+// resignPatience is short: a lease that cannot be revoked ends by itself.
+const resignPatience = time.Second
+
+func (s *Server) resign(session *concurrency.Session) {
+	session.Orphan()
+	ctx, cancel := context.WithTimeout(s.client.Ctx(), resignPatience)
+	defer cancel()
+	_, _ = s.client.Revoke(ctx, session.Lease())
+}
+
+// causeOr prefers why a context has ended to the error that this gave.
+func causeOr(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
 	}

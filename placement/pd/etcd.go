@@ -27,6 +27,8 @@ const (
 	etcdHistory = "10m"
 	// etcdQuota bounds its data. Nodes may keep theirs in it too.
 	etcdQuota = 8 << 30
+	// slowRequest is worth a warning.
+	slowRequest = time.Second
 	// etcdPatience is for one request.
 	etcdPatience = 5 * time.Second
 )
@@ -38,8 +40,8 @@ type embedded struct {
 }
 
 // startEtcd starts the embedded etcd with our services on its client port. It
-// returns before etcd has found its leader.
-func startEtcd(ctx context.Context, c *Config, services func(*grpc.Server), handlers map[string]http.Handler) (e *embedded, err error) {
+// returns before etcd has found its leader. Its log ends with life.
+func startEtcd(ctx, life context.Context, c *Config, services func(*grpc.Server), handlers map[string]http.Handler) (e *embedded, err error) {
 	lock, err := lockDir(c.Dir)
 	if err != nil {
 		return nil, err
@@ -49,7 +51,7 @@ func startEtcd(ctx context.Context, c *Config, services func(*grpc.Server), hand
 			err = errors.Join(explain(c, err), lock.Close())
 		}
 	}()
-	config, err := embeddedConfig(ctx, c)
+	config, err := embeddedConfig(ctx, life, c)
 	if err != nil {
 		return nil, err
 	}
@@ -104,15 +106,18 @@ func lockDir(dir string) (io.Closer, error) {
 	return lock, nil
 }
 
-func embeddedConfig(ctx context.Context, c *Config) (*embed.Config, error) {
+func embeddedConfig(ctx, life context.Context, c *Config) (*embed.Config, error) {
 	config := embed.NewConfig()
 	config.Name, config.Dir = c.Name, c.Dir
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLog(c.Log))
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLog(life, c.Log))
 	config.EnableGRPCGateway = false
+	config.WarningUnaryRequestDuration = slowRequest
 	config.AutoCompactionMode, config.AutoCompactionRetention = embed.CompactorModePeriodic, etcdHistory
 	config.QuotaBackendBytes = etcdQuota
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{c.url(c.Listen)}, []url.URL{c.url(c.Advertise)}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{c.url(c.PeerListen)}, []url.URL{c.url(c.PeerAdvertise)}
+	advertised := c.url(c.Advertise)
+	config.CORS = map[string]struct{}{advertised.String(): {}} // no web page of others may ask
 	config.InitialClusterToken = "mallee-" + c.Cluster
 	if !c.TLS.empty() {
 		info := transport.TLSInfo{CertFile: c.TLS.Cert, KeyFile: c.TLS.Key, TrustedCAFile: c.TLS.CA, ClientCertAuth: true}
@@ -133,9 +138,11 @@ func embeddedConfig(ctx context.Context, c *Config) (*embed.Config, error) {
 	return config, nil
 }
 
+// hasData reports whether etcd has ever run in a directory. One that was
+// refused leaves other files.
 func hasData(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "member"))
-	return err == nil
+	logs, err := filepath.Glob(filepath.Join(dir, "member", "wal", "*.wal"))
+	return err == nil && len(logs) > 0
 }
 
 // explain says what to do about the errors of etcd that operators meet.

@@ -3,16 +3,20 @@ package pd
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.uber.org/zap"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
+
+const joinPause = 100 * time.Millisecond
 
 // join adds this process to a running cluster, and returns what its etcd has to
 // know of the others. It may be repeated: a process that was added and has not
@@ -57,22 +61,35 @@ func join(ctx context.Context, c *Config) (initialCluster string, err error) {
 	return clusterText(members, c.Name, peer.String()), nil
 }
 
-// addMember waits while etcd finds its cluster too weak to grow.
+// addMember adds a learner, which does not count for the majority until it has
+// caught up and is promoted. It waits while etcd finds its cluster too weak to
+// grow, or learns another one.
 func addMember(ctx context.Context, client *clientv3.Client, peer string) ([]*etcdserverpb.Member, error) {
 	for {
-		added, err := client.MemberAdd(ctx, []string{peer})
+		added, err := client.MemberAddAsLearner(ctx, []string{peer})
 		if err == nil {
 			return added.Members, nil
 		}
-		if !strings.Contains(err.Error(), "unhealthy cluster") {
+		if !errors.Is(err, rpctypes.ErrUnhealthy) && !errors.Is(err, rpctypes.ErrTooManyLearners) {
 			return nil, err
 		}
-		select {
-		case <-ctx.Done():
+		if pause(ctx, joinPause); ctx.Err() != nil {
 			return nil, err
-		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// promote makes this process a full member of its cluster, if it is not yet:
+// once it has caught up.
+func (e *embedded) promote(ctx context.Context, client *clientv3.Client) error {
+	for e.Server.IsLearner() {
+		if _, err := client.MemberPromote(ctx, uint64(e.Server.MemberID())); err == nil {
+			continue // until this process has heard of it
+		} else if pause(ctx, joinPause); ctx.Err() != nil {
+			return fmt.Errorf("become a member of the cluster: %w", err)
+		}
+	}
+	return nil
 }
 
 func clusterText(members []*etcdserverpb.Member, name, peer string) string {

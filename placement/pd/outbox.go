@@ -19,26 +19,34 @@ const (
 // under load a message carries many answers.
 type outbox struct {
 	ready chan struct{} // has room for one, and holds it while there is something
+	full  chan struct{} // closed when more has gathered than is kept
 
-	mu       sync.Mutex
-	batch    *placementpb.LeaderBatch
-	items    int
-	overflow bool
+	mu    sync.Mutex
+	batch *placementpb.LeaderBatch
+	items int // less than 0: it is full
 }
+
+var errDeaf = mallee.ErrOverloaded.Errorf("the node does not read what the placement driver sends")
+
 
 func newOutbox() *outbox {
-	return &outbox{ready: make(chan struct{}, 1), batch: new(placementpb.LeaderBatch)}
+	return &outbox{ready: make(chan struct{}, 1), full: make(chan struct{}), batch: new(placementpb.LeaderBatch)}
 }
 
-// open begins an addition of n items, which ends with close. It reports false
-// when there is no room any more.
-func (o *outbox) open(n int) bool {
+// open begins an addition, which ends with close. It reports false when there is
+// no room any more.
+func (o *outbox) open() bool {
 	o.mu.Lock()
-	o.items += n
-	if o.items > maxWaiting {
-		o.overflow = true
+	if o.items == maxWaiting {
+		o.items = -1
+		o.batch = nil
+		close(o.full)
 	}
-	return !o.overflow
+	if o.items < 0 {
+		return false
+	}
+	o.items++
+	return true
 }
 
 func (o *outbox) close() {
@@ -50,28 +58,28 @@ func (o *outbox) close() {
 }
 
 func (o *outbox) answer(a *placementpb.Answer) {
-	if o.open(1) {
+	if o.open() {
 		o.batch.Answers = append(o.batch.Answers, a)
 	}
 	o.close()
 }
 
 func (o *outbox) released(g *placementpb.Grant) {
-	if o.open(1) {
+	if o.open() {
 		o.batch.Released = append(o.batch.Released, g)
 	}
 	o.close()
 }
 
 func (o *outbox) move(m *placementpb.Move) {
-	if o.open(1) {
+	if o.open() {
 		o.batch.Moves = append(o.batch.Moves, m)
 	}
 	o.close()
 }
 
 func (o *outbox) lost(node uint64) {
-	if o.open(1) {
+	if o.open() {
 		o.batch.Lost = append(o.batch.Lost, node)
 	}
 	o.close()
@@ -79,7 +87,7 @@ func (o *outbox) lost(node uint64) {
 
 // command replaces one that is still here: the last word counts.
 func (o *outbox) command(c placementpb.Command) {
-	if o.open(1) {
+	if o.open() {
 		o.batch.Command = c
 	}
 	o.close()
@@ -87,14 +95,11 @@ func (o *outbox) command(c placementpb.Command) {
 
 // take removes what has gathered; nil: nothing. What would make too large a
 // message stays.
-func (o *outbox) take() (*placementpb.LeaderBatch, error) {
+func (o *outbox) take() *placementpb.LeaderBatch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.overflow {
-		return nil, mallee.ErrOverloaded.Errorf("the node does not read what the placement driver sends")
-	}
-	if o.items == 0 {
-		return nil, nil
+	if o.items <= 0 {
+		return nil
 	}
 	b, budget := o.batch, budget{}
 	rest := &placementpb.LeaderBatch{
@@ -111,7 +116,7 @@ func (o *outbox) take() (*placementpb.LeaderBatch, error) {
 		default:
 		}
 	}
-	return b, nil
+	return b
 }
 
 // budget is what a message has used.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -26,6 +27,7 @@ type Server struct {
 	config   Config // complete
 	keys     keys
 	etcd     *embedded // nil: one that is there is used
+	port     *listener // nil: the embedded etcd serves
 	client   *clientv3.Client
 	ids      *ids
 	election *election
@@ -65,14 +67,14 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) start(ctx context.Context) (err error) {
-	if s.etcd, err = startEtcd(ctx, &s.config, s.register, s.handlers()); err != nil {
+func (s *Server) start(ctx context.Context) error {
+	open := s.embed
+	if len(s.config.Etcd) > 0 {
+		open = s.connect
+	}
+	if err := open(ctx); err != nil {
 		return err
 	}
-	if err := s.etcd.await(ctx); err != nil {
-		return err
-	}
-	s.client = s.etcd.client()
 	s.ids = newIDs(s.client, s.keys)
 	if err := s.checkFormat(ctx); err != nil {
 		return err
@@ -80,7 +82,33 @@ func (s *Server) start(ctx context.Context) (err error) {
 	close(s.begun)
 	s.running.Go(func() { s.observe(s.life) })
 	s.running.Go(func() { s.campaign(s.life) })
-	go s.watchEtcd()
+	go s.watch()
+	return nil
+}
+
+// embed runs etcd in this process.
+func (s *Server) embed(ctx context.Context) (err error) {
+	if s.etcd, err = startEtcd(ctx, s.life, &s.config, s.register, s.handlers()); err != nil {
+		return err
+	}
+	if err := s.etcd.await(ctx); err != nil {
+		return err
+	}
+	s.client = s.etcd.client()
+	return s.etcd.promote(ctx, s.client)
+}
+
+// connect uses an etcd that is there.
+func (s *Server) connect(ctx context.Context) (err error) {
+	if s.client, err = dialEtcd(&s.config, s.config.Etcd); err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+	if s.port, err = listen(ctx, &s.config, s.register, s.handlers()); err != nil {
+		return err
+	}
+	if _, port, _ := net.SplitHostPort(s.config.Advertise); port == "0" {
+		s.config.Advertise = s.port.addr
+	}
 	return nil
 }
 
@@ -123,13 +151,22 @@ func (s *Server) checkFormat(ctx context.Context) error {
 	return nil
 }
 
-// watchEtcd ends the process when its etcd has died.
-func (s *Server) watchEtcd() {
+// watch ends the process when what it stands on has died.
+func (s *Server) watch() {
+	var etcdFailed, portFailed <-chan error
+	var etcdStopped <-chan struct{}
+	if s.etcd != nil {
+		etcdFailed, etcdStopped = s.etcd.Err(), s.etcd.Server.StopNotify()
+	} else {
+		portFailed = s.port.failed
+	}
 	select {
-	case err := <-s.etcd.Err():
+	case err := <-etcdFailed:
 		s.stop(fmt.Errorf("etcd has ended: %w", err))
-	case <-s.etcd.Server.StopNotify():
+	case <-etcdStopped:
 		s.stop(errors.New("etcd has ended: another process may have removed this one from the cluster"))
+	case err := <-portFailed:
+		s.stop(fmt.Errorf("the port %s serves no more: %w", s.config.Listen, err))
 	case <-s.life.Done():
 	}
 }
@@ -168,6 +205,9 @@ func (s *Server) stop(why error) {
 		s.end()
 		s.running.Wait()
 		s.others.close()
+		if s.port != nil {
+			s.port.stop()
+		}
 		if s.client != nil {
 			_ = s.client.Close() // nothing is pending
 		}

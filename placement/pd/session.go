@@ -78,6 +78,8 @@ func (s *Server) session(stream sessionStream) error {
 			if err := mine.take(end, b); err != nil {
 				return err
 			}
+		case <-end.out.full:
+			return errDeaf
 		case <-end.end:
 			return end.why
 		}
@@ -121,8 +123,8 @@ func receive(stream sessionStream, batches chan<- *placementpb.NodeBatch, s *ses
 	}
 }
 
-// send writes what gathers in the outbox. A node that does not read blocks it,
-// until the outbox is full.
+// send writes what gathers in the outbox. A node that does not read blocks it
+// until the handler returns.
 func send(stream sessionStream, welcome *placementpb.Welcome, s *session) {
 	err := stream.Send(&placementpb.LeaderBatch{Welcome: welcome})
 	for err == nil {
@@ -131,8 +133,7 @@ func send(stream sessionStream, welcome *placementpb.Welcome, s *session) {
 			return
 		case <-s.out.ready:
 		}
-		var b *placementpb.LeaderBatch
-		if b, err = s.out.take(); err == nil && b != nil {
+		if b := s.out.take(); b != nil {
 			err = stream.Send(b)
 		}
 	}
