@@ -47,7 +47,12 @@ type Config struct {
 	// Log is where the node and its actors write. Defaults to slog.Default.
 	Log *slog.Logger
 
-	// Placement joins the node to a cluster. Defaults to placement.Solo.
+	// PD are the addresses of the placement drivers of a cluster, host:port.
+	PD []string
+
+	// Placement joins the node to a cluster. Defaults to the placement drivers
+	// PD and, without any, to placement.Solo. Where it is nil, fields that are
+	// zero are taken from the configuration of the process first, see Load.
 	Placement placement.Driver
 
 	// Network reaches the other nodes; malleetest sets it.
@@ -73,6 +78,11 @@ type Node struct {
 
 // Start starts a node. ctx bounds the start alone: Stop ends the node.
 func Start(ctx context.Context, config Config) (*Node, error) {
+	if config.Placement == nil {
+		if err := config.load(); err != nil {
+			return nil, fmt.Errorf("start node: %w", err)
+		}
+	}
 	if config.Name == "" {
 		config.Name = "local"
 	}
@@ -86,6 +96,9 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		config.Log = slog.Default()
 	}
 	if config.Placement == nil {
+		if len(config.PD) > 0 {
+			return nil, mallee.ErrInvalid.Errorf("start node %s: this program can reach no placement driver: set Config.Placement", config.Name)
+		}
 		config.Placement = placement.Solo(config.Store)
 	}
 	if err := config.validate(); err != nil {

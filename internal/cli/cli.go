@@ -33,7 +33,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(demoCommand(), generateCommand(), newCommand(), storageCommand())
+	root.AddCommand(configCommand(), demoCommand(), generateCommand(), newCommand(), storageCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
