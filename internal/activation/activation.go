@@ -27,6 +27,7 @@ type Activation struct {
 	reason  mallee.Reason // why it is to stop; 0: it is not
 	watched bool          // the watch visits it
 	called  bool          // a call came since the watch's last visit
+	lane    uint8         // of the counters; never changes
 	baton   *Turn         // the turn that may touch the actor
 	claims  *Turn         // turns that are back from a call and want the baton
 	mailbox turns
@@ -69,7 +70,8 @@ const (
 )
 
 func newActivation(table *Table, key string, epoch uint64) *Activation {
-	a := &Activation{table: table, key: key, epoch: epoch, turnSeq: rand.Uint64(), watched: true}
+	seed := rand.Uint64()
+	a := &Activation{table: table, key: key, epoch: epoch, turnSeq: seed, lane: uint8(seed >> 56), watched: true}
 	a.self = mallee.NewSelf(a)
 	a.run = a.loop
 	table.runtime.watch.add(a)

@@ -151,7 +151,7 @@ func (a *Activation) takeLoads() (loads []func(context.Context) error) {
 
 func (a *Activation) broken(t *Turn, cause any) *mallee.Error {
 	a.deactivate(mallee.ReasonFailed) // takes effect after the turn, which has the baton
-	a.Log().Error("actor panicked", "turn", t.name(), "panic", cause, "stack", string(debug.Stack()))
+	a.Log().ErrorContext(t, "actor panicked", "turn", t.name(), "panic", cause, "stack", string(debug.Stack()))
 	return mallee.ErrPanic.Errorf("%s panicked: %v", t.name(), cause)
 }
 
@@ -164,6 +164,11 @@ func (a *Activation) leave(t *Turn, answer *mallee.Error) {
 	a.table.remove(a)
 	a.mu.Lock()
 	a.phase = stopped
+	reason := a.reason
+	if answer != nil { // it could not start
+		reason = mallee.ReasonFailed
+	}
+	a.table.figures.deactivated(reason)
 	var waiting []*Turn
 	for t := a.mailbox.head; t != nil; t = a.mailbox.head {
 		a.mailbox.remove(t)
@@ -182,6 +187,9 @@ func (r *Runtime) dismiss(waiting []*Turn, answer *mallee.Error) {
 		err = ErrGone
 	}
 	for _, t := range waiting {
+		if answer != nil {
+			t.at.count(t, answer)
+		}
 		if t.kind == kindCall && t.waiter == nil && !t.remote() {
 			orphans = append(orphans, t)
 		}

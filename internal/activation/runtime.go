@@ -99,6 +99,7 @@ func (r *Runtime) Stats() Stats {
 func (r *Runtime) added(a *Activation) {
 	r.live.Add(1)
 	r.activations.Add(1)
+	a.table.figures.activations.Add(1)
 	if r.closed.Load() {
 		a.reason = mallee.ReasonStopping // serves what waits, then ends
 	}

@@ -18,6 +18,7 @@ type Table struct {
 	sweeper *time.Timer
 
 	usesStore atomic.Bool // the type's actors read or write
+	figures   figures
 	shards    [shardCount]shard
 }
 
