@@ -20,7 +20,7 @@ type lease struct {
 const leaseMargin = 10
 
 func (n *Node) join(ctx context.Context) error {
-	m := placement.Member{Name: n.config.Name}
+	m := placement.Member{Name: n.config.Name, Addr: n.addr, Labels: n.config.Labels}
 	for _, t := range n.hosted {
 		hosted := placement.Type{Name: t.Name, Stateless: t.Workers > 0, Strategy: t.Strategy, Weight: t.Weight, Labels: t.Labels}
 		for _, i := range t.Interfaces {
@@ -29,7 +29,7 @@ func (n *Node) join(ctx context.Context) error {
 		m.Types = append(m.Types, hosted)
 	}
 	sent := time.Now()
-	l, err := n.config.Placement.Join(ctx, m, nil)
+	l, err := n.config.Placement.Join(ctx, m, control{n})
 	if err != nil {
 		return err
 	}
@@ -79,34 +79,54 @@ func (n *Node) keepLease() {
 	defer ticker.Stop()
 	fence := time.NewTimer(time.Until(l.until))
 	defer fence.Stop()
-	for {
+	for lost := false; !lost; {
 		select {
 		case <-n.ended.Done():
 			return
+		case <-n.renewNow:
+			lost = !n.prolong(fence)
 		case <-ticker.C:
-			sent := time.Now()
-			ctx, cancel := context.WithDeadline(n.ended, n.lease.Load().until)
-			err := n.renew(ctx)
-			cancel()
-			if err == nil {
-				fence.Reset(time.Until(fenceTime(sent, l.TTL)))
-				n.lease.Store(&lease{l.Lease, fenceTime(sent, l.TTL)})
-				continue
-			}
-			n.config.Log.Warn("lease not renewed", "node", n.config.Name, "error", err)
-			if !errors.Is(err, mallee.ErrFenced) {
-				continue
-			}
+			lost = !n.prolong(fence)
 		case <-fence.C:
+			lost = true
 		}
-		n.fence()
-		n.rejoin()
-		return // the new membership has a goroutine of its own
+	}
+	n.fence()
+	n.rejoin() // the new membership has a goroutine of its own
+}
+
+// prolong renews the lease and puts the fence off. It reports false when the
+// lease is lost; any other failure may pass before it ends.
+func (n *Node) prolong(fence *time.Timer) bool {
+	l := n.lease.Load()
+	sent := time.Now()
+	if !sent.Before(l.until) { // the process has slept: the fence is due too
+		return false
+	}
+	ctx, cancel := context.WithDeadline(n.ended, l.until)
+	defer cancel()
+	err := n.renew(ctx)
+	if err != nil {
+		n.config.Log.Warn("lease not renewed", "node", n.config.Name, "error", err)
+		return !errors.Is(err, mallee.ErrFenced)
+	}
+	until := fenceTime(sent, l.TTL)
+	fence.Reset(time.Until(until))
+	n.lease.Store(&lease{l.Lease, until})
+	return true
+}
+
+// renewSoon tells the placement driver of a new status without waiting for the
+// next renewal.
+func (n *Node) renewSoon() {
+	select {
+	case n.renewNow <- struct{}{}:
+	default:
 	}
 }
 
 func (n *Node) renew(ctx context.Context) error {
-	return n.config.Placement.Renew(ctx, n.ID(), placement.Status{Cordoned: n.stopping.Load()})
+	return n.config.Placement.Renew(ctx, n.ID(), placement.Status{Cordoned: n.stopping.Load() || n.cordoned.Load()})
 }
 
 // fence ends everything that the node may no longer own.

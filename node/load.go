@@ -45,11 +45,25 @@ func (c *Config) load() error {
 	return c.fill(s)
 }
 
-func (c *Config) fill(s *config.Config) error {
+func (c *Config) fill(s *config.Config) (err error) {
 	c.Name = cmp.Or(c.Name, s.Name)
+	c.Cluster = cmp.Or(c.Cluster, s.Cluster)
+	c.Listen = cmp.Or(c.Listen, s.Listen)
+	c.Advertise = cmp.Or(c.Advertise, s.Advertise)
 	c.CallTimeout = cmp.Or(c.CallTimeout, s.CallTimeout)
 	if c.PD == nil {
 		c.PD = s.PD
+	}
+	if c.Only == nil {
+		c.Only = s.Types
+	}
+	if c.Labels == nil {
+		c.Labels = s.Labels
+	}
+	if c.TLS == nil {
+		if c.TLS, err = s.TLS.Config(); err != nil {
+			return mallee.ErrInvalid.Errorf("configuration: %v", err)
+		}
 	}
 	if c.Log == nil && (s.Given("log.level") || s.Given("log.format")) {
 		c.Log = slog.New(s.Log.Handler(os.Stderr))

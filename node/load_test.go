@@ -3,6 +3,7 @@ package node_test
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,12 +23,15 @@ func configure(t *testing.T, content string) {
 }
 
 func TestLoad(t *testing.T) {
-	configure(t, "name: file\ncall_timeout: 7s\nstore: pebble:data\nlog: {level: warn}\n")
+	configure(t, "name: file\ncall_timeout: 7s\nstore: pebble:data\nlog: {level: warn}\nlabels: {zone: a}\ntypes: [Player]\nlisten: 127.0.0.1:7000\n")
 	t.Setenv("MALLEE_NAME", "variable")
 	t.Setenv("MALLEE_PD", "pd1:2379,pd2:2379")
 	c, store, err := node.Load()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.Labels["zone"] != "a" || !slices.Equal(c.Only, []string{"Player"}) || c.Listen != "127.0.0.1:7000" || c.TLS != nil {
+		t.Errorf("%+v", c)
 	}
 	if c.Name != "variable" || c.CallTimeout != 7*time.Second || store != "pebble:data" || len(c.PD) != 2 || c.Log == nil {
 		t.Errorf("%+v, store %s", c, store)

@@ -15,16 +15,33 @@ const maxLocations = 100_000
 // node that is asked answers who owns the actor now.
 type locations struct {
 	mu     sync.RWMutex
-	owners map[mallee.ID]placement.Grant
+	owners map[mallee.ID]location
+	hosts  map[placement.NodeID]*host // of the entries, but for lost ones
 }
 
-func (l *locations) init() { l.owners = make(map[mallee.ID]placement.Grant) }
+// location is an owner, and what is known of its node.
+type location struct {
+	placement.Grant
+	at *host
+}
+
+// host is a node that entries point to, so that to lose it is one step,
+// whatever it owned.
+type host struct {
+	lost bool // guarded by locations.mu
+	n    int  // entries
+}
+
+func (l *locations) init() {
+	l.owners = make(map[mallee.ID]location)
+	l.hosts = make(map[placement.NodeID]*host)
+}
 
 func (l *locations) get(id mallee.ID) (placement.Grant, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	g, ok := l.owners[id]
-	return g, ok
+	return g.Grant, ok && !g.at.lost
 }
 
 func (l *locations) put(id mallee.ID, g placement.Grant) {
@@ -32,19 +49,48 @@ func (l *locations) put(id mallee.ID, g placement.Grant) {
 	defer l.mu.Unlock()
 	if len(l.owners) >= maxLocations {
 		for victim := range l.owners { // any: the order of a map is random
-			delete(l.owners, victim)
+			l.remove(victim)
 			break
 		}
 	}
-	l.owners[id] = g
+	l.remove(id)
+	at := l.hosts[g.Node]
+	if at == nil {
+		at = &host{}
+		l.hosts[g.Node] = at
+	}
+	at.n++
+	l.owners[id] = location{g, at}
 }
 
 // drop forgets what turned out to be wrong, unless it has been mended already.
 func (l *locations) drop(id mallee.ID, wrong placement.Grant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.owners[id] == wrong {
-		delete(l.owners, id)
+	if l.owners[id].Grant == wrong {
+		l.remove(id)
+	}
+}
+
+// lost makes all entries of a node miss; they make room as they are met.
+func (l *locations) lost(node placement.NodeID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := l.hosts[node]; at != nil {
+		at.lost = true
+		delete(l.hosts, node)
+	}
+}
+
+// remove is called with mu held.
+func (l *locations) remove(id mallee.ID) {
+	old, ok := l.owners[id]
+	if !ok {
+		return
+	}
+	delete(l.owners, id)
+	if old.at.n--; old.at.n == 0 && !old.at.lost {
+		delete(l.hosts, old.Node)
 	}
 }
 

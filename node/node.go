@@ -8,9 +8,13 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +36,10 @@ type Config struct {
 	// Types are the actor types that the node hosts. A node without types is a
 	// client of the others.
 	Types []mallee.Type
+
+	// Only names those of Types that this process hosts, so that types which
+	// are developed together can be deployed apart. Defaults to all of them.
+	Only []string
 
 	// Name is what people call the node, in errors and logs. Defaults to "local".
 	Name string
@@ -55,7 +63,29 @@ type Config struct {
 	// zero are taken from the configuration of the process first, see Load.
 	Placement placement.Driver
 
-	// Network reaches the other nodes; malleetest sets it.
+	// Labels are matched with those that actor types ask for (mallee.Labeled).
+	Labels map[string]string
+
+	// Cluster is the name that all nodes of a cluster have in common: nodes of
+	// another one are not talked to. Any text, also none.
+	Cluster string
+
+	// Listen is where the node accepts connections of the other nodes,
+	// host:port. A node that is alone does not listen. Defaults to a free port
+	// on the loopback interface.
+	Listen string
+
+	// Advertise is where the others reach the node, a host or host:port.
+	// Defaults to the address on which it listens; one that listens on all
+	// interfaces has to be told.
+	Advertise string
+
+	// TLS encrypts the connections between nodes, in both roles: it needs a
+	// certificate and, for mutual authentication, RootCAs, ClientCAs and
+	// ClientAuth. Defaults to plain TCP, for networks that are trusted.
+	TLS *tls.Config
+
+	// Network reaches the other nodes; malleetest sets it. Defaults to TCP.
 	Network transport.Network
 }
 
@@ -63,6 +93,7 @@ type Config struct {
 type Node struct {
 	config   Config
 	hosted   []mallee.Type // config.Types and those of the system
+	addr     string        // where the others reach it; empty: by no address
 	runtime  *activation.Runtime
 	lease    atomic.Pointer[lease]
 	remote   remote
@@ -70,6 +101,8 @@ type Node struct {
 	types    aliases
 	where    locations
 	stopping atomic.Bool
+	cordoned atomic.Bool
+	renewNow chan struct{} // a hint that the status has changed
 
 	membership sync.Mutex      // held while one begins, and while the node ends
 	ended      context.Context // of what the node does in the background
@@ -95,16 +128,16 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	if config.Placement == nil {
-		if len(config.PD) > 0 {
-			return nil, mallee.ErrInvalid.Errorf("start node %s: this program can reach no placement driver: set Config.Placement", config.Name)
-		}
-		config.Placement = placement.Solo(config.Store)
-	}
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
-	n := &Node{config: config, hosted: reminders.Types(config.Types)}
+	if config.Placement == nil {
+		var err error
+		if config.Placement, err = defaultPlacement(&config); err != nil {
+			return nil, fmt.Errorf("start node %s: %w", config.Name, err)
+		}
+	}
+	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1)}
 	n.remote.init()
 	n.served.init()
 	n.where.init()
@@ -119,7 +152,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Log:         config.Log,
 		Release:     n.release,
 	}, n.hosted)
-	if err := n.join(ctx); err != nil {
+	if err := n.begin(ctx); err != nil {
 		n.end()
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
@@ -129,6 +162,19 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	return n, nil
 }
 
+// begin makes the node a member of its cluster.
+func (n *Node) begin(ctx context.Context) error {
+	if err := n.openNetwork(); err != nil {
+		return err
+	}
+	if err := n.join(ctx); err != nil {
+		n.closeNetwork()
+		return err
+	}
+	return nil
+}
+
+// validate also leaves only the types that the node is to host.
 func (c *Config) validate() error {
 	if c.CallTimeout < 0 {
 		return mallee.ErrInvalid.Errorf("call timeout %v is negative", c.CallTimeout)
@@ -143,6 +189,19 @@ func (c *Config) validate() error {
 		}
 		names[c.Types[i].Name] = true
 	}
+	return c.selectTypes(names)
+}
+
+func (c *Config) selectTypes(names map[string]bool) error {
+	if len(c.Only) == 0 {
+		return nil
+	}
+	for _, name := range c.Only {
+		if !names[name] {
+			return mallee.ErrInvalid.Errorf("Only names the actor type %q, which is not in Types: there are %s", name, strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+		}
+	}
+	c.Types = slices.DeleteFunc(slices.Clone(c.Types), func(t mallee.Type) bool { return !slices.Contains(c.Only, t.Name) })
 	return nil
 }
 

@@ -19,6 +19,9 @@ type solo struct {
 	member atomic.Pointer[Member]
 }
 
+// Alone says that there are no other nodes, and no network is needed.
+func (s *solo) Alone() bool { return true }
+
 const soloID NodeID = 1
 
 func (s *solo) Join(ctx context.Context, m Member, _ Control) (Lease, error) {
