@@ -70,6 +70,7 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 		case err == nil:
 			return nil
 		case errors.As(err, &moved):
+			n.counters.repairs.Add(1)
 			n.where.put(id, moved.owner)
 		case !passes(err):
 			return err

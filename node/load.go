@@ -50,6 +50,7 @@ func (c *Config) fill(s *config.Config) (err error) {
 	c.Cluster = cmp.Or(c.Cluster, s.Cluster)
 	c.Listen = cmp.Or(c.Listen, s.Listen)
 	c.Advertise = cmp.Or(c.Advertise, s.Advertise)
+	c.Admin = cmp.Or(c.Admin, s.Admin)
 	c.CallTimeout = cmp.Or(c.CallTimeout, s.CallTimeout)
 	if c.PD == nil {
 		c.PD = s.PD

@@ -85,6 +85,11 @@ type Config struct {
 	// ClientAuth. Defaults to plain TCP, for networks that are trusted.
 	TLS *tls.Config
 
+	// Admin is where the node serves its health and figures, host:port; see
+	// AdminHandler. Who can reach it sees much, so it is best on the loopback
+	// interface. Port 0 takes a free one. Defaults to nowhere.
+	Admin string
+
 	// Network reaches the other nodes; malleetest sets it. Defaults to TCP.
 	Network transport.Network
 }
@@ -94,12 +99,14 @@ type Node struct {
 	config   Config
 	hosted   []mallee.Type // config.Types and those of the system
 	addr     string        // where the others reach it; empty: by no address
+	admin    string        // where its health and figures are; empty: nowhere
 	runtime  *activation.Runtime
 	lease    atomic.Pointer[lease]
 	remote   remote
 	served   served
 	types    aliases
 	where    locations
+	counters counters
 	stopping atomic.Bool
 	cordoned atomic.Bool
 	renewNow chan struct{} // a hint that the status has changed
@@ -151,7 +158,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Reminders:   reminders.Service{Caller: n},
 		Log:         config.Log,
 		Release:     n.release,
-	}, n.hosted)
+	}, append(slices.Clone(n.hosted), canary()))
 	if err := n.begin(ctx); err != nil {
 		n.end()
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
@@ -164,6 +171,9 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 
 // begin makes the node a member of its cluster.
 func (n *Node) begin(ctx context.Context) error {
+	if err := n.openAdmin(); err != nil {
+		return err
+	}
 	if err := n.openNetwork(); err != nil {
 		return err
 	}

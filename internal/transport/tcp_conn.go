@@ -43,6 +43,7 @@ func newConn(l *life, raw net.Conn) *conn {
 // Read notes that the peer is there.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.life.figures.received.Add(int64(n))
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
 	}
@@ -99,7 +100,9 @@ func (c *conn) flush() {
 		for rest := batch; len(rest) > 0; {
 			part := rest[:min(len(rest), maxWrite)]
 			_ = c.SetWriteDeadline(time.Now().Add(c.life.config.Silence))
-			if _, err := c.Write(part); err != nil {
+			n, err := c.Write(part)
+			c.life.figures.sent.Add(int64(n))
+			if err != nil {
 				c.fail(err)
 				return
 			}
