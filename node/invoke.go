@@ -13,6 +13,14 @@ import (
 // Invoke runs a call on the actor, wherever it lives. The fast path is an
 // activation on this node.
 func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error {
+	if n.tracing != nil {
+		return n.tracing.invoke(ctx, n, id, call)
+	}
+	return n.invoke(ctx, id, call, nil)
+}
+
+// invoke is Invoke; trace has what the actor's turn gets of the caller's trace.
+func (n *Node) invoke(ctx context.Context, id mallee.ID, call mallee.Call, trace context.Context) error {
 	parent := activation.From(ctx)
 	switch {
 	case parent == nil:
@@ -29,7 +37,7 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 	if ctx.Err() != nil {
 		return mallee.AsError(ctx.Err()).BeforeRun()
 	}
-	q := activation.Request{ID: id, Call: call, Parent: parent}
+	q := activation.Request{ID: id, Call: call, Parent: parent, Trace: trace}
 	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() {
 		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
 			return err
@@ -87,6 +95,9 @@ func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Requ
 	if g.Node == n.ID() && !n.encodes() {
 		q.Epoch = g.Epoch
 		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
+	}
+	if n.tracing != nil {
+		return n.tracing.callRemote(ctx, n, g, q)
 	}
 	return n.callRemote(ctx, g, q)
 }

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/internal/reminders"
@@ -90,6 +92,13 @@ type Config struct {
 	// interface. Port 0 takes a free one. Defaults to nowhere.
 	Admin string
 
+	// Tracing gets spans of calls and turns, see docs/operations.md. It decides
+	// which of them are kept. Defaults to none, which costs nothing.
+	Tracing trace.TracerProvider
+
+	// TraceKeys puts the keys of actors into spans. They may be names of people.
+	TraceKeys bool
+
 	// Network reaches the other nodes; malleetest sets it. Defaults to TCP.
 	Network transport.Network
 }
@@ -107,6 +116,7 @@ type Node struct {
 	types    aliases
 	where    locations
 	counters counters
+	tracing  *tracing // nil: none
 	stopping atomic.Bool
 	cordoned atomic.Bool
 	renewNow chan struct{} // a hint that the status has changed
@@ -135,6 +145,9 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
+	if config.Tracing != nil {
+		config.Log = slog.New(traceHandler{config.Log.Handler()})
+	}
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
@@ -149,6 +162,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	n.served.init()
 	n.where.init()
 	n.types.init(n.hosted)
+	n.tracing = newTracing(&config)
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.runtime = activation.New(activation.Config{
 		Node:        config.Name,
@@ -158,6 +172,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Reminders:   reminders.Service{Caller: n},
 		Log:         config.Log,
 		Release:     n.release,
+		Trace:       n.tracing.hook(),
 	}, append(slices.Clone(n.hosted), canary()))
 	if err := n.begin(ctx); err != nil {
 		n.end()

@@ -80,7 +80,7 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 	}
 	m := &transport.Message{
 		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: q.Call.Method(),
-		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args,
+		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args, Trace: traceOf(q),
 	}
 	if q.Call.Flags()&mallee.OneWay != 0 {
 		m.Chain = nil

@@ -125,7 +125,7 @@ func (n *Node) request(in incoming) (*activation.Request, error) {
 	if err := call.DecodeArgs(in.Body); err != nil {
 		return nil, mallee.ErrInvalid.Errorf("decode arguments of %s.%s: %v", in.Actor, in.Method, err).BeforeRun()
 	}
-	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end}, nil
+	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end, Trace: n.tracing.from(in.Message)}, nil
 }
 
 // deliver must not hold served.mu while the turn may answer, so it registers

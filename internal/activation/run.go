@@ -79,7 +79,11 @@ func (a *Activation) dispatch(t *Turn) *mallee.Error {
 	var err error
 	switch t.kind {
 	case kindCall:
-		err = a.call(t)
+		if trace := a.table.runtime.config.Trace; trace != nil {
+			err = a.callTraced(t, trace)
+		} else {
+			err = a.call(t)
+		}
 	case kindTick:
 		t.tick.tick(t)
 	case kindStart:

@@ -21,6 +21,8 @@ type Config struct {
 	Log         *slog.Logger
 	// Release gives back the grant of an activation that has fully stopped.
 	Release func(id mallee.ID, epoch uint64)
+	// Trace, unless nil, is told of the turns of calls.
+	Trace Trace
 }
 
 // Runtime is what the activations of one node share.

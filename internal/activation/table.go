@@ -61,6 +61,8 @@ type Request struct {
 	Epoch  uint64 // of a grant under which the actor may be activated; 0: it may not
 	Parent *Turn  // the turn that waits for the call; nil at the head of a chain
 
+	Trace context.Context // the caller's values for Config.Trace; nil: none
+
 	// End is when the caller stops waiting; zero: the deadline of ctx, or the
 	// default. Invoke sets it when it returns ErrGone, so that a call which is
 	// tried again does not get its time again.
@@ -127,6 +129,9 @@ func (t *Turn) Cancel() { t.at.abandon(t, context.Canceled) }
 
 func (q *Request) turn() (*Turn, error) {
 	t := &Turn{call: q.Call, flags: q.Call.Flags()}
+	if q.Trace != nil {
+		t.traced = &traced{q.Trace}
+	}
 	if q.Parent != nil && t.flags&mallee.OneWay == 0 {
 		t.parent, t.depth = q.Parent, q.Parent.depth+1
 		if t.depth > maxDepth {

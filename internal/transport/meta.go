@@ -31,6 +31,7 @@ const (
 	sectionChain               // number of hops, then each hop's actor and turn
 	sectionError               // 1 for NotRun or 0, code, message
 	sectionOwner               // node, epoch
+	sectionTrace               // traceparent, tracestate
 )
 
 // minHop is the shortest encoding of a hop, in bytes.
@@ -63,6 +64,9 @@ func AppendMeta(b []byte, m *Message) []byte {
 		b = binary.AppendUvarint(b, uint64(m.Owner.Node))
 		b = binary.AppendUvarint(b, m.Owner.Epoch)
 	}
+	if m.Trace != (Trace{}) {
+		b = appendText(appendText(b, m.Trace.Parent), m.Trace.State)
+	}
 	return b
 }
 
@@ -82,6 +86,9 @@ func (m *Message) sections() (s byte) {
 	}
 	if m.Owner != (placement.Grant{}) {
 		s |= sectionOwner
+	}
+	if m.Trace != (Trace{}) {
+		s |= sectionTrace
 	}
 	return s
 }
@@ -119,6 +126,9 @@ func parseMeta(m *Message, b []byte, names *names) error {
 	}
 	if sections&sectionOwner != 0 {
 		m.Owner = placement.Grant{Node: placement.NodeID(r.uvarint()), Epoch: r.uvarint()}
+	}
+	if sections&sectionTrace != 0 {
+		m.Trace = Trace{Parent: r.text(), State: r.text()}
 	}
 	if r.err != nil {
 		return fmt.Errorf("meta of a message: %w", r.err)

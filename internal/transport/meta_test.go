@@ -25,6 +25,10 @@ func samples() []transport.Message {
 		{Kind: transport.Reply, Call: 3, Error: &mallee.Error{}},
 		{Kind: transport.Reply, Call: 300, Owner: placement.Grant{Node: 9, Epoch: 1 << 40}},
 		{Kind: transport.Cancel, Call: 1},
+		{
+			Kind: transport.Request, Call: 2, Actor: mallee.ID{Type: "A", Key: "b"}, Chain: []activation.Hop{{Turn: 1}},
+			Trace: transport.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=b"},
+		},
 	}
 }
 
@@ -51,8 +55,8 @@ func TestMetaKeepsAllFields(t *testing.T) {
 // A field added to Message has to be added to its meta.
 func TestMetaKnowsTheFieldsOfMessage(t *testing.T) {
 	t.Parallel()
-	if n := reflect.TypeFor[transport.Message]().NumField(); n != 10 {
-		t.Errorf("Message has %d fields, and the meta was written for 10", n)
+	if n := reflect.TypeFor[transport.Message]().NumField(); n != 11 {
+		t.Errorf("Message has %d fields, and the meta was written for 11", n)
 	}
 }
 
