@@ -17,6 +17,26 @@ type Deactivator interface {
 	OnDeactivate(ctx context.Context, reason Reason) error
 }
 
+// MaxMovedState is how much an actor can take along when it moves, in bytes.
+const MaxMovedState = 1 << 20
+
+// Migrator is for actors that have in memory what is worth taking along when
+// they move to another node: a cache, a game that is going on. An actor moves
+// when its node is drained or stopped, and to balance the load. Its states need
+// none of this, since they are in the store; timers end with the activation.
+type Migrator interface {
+	// SaveForMove is called after the last turn and before OnDeactivate. It
+	// returns at most MaxMovedState bytes.
+	SaveForMove(ctx context.Context) ([]byte, error)
+	// RestoreAfterMove is called on the other node after OnActivate and before
+	// the first turn. After an error the actor is made anew, from its
+	// constructor on, without the state.
+	//
+	// It is not called when the hand-over has failed, as with a node that dies:
+	// so this is no place for what must not be lost.
+	RestoreAfterMove(ctx context.Context, state []byte) error
+}
+
 // Reason says why an activation ends.
 type Reason uint8
 
@@ -25,6 +45,7 @@ const (
 	ReasonIdle      Reason = iota + 1 // no call for the idle timeout
 	ReasonRequested                   // DeactivateNow
 	ReasonStopping                    // the node is stopping
+	ReasonMigrating                   // another node takes the actor over
 	ReasonFailed                      // a panic, or a write that was refused
 	ReasonFenced                      // the node has lost its lease
 )
@@ -37,6 +58,8 @@ func (r Reason) String() string {
 		return "requested"
 	case ReasonStopping:
 		return "stopping"
+	case ReasonMigrating:
+		return "migrating"
 	case ReasonFailed:
 		return "failed"
 	case ReasonFenced:

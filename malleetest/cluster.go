@@ -33,6 +33,9 @@ import (
 // isolated keeps its actors.
 const LeaseTTL = 5 * time.Second
 
+// patience bounds what the cluster does by itself.
+const patience = time.Minute
+
 // Runner says how the calls of a test body travel.
 type Runner uint8
 
@@ -198,6 +201,47 @@ func (c *Cluster) Stop(i int) {
 		c.t.Errorf("stop node %d: %v", i, err)
 	}
 }
+
+// Migrate moves an actor to node to and returns when that one has it.
+func (c *Cluster) Migrate(id mallee.ID, to int) {
+	c.t.Helper()
+	end := time.Now().Add(patience)
+	for c.Owner(id) != to {
+		if time.Now().After(end) {
+			c.t.Fatalf("%s has not moved to node %d", id, to)
+		}
+		if g, err := c.placement.Locate(context.Background(), 0, id); err == nil {
+			c.move(id, g, c.members[to].node.ID())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// move asks the owner of an actor to give it away.
+func (c *Cluster) move(id mallee.ID, g placement.Grant, to placement.NodeID) {
+	for _, m := range c.members {
+		if m.node.ID() == g.Node {
+			m.link.wants().Move(id, g, to)
+		}
+	}
+}
+
+// Drain moves all actors of a node to the others and returns when it has none.
+// It gets no new ones until Uncordon.
+func (c *Cluster) Drain(i int) {
+	c.t.Helper()
+	c.members[i].link.wants().Drain()
+	end := time.Now().Add(patience)
+	for c.Node(i).Stats().Draining {
+		if time.Now().After(end) {
+			c.t.Fatalf("node %d still has %d activations", i, c.Node(i).Stats().Active)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Uncordon lets a node have actors again.
+func (c *Cluster) Uncordon(i int) { c.members[i].link.wants().Cordon(false) }
 
 // Partition cuts the links between the given nodes and all others. All of them
 // still reach the placement driver.

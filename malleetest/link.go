@@ -12,8 +12,12 @@ import (
 // driverLink is one node's way to the placement driver, which can be cut.
 type driverLink struct {
 	placement.Driver
-	cut atomic.Bool
+	cut     atomic.Bool
+	control atomic.Value // placement.Control of the node, once it has joined
 }
+
+// wants is how the cluster tells the node what it wants.
+func (l *driverLink) wants() placement.Control { return l.control.Load().(placement.Control) }
 
 func (l *driverLink) up() error {
 	if l.cut.Load() {
@@ -26,6 +30,7 @@ func (l *driverLink) Join(ctx context.Context, m placement.Member, c placement.C
 	if err := l.up(); err != nil {
 		return placement.Lease{}, err
 	}
+	l.control.Store(c)
 	return l.Driver.Join(ctx, m, c)
 }
 

@@ -26,7 +26,22 @@ func (c control) Lost(id placement.NodeID) {
 	time.AfterFunc(lostGrace, func() { c.node.Lost(id) })
 }
 
-func (c control) Move(id mallee.ID, g placement.Grant, to placement.NodeID) {}
+// Move goes on in the background. What is too much at once is left out: the
+// placement driver sees that, and asks again.
+func (c control) Move(id mallee.ID, g placement.Grant, to placement.NodeID) {
+	n := c.node
+	if g.Node != n.ID() {
+		return
+	}
+	if n.asked.Add(1) > maxAsked {
+		n.asked.Add(-1)
+		return
+	}
+	go func() {
+		defer n.asked.Add(-1)
+		n.move(n.ended, id, g, to)
+	}()
+}
 
 // Cordon is known to the placement driver with the next renewal, which is at
 // once.
@@ -35,4 +50,10 @@ func (c control) Cordon(on bool) {
 	c.node.renewSoon()
 }
 
-func (c control) Drain() {}
+// Drain goes on in the background until it is done or Cordon ends it.
+func (c control) Drain() {
+	c.Cordon(true)
+	if c.node.draining.CompareAndSwap(false, true) {
+		go c.node.drain()
+	}
+}

@@ -69,6 +69,8 @@ func (n *Node) checkTakesActors(context.Context) (time.Time, error) {
 	switch {
 	case n.stopping.Load():
 		return time.Time{}, errors.New("the node is stopping")
+	case n.draining.Load():
+		return time.Time{}, errors.New("the node is draining: its actors move to others")
 	case n.cordoned.Load():
 		return time.Time{}, errors.New("the node is cordoned: it gets no new actors")
 	}

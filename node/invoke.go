@@ -38,7 +38,7 @@ func (n *Node) invoke(ctx context.Context, id mallee.ID, call mallee.Call, trace
 		return mallee.AsError(ctx.Err()).BeforeRun()
 	}
 	q := activation.Request{ID: id, Call: call, Parent: parent, Trace: trace}
-	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() {
+	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() && n.strays.before(id) == nil {
 		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
 			return err
 		}
@@ -69,6 +69,15 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 	}
 	wait := backoff{end: q.End}
 	for {
+		if earlier := n.strays.before(id); earlier != nil {
+			select {
+			case <-earlier:
+			case <-ctx.Done():
+			}
+		}
+		if table := n.runtime.Table(id.Type); table != nil {
+			q.Ended = table.Ended(id.Key)
+		}
 		grant, err := n.locate(ctx, id)
 		if err == nil {
 			err = n.callAt(ctx, grant, q)
@@ -79,7 +88,9 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 			return nil
 		case errors.As(err, &moved):
 			n.counters.repairs.Add(1)
-			n.where.put(id, moved.owner)
+			if moved.owner.Node != n.ID() { // its own grants a node hears from the placement driver alone
+				n.where.put(id, moved.owner)
+			}
 		case !passes(err):
 			return err
 		}
@@ -93,6 +104,9 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 // callAt calls the actor on the node that has its grant.
 func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Request) error {
 	if g.Node == n.ID() && !n.encodes() {
+		if !n.owns() {
+			return mallee.ErrUnavailable.Errorf("node %s has lost its lease", n.config.Name).BeforeRun()
+		}
 		q.Epoch = g.Epoch
 		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
 	}

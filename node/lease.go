@@ -15,6 +15,17 @@ type lease struct {
 	until time.Time // when the node fences itself; the monotonic clock decides
 }
 
+// owns reports whether the lease still holds. The fence does not fire while the
+// process is stopped (SIGSTOP, a debugger, a starved machine), and what it goes on
+// with afterwards may be as quick as the fence. So this is asked where something
+// leaves the node: before an answer, a write and an activation. Go's monotonic
+// clock counts such a stop. It does not count that the machine has slept: then
+// epochs fence the writes.
+func (n *Node) owns() bool {
+	l := n.lease.Load()
+	return l.TTL == 0 || time.Now().Before(l.until)
+}
+
 // leaseMargin is the part of the TTL by which a node fences itself before the
 // placement driver may take it for dead.
 const leaseMargin = 10
@@ -106,6 +117,9 @@ func (n *Node) prolong(fence *time.Timer) bool {
 	ctx, cancel := context.WithDeadline(n.ended, l.until)
 	defer cancel()
 	err := n.renew(ctx)
+	if n.ended.Err() != nil { // it has left meanwhile
+		return true
+	}
 	if err != nil {
 		n.counters.failedRenewals.Add(1)
 		n.config.Log.Warn("lease not renewed", "node", n.config.Name, "error", err)

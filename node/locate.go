@@ -110,8 +110,11 @@ func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error
 }
 
 // release gives the grant of a stopped activation back.
-func (n *Node) release(id mallee.ID, epoch uint64) {
-	err := n.config.Placement.Release(n.ended, id, placement.Grant{Node: n.ID(), Epoch: epoch}, 0)
+func (n *Node) release(id mallee.ID, epoch uint64) { n.releaseTo(id, epoch, 0) }
+
+// releaseTo gives it back for another node.
+func (n *Node) releaseTo(id mallee.ID, epoch uint64, to placement.NodeID) {
+	err := n.config.Placement.Release(n.ended, id, placement.Grant{Node: n.ID(), Epoch: epoch}, to)
 	if err != nil { // the grant ends with the lease
 		n.config.Log.Warn("grant not released", "actor", id, "error", err)
 	}

@@ -43,6 +43,7 @@ func figures() []figure {
 		{"mallee_deactivations_total", "Activations that have ended, by reason.", []string{"type", "reason"}},
 		{"mallee_deactivation_failures_total", "Errors of OnDeactivate.", nil},
 		{"mallee_oneway_lost_total", "One-way calls that no activation could take after theirs had ended.", nil},
+		{"mallee_moves_total", "Actors that moved here (in) or to another node (out).", []string{"direction"}},
 		{"mallee_remote_calls_waiting", "Calls that wait for answers of other nodes.", nil},
 		{"mallee_location_lookups_total", "Questions to the placement driver where an actor lives.", nil},
 		{"mallee_location_repairs_total", "Cached locations that were wrong and were mended by an answer.", nil},
@@ -85,6 +86,8 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	stats := n.runtime.Stats()
 	m.count(out, "mallee_deactivation_failures_total", stats.FailedStops)
 	m.count(out, "mallee_oneway_lost_total", stats.LostOneWays)
+	m.count(out, "mallee_moves_total", n.movesIn.Load(), "in")
+	m.count(out, "mallee_moves_total", n.movesOut.Load(), "out")
 	m.gauge(out, "mallee_remote_calls_waiting", float64(n.remote.count()))
 	m.count(out, "mallee_location_lookups_total", n.counters.lookups.Load())
 	m.count(out, "mallee_location_repairs_total", n.counters.repairs.Load())

@@ -118,7 +118,15 @@ type Node struct {
 	counters counters
 	tracing  *tracing // nil: none
 	stopping atomic.Bool
+	closing  atomic.Bool // what is still here is ended
 	cordoned atomic.Bool
+	draining atomic.Bool
+	strays   strays
+	carried  carried
+	moves    chan struct{} // one for each actor that is moving away
+	asked    atomic.Int64  // moves that the placement driver wants
+	movesIn  atomic.Int64
+	movesOut atomic.Int64
 	renewNow chan struct{} // a hint that the status has changed
 
 	membership sync.Mutex      // held while one begins, and while the node ends
@@ -157,10 +165,12 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 			return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 		}
 	}
-	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1)}
+	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
 	n.remote.init()
 	n.served.init()
 	n.where.init()
+	n.strays.init()
+	n.carried.init()
 	n.types.init(n.hosted)
 	n.tracing = newTracing(&config)
 	n.ended, n.end = context.WithCancel(context.Background())
@@ -173,6 +183,9 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Log:         config.Log,
 		Release:     n.release,
 		Trace:       n.tracing.hook(),
+		Owns:        n.owns,
+		Carried:     n.carried.take,
+		Redeliver:   n.redeliver,
 	}, append(slices.Clone(n.hosted), canary()))
 	if err := n.begin(ctx); err != nil {
 		n.end()
@@ -240,16 +253,16 @@ func (n *Node) ID() placement.NodeID { return n.lease.Load().ID }
 // Types are the actor types that the node hosts.
 func (n *Node) Types() []mallee.Type { return n.config.Types }
 
-// Stats counts what the node's activations do.
-func (n *Node) Stats() activation.Stats { return n.runtime.Stats() }
-
-// Stop drains the node: calls from outside are refused, what waits in
-// mailboxes is served, every activation is deactivated, and the node leaves
-// the cluster. When ctx ends first, Stop gives up on the rest and returns its
-// error. It may be called again.
+// Stop drains the node: calls from outside are refused, its actors move to
+// other nodes, and the node leaves the cluster. Where no other node can take
+// them, what waits in mailboxes is served and activations are ended. When ctx
+// ends first, Stop gives up on the rest and returns its error. It may be called
+// again.
 func (n *Node) Stop(ctx context.Context) error {
 	n.stopping.Store(true)
 	_ = n.renew(ctx) // tells the placement driver to send nothing new here
+	n.moveOut(ctx)
+	n.closing.Store(true)
 	err := n.runtime.Stop(ctx)
 	if err != nil {
 		err = fmt.Errorf("stop node %s: %d activations are still busy: %w", n.config.Name, n.runtime.Stats().Active, err)

@@ -84,12 +84,10 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 	}
 	if q.Call.Flags()&mallee.OneWay != 0 {
 		m.Chain = nil
-		return n.config.Network.Send(n.ID(), g.Node, m)
+		return n.send(g.Node, m)
 	}
-	m.Call = n.remote.last.Add(1)
-	o := n.remote.add(g.Node, m.Call)
-	if err := n.config.Network.Send(n.ID(), g.Node, m); err != nil {
-		n.remote.take(g.Node, m.Call)
+	o, err := n.open(g.Node, m)
+	if err != nil {
 		return err
 	}
 	answer, err := n.awaitRemote(ctx, o, g.Node, m, q.End)
@@ -97,6 +95,42 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 		return err
 	}
 	return resultOf(answer, q)
+}
+
+func (n *Node) send(to placement.NodeID, m *transport.Message) error {
+	return n.config.Network.Send(n.ID(), to, m)
+}
+
+// open sends what will be answered.
+func (n *Node) open(to placement.NodeID, m *transport.Message) (*outgoing, error) {
+	m.Call = n.remote.last.Add(1)
+	o := n.remote.add(to, m.Call)
+	if err := n.send(to, m); err != nil {
+		n.remote.take(to, m.Call)
+		return nil, err
+	}
+	return o, nil
+}
+
+// ask sends what is no call and returns when it is answered.
+func (n *Node) ask(ctx context.Context, to placement.NodeID, m *transport.Message) error {
+	o, err := n.open(to, m)
+	if err != nil {
+		return err
+	}
+	select {
+	case answer := <-o.done:
+		if answer.Error != nil {
+			return answer.Error
+		}
+		if answer.Owner.Node != 0 {
+			return &movedError{answer.Owner}
+		}
+		return nil
+	case <-ctx.Done():
+		n.remote.take(to, m.Call)
+		return mallee.ErrTimeout.Errorf("node %s has not answered in time", to)
+	}
 }
 
 func (n *Node) awaitRemote(ctx context.Context, o *outgoing, node placement.NodeID, m *transport.Message, end time.Time) (*transport.Message, error) {

@@ -70,6 +70,13 @@ func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 	case transport.Request:
 		n.served.open.Add(1)
 		n.serve(incoming{from, m, time.Now().Add(m.Timeout)})
+	case transport.Activate:
+		n.served.open.Add(1)
+		in := incoming{from, m, time.Now().Add(m.Timeout)}
+		n.stray(&stray{in: in, end: in.end})
+	case transport.Handoff:
+		n.served.open.Add(1)
+		n.answer(incoming{from, m, time.Time{}}, &transport.Message{Error: n.carried.put(n, m)})
 	case transport.Reply:
 		if o := n.remote.take(from, m.Call); o != nil {
 			o.done <- m
@@ -91,11 +98,13 @@ type incoming struct {
 // serve puts a call of another node into the mailbox of its actor.
 func (n *Node) serve(in incoming) {
 	q, err := n.request(in)
-	if err == nil {
+	if err == nil && n.strays.before(in.Actor) == nil {
 		err = n.deliver(in, q)
+	} else if err == nil {
+		err = activation.ErrGone
 	}
 	if err == activation.ErrGone {
-		go n.activate(in, q) // asks the placement driver, so not on the network's goroutine
+		n.stray(&stray{in: in, q: q, end: in.end})
 		return
 	}
 	if err != nil {
@@ -115,7 +124,7 @@ func refusal(err error) *mallee.Error {
 func (n *Node) request(in incoming) (*activation.Request, error) {
 	table := n.runtime.Table(in.Actor.Type)
 	if table == nil {
-		return nil, mallee.ErrUnavailable.Errorf("node %s does not host actor type %s", n.config.Name, in.Actor.Type).BeforeRun()
+		return nil, n.noHost(in.Actor)
 	}
 	method, err := table.Type().Method(in.Interface, in.Method)
 	if err != nil {
@@ -128,11 +137,15 @@ func (n *Node) request(in incoming) (*activation.Request, error) {
 	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end, Trace: n.tracing.from(in.Message)}, nil
 }
 
+func (n *Node) noHost(id mallee.ID) *mallee.Error {
+	return mallee.ErrUnavailable.Errorf("node %s does not host actor type %s", n.config.Name, id.Type).BeforeRun()
+}
+
 // deliver must not hold served.mu while the turn may answer, so it registers
 // the turn first under the name of its call.
 func (n *Node) deliver(in incoming, q *activation.Request) error {
-	table := n.runtime.Table(in.Actor.Type)
-	if in.Call == 0 {
+	table := n.runtime.Table(q.ID.Type)
+	if in.Message == nil || in.Call == 0 {
 		_, err := table.Deliver(q, nil)
 		if err == nil {
 			n.served.open.Done()
@@ -163,33 +176,6 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 	return nil
 }
 
-// activate is the second check: an actor is activated here only when the
-// placement driver says that this node has its grant.
-func (n *Node) activate(in incoming, q *activation.Request) {
-	if n.stopping.Load() && len(in.Chain) == 0 {
-		n.answer(in, &transport.Message{Error: mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()})
-		return
-	}
-	grant, err := n.config.Placement.Locate(n.ended, n.ID(), in.Actor)
-	switch {
-	case err != nil:
-	case grant.Node != n.ID() && grant.Epoch != 0 && in.Call != 0:
-		n.answer(in, &transport.Message{Owner: grant})
-		return
-	case grant.Node != n.ID() && grant.Epoch != 0: // nobody waits who could be told
-		if err = n.config.Network.Send(n.ID(), grant.Node, in.Message); err == nil {
-			n.served.open.Done()
-			return
-		}
-	default:
-		q.Epoch = grant.Epoch
-		err = n.deliver(in, q)
-	}
-	if err != nil {
-		n.answer(in, &transport.Message{Error: refusal(err)})
-	}
-}
-
 // answer ends a call that has arrived.
 func (n *Node) answer(in incoming, m *transport.Message) {
 	defer n.served.open.Done()
@@ -197,6 +183,10 @@ func (n *Node) answer(in incoming, m *transport.Message) {
 		if m.Error != nil {
 			n.config.Log.Error("one-way call refused", "from", in.from, "error", m.Error)
 		}
+		return
+	}
+	if !n.owns() {
+		n.config.Log.Warn("answer held back: the lease has ended", "to", in.from)
 		return
 	}
 	m.Kind, m.Call = transport.Reply, in.Call

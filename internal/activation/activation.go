@@ -44,6 +44,7 @@ type Activation struct {
 // extras are what not every actor has.
 type extras struct {
 	loads []func(context.Context) error // until it has started
+	mover Mover                         // when another node takes the actor over
 	fire  func(context.Context, mallee.Reminder) error
 	log   *slog.Logger // made when it is first asked for
 }

@@ -91,6 +91,17 @@ func newWorld(t testing.TB, create func(self *mallee.Self) *actor, options ...ma
 		Store:       storage.Memory(),
 		Log:         quiet(),
 		Release:     func(mallee.ID, uint64) { w.released.Add(1) },
+		Owns:        func() bool { return true },
+		Carried:     func(mallee.ID, uint64) ([]byte, bool) { return nil, false },
+		Redeliver: func(id mallee.ID, calls []mallee.Call) {
+			go func() {
+				for _, c := range calls {
+					if err := w.Invoke(context.Background(), id, c); err != nil {
+						w.runtime.Lost(id, c, err)
+					}
+				}
+			}()
+		},
 	}, []mallee.Type{typ})
 	return w
 }
@@ -108,8 +119,10 @@ func (w *world) Invoke(ctx context.Context, id mallee.ID, c mallee.Call) error {
 	}
 	q := activation.Request{ID: id, Call: c, Parent: parent}
 	for {
+		table := w.runtime.Table("Actor")
+		q.Ended = table.Ended(id.Key)
 		q.Epoch = w.epoch.Add(1)
-		err := w.runtime.Table("Actor").Invoke(ctx, &q)
+		err := table.Invoke(ctx, &q)
 		if err != activation.ErrGone {
 			return err
 		}

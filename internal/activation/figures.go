@@ -122,8 +122,18 @@ func (a *Activation) ends(t *Turn) {
 
 func (t *Turn) measured() bool { return t.number%sampling == 0 }
 
-func (f *figures) deactivated(reason mallee.Reason) {
-	f.deactivations[min(int(reason), maxReasons-1)].Add(1)
+// left counts an activation that has stopped, and what its end has answered.
+func (a *Activation) left(answer *mallee.Error, answered ...[]*Turn) {
+	reason := a.reason
+	if answer != nil {
+		reason = mallee.ReasonFailed // it could not start
+		for _, list := range answered {
+			for _, t := range list {
+				a.count(t, answer)
+			}
+		}
+	}
+	a.table.figures.deactivations[min(reason, maxReasons-1)].Add(1)
 }
 
 func (f *figures) read() Figures {

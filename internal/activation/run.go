@@ -89,10 +89,7 @@ func (a *Activation) dispatch(t *Turn) *mallee.Error {
 	case kindStart:
 		err = a.start(t)
 	case kindStop:
-		a.stopTimers()
-		if d, ok := a.actor.(mallee.Deactivator); ok && a.reason < mallee.ReasonFailed {
-			err = d.OnDeactivate(t, a.reason)
-		}
+		err = a.stop(t)
 	}
 	if err == nil {
 		return nil
@@ -122,8 +119,21 @@ func (a *Activation) call(t *Turn) error {
 	return nil
 }
 
-// start makes the actor, reads its state and lets it prepare itself.
+// start prepares the actor, and gives it what it has brought from another node.
 func (a *Activation) start(ctx context.Context) error {
+	if err := a.prepare(ctx); err != nil {
+		return err
+	}
+	if err := a.restore(ctx); err != nil {
+		a.Log().Error("the actor starts without what it had in memory on another node", "error", err)
+		a.forget()
+		return a.prepare(ctx)
+	}
+	return nil
+}
+
+// prepare makes the actor, reads its state and lets it prepare itself.
+func (a *Activation) prepare(ctx context.Context) error {
 	a.actor = a.table.typ.New(&a.self)
 	if a.actor == nil {
 		return mallee.ErrActivation.Errorf("constructor returned nil")
@@ -139,6 +149,19 @@ func (a *Activation) start(ctx context.Context) error {
 	return nil
 }
 
+// stop is the last code of the actor. One that has failed is not asked.
+func (a *Activation) stop(t *Turn) error {
+	a.stopTimers()
+	if a.reason >= mallee.ReasonFailed {
+		return nil
+	}
+	a.save(t)
+	if d, ok := a.actor.(mallee.Deactivator); ok {
+		return d.OnDeactivate(t, a.reason)
+	}
+	return nil
+}
+
 // takeLoads returns what is to be read, which is not needed again.
 func (a *Activation) takeLoads() (loads []func(context.Context) error) {
 	a.mu.Lock()
@@ -147,7 +170,7 @@ func (a *Activation) takeLoads() (loads []func(context.Context) error) {
 		return nil
 	}
 	loads, a.extras.loads = a.extras.loads, nil
-	if a.extras.fire == nil && a.extras.log == nil {
+	if a.extras.fire == nil && a.extras.log == nil && a.extras.mover == nil {
 		a.extras = nil
 	}
 	return loads
@@ -165,61 +188,52 @@ func (a *Activation) broken(t *Turn, cause any) *mallee.Error {
 func (a *Activation) leave(t *Turn, answer *mallee.Error) {
 	t.end(canceled)
 	a.stopTimers() // also those of an actor that could not start
+	a.release()
+	waiting, orphans := a.close(answer == nil)
 	a.table.remove(a)
-	a.mu.Lock()
-	a.phase = stopped
-	reason := a.reason
-	if answer != nil { // it could not start
-		reason = mallee.ReasonFailed
+	a.left(answer, waiting, orphans)
+	for _, t := range orphans {
+		a.table.runtime.Lost(t.id(), t.call, answer)
 	}
-	a.table.figures.deactivated(reason)
-	var waiting []*Turn
-	for t := a.mailbox.head; t != nil; t = a.mailbox.head {
-		a.mailbox.remove(t)
-		t.place, t.settled = placeEnded, true
-		waiting = append(waiting, t)
-	}
-	a.mu.Unlock()
-	a.table.runtime.dismiss(waiting, answer)
-}
-
-// dismiss answers the calls that waited at an activation that has left.
-func (r *Runtime) dismiss(waiting []*Turn, answer *mallee.Error) {
-	var orphans []*Turn // one-way calls: nobody waits who could route them anew
 	err := answer
 	if err == nil {
 		err = ErrGone
 	}
 	for _, t := range waiting {
-		if answer != nil {
-			t.at.count(t, answer)
-		}
-		if t.kind == kindCall && t.waiter == nil && !t.remote() {
-			orphans = append(orphans, t)
-		}
 		t.answer(err)
 	}
-	if answer == nil && orphans != nil {
-		go r.redeliver(orphans)
-		return
-	}
-	for _, t := range orphans {
-		r.lost(t, answer)
-	}
 }
 
-// redeliver keeps the order in which one-way calls arrived.
-func (r *Runtime) redeliver(orphans []*Turn) {
-	for _, t := range orphans {
-		if err := r.config.Caller.Invoke(context.Background(), t.id(), t.call); err != nil {
-			r.lost(t, err)
+// close lets nothing more in. It returns the turns with a caller and, unless
+// they are redelivered, the one-way calls: of those nobody waits who could route
+// them anew. They go first, while no call can overtake them.
+func (a *Activation) close(redeliver bool) (waiting, orphans []*Turn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.phase = stopped
+	var calls []mallee.Call
+	for t := a.mailbox.head; t != nil; t = a.mailbox.head {
+		a.mailbox.remove(t)
+		t.place, t.settled = placeEnded, true
+		switch {
+		case t.kind != kindCall:
+		case t.waiter != nil || t.remote():
+			waiting = append(waiting, t)
+		case redeliver:
+			calls = append(calls, t.call)
+		default:
+			orphans = append(orphans, t)
 		}
 	}
+	if len(calls) > 0 {
+		a.table.runtime.config.Redeliver(a.ID(), calls)
+	}
+	return waiting, orphans
 }
 
-// lost accounts for a one-way call that did not run: its caller is not there
+// Lost accounts for a one-way call that did not run: its caller is not there
 // to be told.
-func (r *Runtime) lost(t *Turn, err error) {
+func (r *Runtime) Lost(id mallee.ID, call mallee.Call, err error) {
 	r.lostOneWays.Add(1)
-	r.config.Log.Error("one-way call lost: its activation ended before it ran", "call", t.name(), "error", err)
+	r.config.Log.Error("one-way call lost: its activation ended before it ran", "call", id.String()+"."+call.Method(), "error", err)
 }

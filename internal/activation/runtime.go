@@ -21,6 +21,15 @@ type Config struct {
 	Log         *slog.Logger
 	// Release gives back the grant of an activation that has fully stopped.
 	Release func(id mallee.ID, epoch uint64)
+	// Owns reports whether the node may still act for its actors. It is asked
+	// before each write.
+	Owns func() bool
+	// Carried takes what the actor has brought from another node, if there is
+	// anything that is older than the epoch.
+	Carried func(id mallee.ID, epoch uint64) (state []byte, ok bool)
+	// Redeliver takes one-way calls that have outlived their activation, in
+	// their order. It must not block. What cannot be delivered is to be Lost.
+	Redeliver func(id mallee.ID, calls []mallee.Call)
 	// Trace, unless nil, is told of the turns of calls.
 	Trace Trace
 }
@@ -138,6 +147,9 @@ func (r *Runtime) Stop(ctx context.Context) error {
 // their actors: callers get an error, contexts end, and no reply leaves.
 func (r *Runtime) Fence() {
 	for _, table := range r.tables {
+		for i := range table.ended { // no grant that was given until now is used
+			table.ended[i].Add(1)
+		}
 		table.each((*Activation).fence)
 	}
 }

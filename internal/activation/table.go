@@ -20,7 +20,10 @@ type Table struct {
 	usesStore atomic.Bool // the type's actors read or write
 	figures   figures
 	shards    [shardCount]shard
+	ended     [endedCount]atomic.Uint32 // activations that have ended, by key
 }
+
+const endedCount = 1024
 
 const shardCount = 64
 
@@ -59,6 +62,7 @@ type Request struct {
 	ID     mallee.ID
 	Call   mallee.Call
 	Epoch  uint64 // of a grant under which the actor may be activated; 0: it may not
+	Ended  uint32 // what Table.Ended said before the grant was asked for
 	Parent *Turn  // the turn that waits for the call; nil at the head of a chain
 
 	Trace context.Context // the caller's values for Config.Trace; nil: none
@@ -72,7 +76,7 @@ type Request struct {
 // Invoke runs a call from this node and waits for it. It returns ErrGone when
 // there is no activation and the request has no grant for a new one.
 func (tb *Table) Invoke(ctx context.Context, q *Request) error {
-	a, created := tb.obtain(q.ID.Key, q.Epoch)
+	a, created := tb.obtain(q.ID.Key, q.Epoch, q.Ended)
 	if a == nil {
 		return ErrGone // and nothing was copied in vain: the call may be for another node
 	}
@@ -108,7 +112,7 @@ func (tb *Table) Invoke(ctx context.Context, q *Request) error {
 // q.End. Reply gets its answer, unless Deliver returns an error; a one-way call
 // has no reply.
 func (tb *Table) Deliver(q *Request, reply Reply) (*Turn, error) {
-	a, created := tb.obtain(q.ID.Key, q.Epoch)
+	a, created := tb.obtain(q.ID.Key, q.Epoch, q.Ended)
 	if a == nil {
 		return nil, ErrGone
 	}
@@ -162,9 +166,18 @@ func (a *Activation) launch(created bool) {
 	}
 }
 
+// Ended changes when an activation of the key ends, and seldom otherwise. A
+// grant that was asked for before that may be the one which has been given back
+// then, and must not be used.
+func (tb *Table) Ended(key string) uint32 { return tb.endedOf(key).Load() }
+
+func (tb *Table) endedOf(key string) *atomic.Uint32 {
+	return &tb.ended[maphash.String(tb.seed, key)%endedCount]
+}
+
 // obtain finds the activation of the key or, under a grant, makes one, which
 // the caller must run.
-func (tb *Table) obtain(key string, epoch uint64) (a *Activation, created bool) {
+func (tb *Table) obtain(key string, epoch uint64, ended uint32) (a *Activation, created bool) {
 	s := tb.shard(key)
 	if tb.typ.Workers > 0 {
 		return s.worker(tb, key)
@@ -180,22 +193,33 @@ func (tb *Table) obtain(key string, epoch uint64) (a *Activation, created bool) 
 	if a = s.live[key]; a != nil {
 		return a, false
 	}
+	if tb.Ended(key) != ended {
+		return nil, false
+	}
 	a = newActivation(tb, key, epoch)
 	s.live[key] = a
 	tb.runtime.added(a)
 	return a, true
 }
 
-func (tb *Table) remove(a *Activation) {
-	if a.epoch != 0 {
-		tb.runtime.config.Release(a.ID(), a.epoch)
+// Activate makes an activation, under a grant, where there is none, and reports
+// whether it did.
+func (tb *Table) Activate(key string, epoch uint64, ended uint32) bool {
+	a, created := tb.obtain(key, epoch, ended)
+	if a != nil {
+		a.launch(created)
 	}
+	return created
+}
+
+func (tb *Table) remove(a *Activation) {
 	s := tb.shard(a.key)
 	s.mu.Lock()
 	if a.peers != nil {
 		s.dropWorker(a)
 	} else {
 		delete(s.live, a.key)
+		tb.endedOf(a.key).Add(1)
 	}
 	s.mu.Unlock()
 	tb.runtime.removed()

@@ -2,7 +2,6 @@ package activation
 
 import (
 	"context"
-	"errors"
 
 	"github.com/mallee-io/mallee"
 )
@@ -16,7 +15,8 @@ type Trace func(from context.Context, id mallee.ID, epoch uint64, call mallee.Ca
 // caller, then its own.
 type traced struct{ values context.Context }
 
-var errBroken = errors.New("the method has panicked or ended its goroutine")
+// errBroken is what a trace is told of a method that does not return.
+var errBroken = mallee.ErrPanic.Errorf("the method has not returned")
 
 // callTraced is call, within a trace.
 func (a *Activation) callTraced(t *Turn, trace Trace) (err error) {

@@ -2,6 +2,7 @@ package activation
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/storage"
@@ -10,13 +11,20 @@ import (
 // Write applies a batch under the epoch of the activation. When that fails,
 // what the actor has in memory is not what is stored, so the activation ends.
 func (a *Activation) Write(ctx context.Context, ops ...storage.Op) ([]uint64, error) {
-	versions, err := a.Store().Apply(ctx, a.epoch, ops...)
+	versions, err := a.apply(ctx, ops)
 	a.table.useStore()
 	a.note(ctx, err)
 	if err != nil {
 		a.Deactivate(mallee.ReasonFailed)
 	}
 	return versions, err
+}
+
+func (a *Activation) apply(ctx context.Context, ops []storage.Op) ([]uint64, error) {
+	if a.epoch != 0 && !a.table.runtime.config.Owns() {
+		return nil, fmt.Errorf("write of %s: the lease of its node has ended: %w", a.ID(), storage.ErrFenced)
+	}
+	return a.Store().Apply(ctx, a.epoch, ops...)
 }
 
 // note remembers how a write went, for the error that the turn may return.

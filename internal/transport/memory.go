@@ -70,8 +70,8 @@ func (n *Memory) Detach(node placement.NodeID) {
 func (n *Memory) Send(from, to placement.NodeID, m *Message) error {
 	n.mu.RLock()
 	e := n.nodes[to]
-	reachable := e != nil && n.nodes[from] != nil && !n.cut[link{from, to}] && (!e.closed || m.Kind != Request)
-	if reachable && m.Kind == Request {
+	reachable := e != nil && n.nodes[from] != nil && !n.cut[link{from, to}] && (!e.closed || !m.Kind.asks())
+	if reachable && m.Kind.asks() {
 		e.receiving.Add(1)
 		defer e.receiving.Done()
 	}

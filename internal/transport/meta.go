@@ -109,7 +109,7 @@ func parseMeta(m *Message, b []byte, names *names) error {
 	}
 	sections := b[metaKind+1]
 	m.Kind = Kind(b[metaKind])
-	if m.Kind < Request || m.Kind > Cancel {
+	if m.Kind < Request || m.Kind > Activate {
 		return fmt.Errorf("meta of a message: kind %d is not known", m.Kind)
 	}
 	r := metaReader{rest: b[metaKind+2:], names: names}

@@ -25,6 +25,8 @@ func samples() []transport.Message {
 		{Kind: transport.Reply, Call: 3, Error: &mallee.Error{}},
 		{Kind: transport.Reply, Call: 300, Owner: placement.Grant{Node: 9, Epoch: 1 << 40}},
 		{Kind: transport.Cancel, Call: 1},
+		{Kind: transport.Handoff, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}, Timeout: time.Second, Owner: placement.Grant{Node: 2, Epoch: 3}},
+		{Kind: transport.Activate, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}},
 		{
 			Kind: transport.Request, Call: 2, Actor: mallee.ID{Type: "A", Key: "b"}, Chain: []activation.Hop{{Turn: 1}},
 			Trace: transport.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=b"},

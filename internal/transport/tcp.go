@@ -77,7 +77,7 @@ func (c *TCPConfig) setDefaults() {
 //
 // Two nodes share one connection, whoever dials it: so answers need no address
 // of the caller, a lost connection is one event for both, and the order of
-// messages is that of the connection. A Request that finds no connection dials
+// messages is that of the connection. What asks and finds no connection dials
 // and waits for it, for at most its Timeout and the dial timeout; whatever else
 // finds none fails at once, since the peer has lost what it belongs to.
 type TCP struct {
@@ -159,7 +159,7 @@ func (t *TCP) Send(from, to placement.NodeID, m *Message) error {
 	if l == nil {
 		return unavailable("node %s is not attached to the network", from)
 	}
-	if m.Kind == Request {
+	if m.Kind.asks() {
 		if err := m.Actor.Validate(); err != nil {
 			return mallee.AsError(err).BeforeRun()
 		}

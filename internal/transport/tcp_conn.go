@@ -164,7 +164,7 @@ func (c *conn) receive(f *frames) error {
 		if err := c.check(&p.Message); err != nil {
 			return err
 		}
-		if c.late && p.Kind == Request {
+		if c.late && p.Kind.asks() {
 			c.sendBack(&p.Message)
 			continue
 		}
@@ -192,7 +192,7 @@ func (p *packet) keep(body []byte, owned bool) {
 }
 
 func (c *conn) check(m *Message) error {
-	if m.Kind != Request {
+	if !m.Kind.asks() {
 		return nil
 	}
 	select {

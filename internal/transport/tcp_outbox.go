@@ -49,7 +49,7 @@ func (o *outbox) append(kind Kind, meta, body []byte) outcome {
 	switch {
 	case o.ending:
 		return ended
-	case kind == Request && o.refuses:
+	case kind.asks() && o.refuses:
 		return refused
 	case total > 2*o.limit && len(o.buf)+o.writing > 0:
 		return overfull

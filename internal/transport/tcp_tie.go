@@ -57,7 +57,7 @@ func (l *life) connection(to placement.NodeID, m *Message) (*conn, error) {
 		return k.conn, nil
 	}
 	l.mu.RUnlock()
-	if m.Kind != Request {
+	if !m.Kind.asks() {
 		return nil, unavailable("the connection to node %s has ended", to)
 	}
 	a, err := l.attempt(to)

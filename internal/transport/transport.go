@@ -14,15 +14,15 @@ import (
 type Network interface {
 	// Attach makes a node reachable and gives it what arrives.
 	Attach(node placement.NodeID, h Handler)
-	// Close keeps new requests from a node: their Send fails. When it returns,
+	// Close keeps what asks for something from a node: its Send fails. When it returns,
 	// the node has received what it will; its answers still get through.
 	Close(node placement.NodeID)
 	// Detach ends the node's connections, and the others lose it. After Close,
 	// what was sent before still arrives.
 	Detach(node placement.NodeID)
-	// Send returns an error when the message has certainly not arrived. A
-	// Request may wait for a connection, up to its Timeout; the other kinds,
-	// which a Handler may send, do not block.
+	// Send returns an error when the message has certainly not arrived. What
+	// asks for something may wait for a connection, up to its Timeout; the
+	// other kinds, which a Handler may send, do not block.
 	// Messages between two nodes arrive in the order in which they were sent.
 	Send(from, to placement.NodeID, m *Message) error
 }
@@ -41,8 +41,14 @@ type Kind uint8
 const (
 	Request Kind = iota + 1
 	Reply
-	Cancel // the caller of a Request has given up
+	Cancel   // the caller of a Request has given up
+	Handoff  // what an actor that moves takes along; Owner is the grant that it had
+	Activate // the receiver has a grant; behind earlier Requests for the actor. Owner is the grant that an actor which moves had
 )
+
+// asks reports whether a message begins an exchange, so that it may dial and
+// needs a node that is open. Its Actor is valid.
+func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate }
 
 // Trace names a place in a trace, in the words of W3C Trace Context.
 type Trace struct {
@@ -53,9 +59,9 @@ type Trace struct {
 // Message is one message between two nodes.
 type Message struct {
 	Kind Kind
-	Call uint64 // chosen by the node that sends the Request; 0: one-way
+	Call uint64 // chosen by the node that asks; 0: no Reply is wanted
 
-	// Of a Request.
+	// Of what asks; Interface, Method and Chain of a Request alone.
 	Actor     mallee.ID
 	Interface string
 	Method    string
@@ -64,8 +70,9 @@ type Message struct {
 	Trace     Trace            // that the call belongs to
 
 	// Of a Reply: an error, or the owner that the caller should ask, or neither.
+	// A Reply with neither to a Handoff or an Activate says that it is done.
 	Error *mallee.Error
 	Owner placement.Grant
 
-	Body []byte // arguments or results
+	Body []byte // arguments, results or state
 }
