@@ -2,6 +2,7 @@ package mallee
 
 import (
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -160,18 +161,29 @@ func (t *Type) Validate() error {
 	return nil
 }
 
-// Method finds a method by the name of its interface and its own.
+// Method finds a method by the name of its interface and its own. Without the
+// name of an interface all of the type are searched, in their order, but for
+// those of the runtime (Mallee…).
 func (t *Type) Method(iface, method string) (Method, error) {
+	served := false
+	var names []string
 	for _, i := range t.Interfaces {
-		if i.Name != iface {
+		if iface != "" && i.Name != iface || iface == "" && strings.HasPrefix(i.Name, "Mallee") {
 			continue
 		}
+		served = true
 		for _, m := range i.Methods {
 			if m.Name == method {
 				return m, nil
 			}
+			names = append(names, m.Name)
 		}
-		return Method{}, ErrNotFound.Errorf("interface %s of actor type %s has no method %s", iface, t.Name, method).BeforeRun()
 	}
-	return Method{}, ErrNotFound.Errorf("actor type %s does not serve interface %s", t.Name, iface).BeforeRun()
+	if !served && iface != "" {
+		return Method{}, ErrNotFound.Errorf("actor type %s does not serve interface %s", t.Name, iface).BeforeRun()
+	}
+	if iface != "" {
+		iface = "interface " + iface + " of "
+	}
+	return Method{}, ErrNotFound.Errorf("%sactor type %s has no method %s; there are %s", iface, t.Name, method, strings.Join(names, ", ")).BeforeRun()
 }

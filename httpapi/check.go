@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/mallee-io/mallee/internal/jsonargs"
 )
 
 // maxWrong bounds how many errors of one body are reported.
@@ -24,13 +26,13 @@ func newChecker(s *schemas) *checker {
 	return &checker{schemas: s, path: huma.NewPathBuffer(nil, 0)}
 }
 
-func (c *checker) check(schema *huma.Schema, v any) []wrong {
+func (c *checker) check(schema *huma.Schema, v any) []jsonargs.Wrong {
 	schema, nullable := c.schemas.resolve(schema)
 	if schema.Type == "" || v == nil && nullable { // a schema without a type is anything
 		return nil
 	}
 	if !matches(schema.Type, v) {
-		return []wrong{{Message: "expected " + schema.Type + ", got " + describe(v)}}
+		return []jsonargs.Wrong{{Message: "expected " + schema.Type + ", got " + describe(v)}}
 	}
 	found := c.constraints(schema, v)
 	switch v := v.(type) {
@@ -42,11 +44,11 @@ func (c *checker) check(schema *huma.Schema, v any) []wrong {
 	return found[:min(len(found), maxWrong)]
 }
 
-func (c *checker) items(schema *huma.Schema, items []any) []wrong {
-	var found []wrong
+func (c *checker) items(schema *huma.Schema, items []any) []jsonargs.Wrong {
+	var found []jsonargs.Wrong
 	for i, item := range items {
 		for _, e := range c.check(schema.Items, item) {
-			found = append(found, *e.below(index(i)))
+			found = append(found, *e.Below(jsonargs.Index(i)))
 		}
 		if len(found) >= maxWrong {
 			break
@@ -55,11 +57,11 @@ func (c *checker) items(schema *huma.Schema, items []any) []wrong {
 	return found
 }
 
-func (c *checker) fields(schema *huma.Schema, fields map[string]any) []wrong {
-	var found []wrong
+func (c *checker) fields(schema *huma.Schema, fields map[string]any) []jsonargs.Wrong {
+	var found []jsonargs.Wrong
 	for _, name := range schema.Required {
 		if _, there := fields[name]; !there {
-			found = append(found, wrong{Path: name, Message: "is missing"})
+			found = append(found, jsonargs.Wrong{Path: name, Message: "is missing"})
 		}
 	}
 	values, isMap := schema.AdditionalProperties.(*huma.Schema)
@@ -73,12 +75,12 @@ func (c *checker) fields(schema *huma.Schema, fields map[string]any) []wrong {
 		}
 		if of == nil {
 			if closed, ok := schema.AdditionalProperties.(bool); ok && !closed {
-				found = append(found, wrong{Path: name, Message: "is unknown"})
+				found = append(found, jsonargs.Wrong{Path: name, Message: "is unknown"})
 			}
 			continue
 		}
 		for _, e := range c.check(of, fields[name]) {
-			found = append(found, *e.below(name))
+			found = append(found, *e.Below(name))
 		}
 	}
 	return found
@@ -87,7 +89,7 @@ func (c *checker) fields(schema *huma.Schema, fields map[string]any) []wrong {
 // constraints checks a value of the right type against what struct tags say,
 // such as minimum or pattern. It does not look inside of the value: huma loses
 // the way where null is allowed too.
-func (c *checker) constraints(schema *huma.Schema, v any) []wrong {
+func (c *checker) constraints(schema *huma.Schema, v any) []jsonargs.Wrong {
 	switch schema.Type {
 	case huma.TypeArray:
 		outside := *schema
@@ -103,13 +105,13 @@ func (c *checker) constraints(schema *huma.Schema, v any) []wrong {
 	}
 	c.result.Reset()
 	huma.Validate(c.schemas, schema, c.path, huma.ModeWriteToServer, v, &c.result)
-	found := make([]wrong, 0, len(c.result.Errors))
+	found := make([]jsonargs.Wrong, 0, len(c.result.Errors))
 	for _, err := range c.result.Errors {
 		message := err.Error()
 		if detail := (*huma.ErrorDetail)(nil); errors.As(err, &detail) {
 			message = detail.Message
 		}
-		found = append(found, wrong{Message: message})
+		found = append(found, jsonargs.Wrong{Message: message})
 	}
 	return found
 }

@@ -8,31 +8,19 @@ import (
 	"strings"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/jsonargs"
 )
 
 // problem is the answer to a call that failed (RFC 9457).
 type problem struct {
-	Type      string      `json:"type" doc:"A URI of the kind of problem: urn:mallee:error: and the code"`
-	Title     string      `json:"title" doc:"The HTTP status in words"`
-	Status    int         `json:"status" doc:"The HTTP status"`
-	Detail    string      `json:"detail" doc:"What happened to this call"`
-	Code      mallee.Code `json:"code" doc:"The code of the error; codes of applications have a dot"`
-	RetrySafe bool        `json:"retry_safe" doc:"True when the method has certainly not begun to run, so that repeating the call cannot do its work twice"`
-	Actor     string      `json:"actor,omitempty" doc:"The actor that was called, as type/key"`
-	Errors    []wrong     `json:"errors,omitempty" doc:"What is wrong in the body"`
-}
-
-// wrong is one thing that is wrong in a body.
-type wrong struct {
-	Path    string `json:"path" doc:"Where, such as items[2].name; empty for the body itself"`
-	Message string `json:"message" doc:"What, such as: expected integer, got string"`
-}
-
-func (e wrong) String() string {
-	if e.Path == "" {
-		return e.Message
-	}
-	return e.Path + ": " + e.Message
+	Type      string           `json:"type" doc:"A URI of the kind of problem: urn:mallee:error: and the code"`
+	Title     string           `json:"title" doc:"The HTTP status in words"`
+	Status    int              `json:"status" doc:"The HTTP status"`
+	Detail    string           `json:"detail" doc:"What happened to this call"`
+	Code      mallee.Code      `json:"code" doc:"The code of the error; codes of applications have a dot"`
+	RetrySafe bool             `json:"retry_safe" doc:"True when the method has certainly not begun to run, so that repeating the call cannot do its work twice"`
+	Actor     string           `json:"actor,omitempty" doc:"The actor that was called, as type/key"`
+	Errors    []jsonargs.Wrong `json:"errors,omitempty" doc:"What is wrong in the body"`
 }
 
 // statusClientClosed answers a client that has gone; nobody reads it, but it is
@@ -73,8 +61,8 @@ var errUnknown = mallee.NewError(mallee.CodeUnknown, "unknown error")
 type refusal struct {
 	status int
 	detail string
-	allow  []string // methods, with 405
-	errors []wrong  // in the body, with 400
+	allow  []string         // methods, with 405
+	errors []jsonargs.Wrong // in the body, with 400
 }
 
 func (e *refusal) Error() string { return e.detail }
@@ -89,7 +77,7 @@ func notAllowed(r *http.Request, allow ...string) *refusal {
 	return e
 }
 
-func badBody(errs ...wrong) *refusal {
+func badBody(errs ...jsonargs.Wrong) *refusal {
 	texts := make([]string, len(errs))
 	for i, e := range errs {
 		texts[i] = e.String()

@@ -16,16 +16,16 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 	if n.tracing != nil {
 		return n.tracing.invoke(ctx, n, id, call)
 	}
-	return n.invoke(ctx, id, call, nil)
+	return n.invoke(ctx, nil, id, call)
 }
 
 // invoke is Invoke; trace has what the actor's turn gets of the caller's trace.
-func (n *Node) invoke(ctx context.Context, id mallee.ID, call mallee.Call, trace context.Context) error {
+func (n *Node) invoke(ctx, trace context.Context, id mallee.ID, call mallee.Call) error {
 	parent := activation.From(ctx)
 	switch {
 	case parent == nil:
 		if n.stopping.Load() {
-			return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
+			return n.errStopping()
 		}
 	case call.Flags()&mallee.OneWay != 0:
 		parent.Act()
@@ -44,6 +44,10 @@ func (n *Node) invoke(ctx context.Context, id mallee.ID, call mallee.Call, trace
 		}
 	}
 	return n.route(ctx, &q)
+}
+
+func (n *Node) errStopping() error {
+	return mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
 }
 
 // encodes reports whether even calls on this node go through the network, as
@@ -87,7 +91,7 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 		case err == nil:
 			return nil
 		case errors.As(err, &moved):
-			n.counters.repairs.Add(1)
+			n.counts.repairs.Add(1)
 			if moved.owner.Node != n.ID() { // its own grants a node hears from the placement driver alone
 				n.where.put(id, moved.owner)
 			}
@@ -108,7 +112,11 @@ func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Requ
 			return mallee.ErrUnavailable.Errorf("node %s has lost its lease", n.config.Name).BeforeRun()
 		}
 		q.Epoch = g.Epoch
-		return n.runtime.Table(q.ID.Type).Invoke(ctx, q)
+		table := n.runtime.Table(q.ID.Type)
+		if call, ok := q.Call.(*jsonCall); ok {
+			return call.invokeHere(ctx, table, q)
+		}
+		return table.Invoke(ctx, q)
 	}
 	if n.tracing != nil {
 		return n.tracing.callRemote(ctx, n, g, q)

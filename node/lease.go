@@ -121,11 +121,11 @@ func (n *Node) prolong(fence *time.Timer) bool {
 		return true
 	}
 	if err != nil {
-		n.counters.failedRenewals.Add(1)
+		n.counts.failedRenewals.Add(1)
 		n.config.Log.Warn("lease not renewed", "node", n.config.Name, "error", err)
 		return !errors.Is(err, mallee.ErrFenced)
 	}
-	n.counters.renewals.Add(1)
+	n.counts.renewals.Add(1)
 	until := fenceTime(sent, l.TTL)
 	fence.Reset(time.Until(until))
 	n.lease.Store(&lease{l.Lease, until})
@@ -147,7 +147,7 @@ func (n *Node) renew(ctx context.Context) error {
 
 // fence ends everything that the node may no longer own.
 func (n *Node) fence() {
-	n.counters.fencings.Add(1)
+	n.counts.fencings.Add(1)
 	n.config.Log.Error("lease lost: the node ends its activations and joins anew", "node", n.config.Name)
 	n.cutOff()
 }

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,12 +8,6 @@ import (
 	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/internal/transport"
 )
-
-// counters count what happens to the node, outside of its activations.
-type counters struct {
-	renewals, failedRenewals, fencings atomic.Int64
-	lookups, repairs                   atomic.Int64 // of locations
-}
 
 // metrics shows the node's counters to Prometheus. They are read when they are
 // asked for; counting them costs calls next to nothing.
@@ -44,6 +37,9 @@ func figures() []figure {
 		{"mallee_deactivation_failures_total", "Errors of OnDeactivate.", nil},
 		{"mallee_oneway_lost_total", "One-way calls that no activation could take after theirs had ended.", nil},
 		{"mallee_moves_total", "Actors that moved here (in) or to another node (out).", []string{"direction"}},
+		{"mallee_stray_actors", "Actors whose calls wait until it is known where they live.", nil},
+		{"mallee_remote_calls_sent_total", "Calls to other nodes, each try counted.", nil},
+		{"mallee_remote_calls_served_total", "Calls of other nodes.", nil},
 		{"mallee_remote_calls_waiting", "Calls that wait for answers of other nodes.", nil},
 		{"mallee_location_lookups_total", "Questions to the placement driver where an actor lives.", nil},
 		{"mallee_location_repairs_total", "Cached locations that were wrong and were mended by an answer.", nil},
@@ -86,15 +82,18 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	stats := n.runtime.Stats()
 	m.count(out, "mallee_deactivation_failures_total", stats.FailedStops)
 	m.count(out, "mallee_oneway_lost_total", stats.LostOneWays)
-	m.count(out, "mallee_moves_total", n.movesIn.Load(), "in")
-	m.count(out, "mallee_moves_total", n.movesOut.Load(), "out")
+	m.count(out, "mallee_moves_total", n.counts.movesIn.Load(), "in")
+	m.count(out, "mallee_moves_total", n.counts.movesOut.Load(), "out")
+	m.gauge(out, "mallee_stray_actors", float64(n.strays.queues.Load()))
+	m.count(out, "mallee_remote_calls_sent_total", n.counts.sent.Load())
+	m.count(out, "mallee_remote_calls_served_total", n.counts.served.Load())
 	m.gauge(out, "mallee_remote_calls_waiting", float64(n.remote.count()))
-	m.count(out, "mallee_location_lookups_total", n.counters.lookups.Load())
-	m.count(out, "mallee_location_repairs_total", n.counters.repairs.Load())
+	m.count(out, "mallee_location_lookups_total", n.counts.lookups.Load())
+	m.count(out, "mallee_location_repairs_total", n.counts.repairs.Load())
 	m.gauge(out, "mallee_location_entries", float64(n.where.count()))
-	m.count(out, "mallee_lease_renewals_total", n.counters.renewals.Load())
-	m.count(out, "mallee_lease_renewal_failures_total", n.counters.failedRenewals.Load())
-	m.count(out, "mallee_lease_fencings_total", n.counters.fencings.Load())
+	m.count(out, "mallee_lease_renewals_total", n.counts.renewals.Load())
+	m.count(out, "mallee_lease_renewal_failures_total", n.counts.failedRenewals.Load())
+	m.count(out, "mallee_lease_fencings_total", n.counts.fencings.Load())
 	if l := n.lease.Load(); l != nil {
 		m.gauge(out, "mallee_lease_ttl_seconds", l.TTL.Seconds())
 		m.gauge(out, "mallee_lease_age_seconds", time.Since(l.sent()).Seconds())

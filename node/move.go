@@ -49,7 +49,7 @@ func (n *Node) move(ctx context.Context, id mallee.ID, g placement.Grant, to pla
 	case <-ctx.Done():
 		return false
 	}
-	n.movesOut.Add(1)
+	n.counts.movesOut.Add(1)
 	if d.to != 0 {
 		d.wake(ctx)
 	}

@@ -115,7 +115,6 @@ type Node struct {
 	served   served
 	types    aliases
 	where    locations
-	counters counters
 	tracing  *tracing // nil: none
 	stopping atomic.Bool
 	closing  atomic.Bool // what is still here is ended
@@ -125,8 +124,7 @@ type Node struct {
 	carried  carried
 	moves    chan struct{} // one for each actor that is moving away
 	asked    atomic.Int64  // moves that the placement driver wants
-	movesIn  atomic.Int64
-	movesOut atomic.Int64
+	counts   counts
 	renewNow chan struct{} // a hint that the status has changed
 
 	membership sync.Mutex      // held while one begins, and while the node ends

@@ -78,9 +78,10 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 	if err != nil {
 		return mallee.ErrInvalid.Errorf("encode arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
 	}
+	n.counts.sent.Add(1)
 	m := &transport.Message{
 		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: q.Call.Method(),
-		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args, Trace: traceOf(q),
+		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args, Encoding: encodingOf(q.Call), Trace: traceOf(q),
 	}
 	if q.Call.Flags()&mallee.OneWay != 0 {
 		m.Chain = nil

@@ -68,6 +68,7 @@ func (s *served) wait(ctx context.Context) {
 func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 	switch m.Kind {
 	case transport.Request:
+		n.counts.served.Add(1)
 		n.served.open.Add(1)
 		n.serve(incoming{from, m, time.Now().Add(m.Timeout)})
 	case transport.Activate:
@@ -131,7 +132,7 @@ func (n *Node) request(in incoming) (*activation.Request, error) {
 		return nil, err
 	}
 	call := method.New()
-	if err := call.DecodeArgs(in.Body); err != nil {
+	if err := decodeArgs(in.Encoding, call, in.Body); err != nil {
 		return nil, mallee.ErrInvalid.Errorf("decode arguments of %s.%s: %v", in.Actor, in.Method, err).BeforeRun()
 	}
 	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end, Trace: n.tracing.from(in.Message)}, nil
@@ -154,7 +155,7 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 	}
 	who := origin{in.from, in.Call}
 	answered := false // guarded by served.mu: the answer may come before Deliver returns
-	t, err := table.Deliver(q, func(results []byte, err *mallee.Error) {
+	t, err := table.Deliver(answering(in.Encoding, q), func(results []byte, err *mallee.Error) {
 		n.served.mu.Lock()
 		answered = true
 		delete(n.served.turns, who)
@@ -163,7 +164,7 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 			n.serve(in)
 			return
 		}
-		n.answer(in, &transport.Message{Body: results, Error: err})
+		n.answer(in, &transport.Message{Body: results, Error: err, Encoding: in.Encoding})
 	})
 	if err != nil {
 		return err

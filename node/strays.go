@@ -209,10 +209,10 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 		case table == nil:
 			err = n.noHost(s.id())
 		case n.closing.Load() && s.in.Message != nil && len(s.in.Chain) == 0:
-			err = mallee.ErrUnavailable.Errorf("node %s is stopping", n.config.Name).BeforeRun()
+			err = n.errStopping()
 		case s.q == nil:
 			if table.Activate(s.in.Actor.Key, epoch, ended); s.in.Owner.Node != 0 {
-				n.movesIn.Add(1)
+				n.counts.movesIn.Add(1)
 			}
 			n.answer(s.in, &transport.Message{})
 			continue

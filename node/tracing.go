@@ -74,10 +74,10 @@ func only(span trace.Span) context.Context { return trace.ContextWithSpan(contex
 // invoke is the node's Invoke: a call from outside of actors has a span.
 func (t *tracing) invoke(ctx context.Context, n *Node, id mallee.ID, call mallee.Call) error {
 	if activation.From(ctx) != nil {
-		return n.invoke(ctx, id, call, only(trace.SpanFromContext(ctx)))
+		return n.invoke(ctx, only(trace.SpanFromContext(ctx)), id, call)
 	}
 	span := t.start(ctx, trace.SpanKindClient, id, call)
-	err := n.invoke(ctx, id, call, only(span))
+	err := n.invoke(ctx, only(span), id, call)
 	end(span, err)
 	return err
 }

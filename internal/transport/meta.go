@@ -27,11 +27,12 @@ const (
 )
 
 const (
-	sectionRequest = 1 << iota // actor, interface, method, timeout
-	sectionChain               // number of hops, then each hop's actor and turn
-	sectionError               // 1 for NotRun or 0, code, message
-	sectionOwner               // node, epoch
-	sectionTrace               // traceparent, tracestate
+	sectionRequest  = 1 << iota // actor, interface, method, timeout
+	sectionChain                // number of hops, then each hop's actor and turn
+	sectionError                // 1 for NotRun or 0, code, message
+	sectionOwner                // node, epoch
+	sectionEncoding             // of the Body; without it MessagePack
+	sectionTrace                // traceparent, tracestate
 )
 
 // minHop is the shortest encoding of a hop, in bytes.
@@ -64,6 +65,9 @@ func AppendMeta(b []byte, m *Message) []byte {
 		b = binary.AppendUvarint(b, uint64(m.Owner.Node))
 		b = binary.AppendUvarint(b, m.Owner.Epoch)
 	}
+	if m.Encoding != MessagePack {
+		b = append(b, byte(m.Encoding))
+	}
 	if m.Trace != (Trace{}) {
 		b = appendText(appendText(b, m.Trace.Parent), m.Trace.State)
 	}
@@ -86,6 +90,9 @@ func (m *Message) sections() (s byte) {
 	}
 	if m.Owner != (placement.Grant{}) {
 		s |= sectionOwner
+	}
+	if m.Encoding != MessagePack {
+		s |= sectionEncoding
 	}
 	if m.Trace != (Trace{}) {
 		s |= sectionTrace
@@ -126,6 +133,9 @@ func parseMeta(m *Message, b []byte, names *names) error {
 	}
 	if sections&sectionOwner != 0 {
 		m.Owner = placement.Grant{Node: placement.NodeID(r.uvarint()), Epoch: r.uvarint()}
+	}
+	if sections&sectionEncoding != 0 {
+		m.Encoding = Encoding(r.byte())
 	}
 	if sections&sectionTrace != 0 {
 		m.Trace = Trace{Parent: r.text(), State: r.text()}
@@ -194,6 +204,16 @@ func (r *metaReader) varint() int64 {
 	}
 	r.rest = r.rest[n:]
 	return v
+}
+
+func (r *metaReader) byte() byte {
+	if len(r.rest) == 0 {
+		r.fail()
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
 }
 
 func (r *metaReader) bool() bool { return r.uvarint() != 0 }

@@ -24,6 +24,7 @@ func samples() []transport.Message {
 		{Kind: transport.Reply, Call: 3, Error: &mallee.Error{Code: "game.bad_name", Message: "too long", NotRun: true}},
 		{Kind: transport.Reply, Call: 3, Error: &mallee.Error{}},
 		{Kind: transport.Reply, Call: 300, Owner: placement.Grant{Node: 9, Epoch: 1 << 40}},
+		{Kind: transport.Reply, Call: 3, Encoding: transport.JSON},
 		{Kind: transport.Cancel, Call: 1},
 		{Kind: transport.Handoff, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}, Timeout: time.Second, Owner: placement.Grant{Node: 2, Epoch: 3}},
 		{Kind: transport.Activate, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}},
@@ -57,8 +58,8 @@ func TestMetaKeepsAllFields(t *testing.T) {
 // A field added to Message has to be added to its meta.
 func TestMetaKnowsTheFieldsOfMessage(t *testing.T) {
 	t.Parallel()
-	if n := reflect.TypeFor[transport.Message]().NumField(); n != 11 {
-		t.Errorf("Message has %d fields, and the meta was written for 11", n)
+	if n := reflect.TypeFor[transport.Message]().NumField(); n != 12 {
+		t.Errorf("Message has %d fields, and the meta was written for 12", n)
 	}
 }
 

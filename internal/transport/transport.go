@@ -50,6 +50,16 @@ const (
 // needs a node that is open. Its Actor is valid.
 func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate }
 
+// Encoding is how arguments and results are written in a Body.
+type Encoding uint8
+
+// Encodings.
+const (
+	MessagePack Encoding = iota // the one between Mallee nodes
+	JSON                        // for tools that have no generated code
+	Pickle                      // a body of Koala's RPC, see package plain
+)
+
 // Trace names a place in a trace, in the words of W3C Trace Context.
 type Trace struct {
 	Parent string // traceparent; empty: there is no trace
@@ -74,5 +84,6 @@ type Message struct {
 	Error *mallee.Error
 	Owner placement.Grant
 
-	Body []byte // arguments, results or state
+	Body     []byte // arguments, results or state
+	Encoding Encoding
 }
