@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -299,4 +301,20 @@ func TestDocumentListsAllMetrics(t *testing.T) {
 			t.Errorf("not served: %s", name)
 		}
 	}
+}
+
+// The watch of overdue calls may visit an actor in the instant that it is
+// activated. The race detector finds what it would see half made.
+func TestActivationsUnderTheWatch(t *testing.T) {
+	t.Parallel()
+	n := join(t, node.Config{Types: game.Types(), CallTimeout: 50 * time.Millisecond}) // visits each millisecond
+	var wg sync.WaitGroup
+	for c := range 8 {
+		wg.Go(func() {
+			for i := range 500 {
+				_, _ = game.PlayerOf(n, fmt.Sprint(c, i)).Echo(t.Context(), "hi") // a busy machine may be too late
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -75,6 +75,8 @@ func newActivation(table *Table, key string, epoch uint64) *Activation {
 	a := &Activation{table: table, key: key, epoch: epoch, turnSeq: seed, lane: uint8(seed >> 56), watched: true}
 	a.self = mallee.NewSelf(a)
 	a.run = a.loop
+	a.mu.Lock() // the watch may visit it at once
+	defer a.mu.Unlock()
 	table.runtime.watch.add(a)
 	a.baton = a.newTurn(kindStart)
 	a.begin(a.baton)
