@@ -27,13 +27,13 @@ type Activation struct {
 	reason  mallee.Reason // why it is to stop; 0: it is not
 	watched bool          // the watch visits it
 	called  bool          // a call came since the watch's last visit
-	lane    uint8         // of the counters; never changes
 	baton   *Turn         // the turn that may touch the actor
 	claims  *Turn         // turns that are back from a call and want the baton
 	mailbox turns
 	nested  turns  // waiting turns of chains that are active here
 	active  turns  // begun and not ended; more than one only by nesting and read-only interleaving
 	writers int32  // active turns that are not read-only
+	done    uint32 // calls that have succeeded since the watch's last visit
 	turnSeq uint64 // number of the latest turn; begins at random, so that a stale call chain matches none
 	idle    int64  // runtime's clock when it was last seen busy
 	keep    int64  // runtime's clock until which KeepAlive holds it
@@ -71,8 +71,7 @@ const (
 )
 
 func newActivation(table *Table, key string, epoch uint64) *Activation {
-	seed := rand.Uint64()
-	a := &Activation{table: table, key: key, epoch: epoch, turnSeq: seed, lane: uint8(seed >> 56), watched: true}
+	a := &Activation{table: table, key: key, epoch: epoch, turnSeq: rand.Uint64(), watched: true}
 	a.self = mallee.NewSelf(a)
 	a.run = a.loop
 	a.mu.Lock() // the watch may visit it at once

@@ -186,11 +186,13 @@ func (a *Activation) finish(t *Turn, err *mallee.Error) (more bool) {
 	unanswered := !t.settled
 	t.settled = true
 	a.ends(t)
+	if unanswered {
+		a.count(t, err)
+	}
 	more = (a.baton == t || a.baton == nil) && a.pass()
 	a.mu.Unlock()
 	t.end(canceled)
 	if unanswered {
-		a.count(t, err)
 		t.answer(err)
 	}
 	return more

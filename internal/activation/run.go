@@ -211,6 +211,7 @@ func (a *Activation) close(redeliver bool) (waiting, orphans []*Turn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase = stopped
+	a.counted()
 	var calls []mallee.Call
 	for t := a.mailbox.head; t != nil; t = a.mailbox.head {
 		a.mailbox.remove(t)

@@ -87,6 +87,7 @@ func (a *Activation) visit(now int64) (busy bool) {
 			t = next
 		}
 	}
+	a.counted()
 	if a.called {
 		a.called, a.idle = false, now
 	}
