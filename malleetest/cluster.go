@@ -39,18 +39,21 @@ const patience = time.Minute
 // Runner says how the calls of a test body travel.
 type Runner uint8
 
-// Runners. A body that passes on all three does not depend on where its actors are.
+// Runners. A body that passes on all of them does not depend on where its actors
+// are.
 const (
 	Local     Runner = iota // one node: values go through the mailbox
 	Encoded                 // one node, but every call is encoded and decoded
 	Clustered               // three nodes
+	OverTCP                 // three nodes that talk over the loopback interface, in real time
 )
 
 func (r Runner) String() string {
-	return [...]string{"local", "encoded", "clustered"}[r]
+	return [...]string{"local", "encoded", "clustered", "over TCP"}[r]
 }
 
-// Each runs body on every Runner as a subtest, in fake time.
+// Each runs body on every Runner in fake time as a subtest. OverTCP has sockets,
+// which know real time alone: start it in a test of its own.
 func Each(t *testing.T, types []mallee.Type, body func(t *testing.T, c *Cluster)) {
 	t.Helper()
 	for _, r := range []Runner{Local, Encoded, Clustered} {
@@ -63,10 +66,11 @@ func Each(t *testing.T, types []mallee.Type, body func(t *testing.T, c *Cluster)
 // Start starts the cluster of a Runner.
 func (r Runner) Start(t testing.TB, types ...mallee.Type) *Cluster {
 	t.Helper()
-	if r == Clustered {
-		return Start(t, 3, types...)
+	n := 1
+	if r >= Clustered {
+		n = 3
 	}
-	return start(t, 1, r == Encoded, types)
+	return start(t, n, r, types)
 }
 
 // Cluster is a cluster of nodes inside a test. Node numbers count from 0. Its
@@ -74,7 +78,7 @@ func (r Runner) Start(t testing.TB, types ...mallee.Type) *Cluster {
 type Cluster struct {
 	t         testing.TB
 	types     []mallee.Type
-	network   *transport.Memory
+	network   *transport.Memory // nil: each node opens its own
 	encoded   bool
 	placement placement.Driver
 	store     storage.Store
@@ -92,14 +96,14 @@ type member struct {
 // when they cannot stop then.
 func Start(t testing.TB, n int, types ...mallee.Type) *Cluster {
 	t.Helper()
-	return start(t, n, false, types)
+	return start(t, n, Clustered, types)
 }
 
-func start(t testing.TB, n int, encoded bool, types []mallee.Type) *Cluster {
+func start(t testing.TB, n int, r Runner, types []mallee.Type) *Cluster {
 	t.Helper()
-	c := &Cluster{
-		t: t, types: types, encoded: encoded,
-		network: transport.NewMemory(), placement: placement.Memory(LeaseTTL), store: storage.Memory(),
+	c := &Cluster{t: t, types: types, encoded: r == Encoded, placement: placement.Memory(LeaseTTL), store: storage.Memory()}
+	if r != OverTCP {
+		c.network = transport.NewMemory()
 	}
 	for range n {
 		c.Add()
@@ -129,9 +133,12 @@ func (c *Cluster) Restart(i int) {
 func (c *Cluster) startMember(i int) {
 	c.t.Helper()
 	link := &driverLink{Driver: c.placement}
-	var network transport.Network = c.network
-	if c.encoded {
+	var network transport.Network
+	switch {
+	case c.encoded:
 		network = loopback{c.network}
+	case c.network != nil:
+		network = c.network
 	}
 	n, err := node.Start(context.Background(), node.Config{
 		Name:      fmt.Sprintf("n%d", i),
@@ -244,8 +251,12 @@ func (c *Cluster) Drain(i int) {
 func (c *Cluster) Uncordon(i int) { c.members[i].link.wants().Cordon(false) }
 
 // Partition cuts the links between the given nodes and all others. All of them
-// still reach the placement driver.
+// still reach the placement driver. Not with OverTCP.
 func (c *Cluster) Partition(nodes ...int) {
+	c.t.Helper()
+	if c.network == nil {
+		c.t.Fatal("links over TCP cannot be cut: use another Runner")
+	}
 	inside := make(map[int]bool, len(nodes))
 	for _, i := range nodes {
 		inside[i] = true
@@ -263,13 +274,16 @@ func (c *Cluster) Partition(nodes ...int) {
 // goes on running, fences itself before its lease is over, and joins anew
 // after Heal.
 func (c *Cluster) Isolate(i int) {
+	c.t.Helper()
 	c.Partition(i)
 	c.members[i].link.cut.Store(true)
 }
 
 // Heal mends what Partition and Isolate have cut.
 func (c *Cluster) Heal() {
-	c.network.Heal()
+	if c.network != nil {
+		c.network.Heal()
+	}
 	for _, m := range c.members {
 		if m.alive {
 			m.link.cut.Store(false)

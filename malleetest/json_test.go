@@ -32,7 +32,7 @@ func TestInvokeJSON(t *testing.T) {
 			want                *mallee.Error
 			text                string
 		}{
-			{"", "Take", `[]`, mallee.ErrNotFound, "there are Give, "},
+			{"", "Take", `[]`, mallee.ErrNotFound, "there are Echo, Give, "},
 			{"Guild", "Give", `[]`, mallee.ErrNotFound, "does not serve interface Guild"},
 			{"", "Give", `["sword"]`, mallee.ErrInvalid, "expected 2 (item, n), got 1"},
 			{"", "Give", `{"item":"sword"}`, mallee.ErrInvalid, "n: is missing"},

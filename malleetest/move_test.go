@@ -76,6 +76,7 @@ func (c *callers) call(actor tally.TallyRef, name string, notes bool) {
 		added, noted, err := actor.Add(context.Background(), name)
 		if err != nil || added != n || noted != want {
 			c.t.Errorf("%s: call %d of %s: added %d, noted %d, %v", actor.ID(), n, name, added, noted, err)
+			c.stop()
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -126,6 +127,25 @@ func TestDrain(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// The same over sockets: there messages are on their way for a while.
+func TestRollingRestartsOverTCP(t *testing.T) {
+	t.Parallel()
+	c := malleetest.OverTCP.Start(t, tallies())
+	first, second := c.Client(), c.Client()
+	callers := startCallers(t, 8, first, second, c.Node(0))
+	for i := range 20 {
+		before := first.Stats().Sent
+		for first.Stats().Sent < before+100 && callers.ctx.Err() == nil { // some calls between the restarts
+			if _, err := tally.TallyOf(second, "0").Moves(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Stop(1 + i%2)
+		c.Restart(1 + i%2)
+	}
+	callers.end()
 }
 
 // Moves, drains and restarts at random, all at once.

@@ -39,6 +39,7 @@ func (n *Node) invoke(ctx, trace context.Context, id mallee.ID, call mallee.Call
 	}
 	q := activation.Request{ID: id, Call: call, Parent: parent, Trace: trace}
 	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() && n.strays.before(id) == nil {
+		n.queueUp(ctx, id, n.ID())
 		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
 			return err
 		}
@@ -84,6 +85,7 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 		}
 		grant, err := n.locate(ctx, id)
 		if err == nil {
+			n.queueUp(ctx, id, grant.Node)
 			err = n.callAt(ctx, grant, q)
 		}
 		var moved *movedError

@@ -186,7 +186,10 @@ func (n *Node) leave(ctx context.Context) error {
 	}
 	if n.config.Network != nil {
 		n.config.Network.Close(n.ID())
+	}
+	for more := true; more && ctx.Err() == nil; more = n.strays.queues.Load() > 0 {
 		n.served.wait(ctx)
+		_ = n.runtime.Stop(ctx) // one-way calls may have come until now; Stop has its error
 	}
 	n.finish()
 	err := n.config.Placement.Leave(ctx, n.ID())

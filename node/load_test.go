@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/examples/game"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/storage"
 )
@@ -70,5 +72,18 @@ func TestStartRefusesAConfigurationThatItCannotFollow(t *testing.T) {
 	t.Setenv("MALLEE_NAM", "x")
 	if _, err := node.Start(t.Context(), node.Config{Store: storage.Memory()}); err == nil || !strings.Contains(err.Error(), "did you mean MALLEE_NAME?") {
 		t.Errorf("a variable that is not known: %v", err)
+	}
+}
+
+// MALLEE_PD is all that a program needs to be told.
+func TestStartJoinsTheClusterOfTheConfiguration(t *testing.T) {
+	configure(t, "")
+	t.Setenv("MALLEE_PD", "127.0.0.1:1") // where nobody listens
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	n, err := node.Start(ctx, node.Config{Types: game.Types()})
+	if err == nil {
+		_ = n.Stop(t.Context())
+		t.Fatal("the node is alone, and was to join a cluster")
 	}
 }

@@ -114,7 +114,9 @@ func (n *Node) release(id mallee.ID, epoch uint64) { n.releaseTo(id, epoch, 0) }
 
 // releaseTo gives it back for another node.
 func (n *Node) releaseTo(id mallee.ID, epoch uint64, to placement.NodeID) {
-	err := n.config.Placement.Release(n.ended, id, placement.Grant{Node: n.ID(), Epoch: epoch}, to)
+	ctx, cancel := context.WithTimeout(n.ended, n.config.CallTimeout)
+	defer cancel()
+	err := n.config.Placement.Release(ctx, id, placement.Grant{Node: n.ID(), Epoch: epoch}, to)
 	if err != nil { // the grant ends with the lease
 		n.config.Log.Warn("grant not released", "actor", id, "error", err)
 	}

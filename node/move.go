@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -83,12 +84,22 @@ func (d *departure) Release() {
 	close(d.ended)
 }
 
-// wake lets the other node activate the actor without waiting for a call.
+// wake lets the other node activate the actor without waiting for a call. That
+// node may ask before the placement driver has heard of the release.
 func (d *departure) wake(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, handoffTimeout)
 	defer cancel()
-	err := d.node.ask(ctx, d.to, &transport.Message{Kind: transport.Activate, Actor: d.id, Timeout: handoffTimeout, Owner: d.grant})
+	wait := backoff{end: time.Now().Add(handoffTimeout)}
+	var moved *movedError
+	err := d.poke(ctx)
+	for errors.As(err, &moved) && moved.owner == d.grant && wait.next(ctx, d.node.ended) {
+		err = d.poke(ctx)
+	}
 	if err != nil { // the next call does it
 		d.node.config.Log.Debug("the actor has moved and is not active yet", "actor", d.id, "to", d.to, "error", err)
 	}
+}
+
+func (d *departure) poke(ctx context.Context) error {
+	return d.node.ask(ctx, d.to, &transport.Message{Kind: transport.Activate, Actor: d.id, Timeout: handoffTimeout, Owner: d.grant})
 }

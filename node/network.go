@@ -60,15 +60,9 @@ func advertised(advertise, listen string) (string, error) {
 	return net.JoinHostPort(host, cmp.Or(given, port)), nil
 }
 
-// resolver is a Driver that knows the address of a member without a list of
-// all of them.
-type resolver interface {
-	Resolve(ctx context.Context, node placement.NodeID) (addr string, err error)
-}
-
 // resolve finds the address of another node.
 func (n *Node) resolve(ctx context.Context, id placement.NodeID) (string, error) {
-	if d, ok := n.config.Placement.(resolver); ok {
+	if d, ok := n.config.Placement.(placement.Resolver); ok {
 		return d.Resolve(ctx, id)
 	}
 	members, err := n.config.Placement.Members(ctx)

@@ -121,6 +121,7 @@ type Node struct {
 	cordoned atomic.Bool
 	draining atomic.Bool
 	strays   strays
+	posted   posted
 	carried  carried
 	moves    chan struct{} // one for each actor that is moving away
 	asked    atomic.Int64  // moves that the placement driver wants
@@ -158,16 +159,14 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
 	if config.Placement == nil {
-		var err error
-		if config.Placement, err = defaultPlacement(&config); err != nil {
-			return nil, fmt.Errorf("start node %s: %w", config.Name, err)
-		}
+		config.Placement = defaultPlacement(&config)
 	}
 	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
 	n.remote.init()
 	n.served.init()
 	n.where.init()
 	n.strays.init()
+	n.posted.init()
 	n.carried.init()
 	n.types.init(n.hosted)
 	n.tracing = newTracing(&config)

@@ -85,6 +85,7 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 	}
 	if q.Call.Flags()&mallee.OneWay != 0 {
 		m.Chain = nil
+		n.posted.put(q.ID, g.Node)
 		return n.send(g.Node, m)
 	}
 	o, err := n.open(g.Node, m)
@@ -169,4 +170,5 @@ func resultOf(answer *transport.Message, q *activation.Request) error {
 func (n *Node) Lost(node placement.NodeID) {
 	n.remote.fail(func(id placement.NodeID) bool { return id == node })
 	n.served.cancel(node)
+	n.posted.forget(node)
 }

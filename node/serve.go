@@ -182,7 +182,7 @@ func (n *Node) answer(in incoming, m *transport.Message) {
 	defer n.served.open.Done()
 	if in.Call == 0 {
 		if m.Error != nil {
-			n.config.Log.Error("one-way call refused", "from", in.from, "error", m.Error)
+			n.config.Log.Error("one-way call refused", "call", in.Actor.String()+"."+in.Method, "from", in.from, "error", m.Error)
 		}
 		return
 	}

@@ -155,7 +155,9 @@ func (n *Node) settleAt(id mallee.ID, calls []*stray) (rest []*stray, err error)
 	if table != nil {
 		ended = table.Ended(id.Key)
 	}
-	grant, err := n.config.Placement.Locate(n.ended, n.ID(), id)
+	ctx, cancel := context.WithTimeout(n.ended, n.config.CallTimeout)
+	defer cancel()
+	grant, err := n.config.Placement.Locate(ctx, n.ID(), id)
 	switch {
 	case err != nil:
 		return n.refuse(calls, err), err
@@ -172,7 +174,7 @@ func (n *Node) settleAt(id mallee.ID, calls []*stray) (rest []*stray, err error)
 func (n *Node) refuse(calls []*stray, err error) (others []*stray) {
 	for _, s := range calls {
 		if s.answered() {
-			n.answer(s.in, &transport.Message{Error: refusal(err)})
+			n.answer(s.in, &transport.Message{Error: refusal(err).BeforeRun()})
 		} else {
 			others = append(others, s)
 		}
@@ -208,7 +210,7 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 		switch {
 		case table == nil:
 			err = n.noHost(s.id())
-		case n.closing.Load() && s.in.Message != nil && len(s.in.Chain) == 0:
+		case n.closing.Load() && s.answered() && len(s.in.Chain) == 0:
 			err = n.errStopping()
 		case s.q == nil:
 			if table.Activate(s.in.Actor.Key, epoch, ended); s.in.Owner.Node != 0 {

@@ -12,11 +12,20 @@ import (
 
 // Memory is a Driver for the nodes of one process: clusters inside a
 // test. It is a driver.Directory of one term without an end. A member that has not
-// renewed for ttl is dead and its actors are placed anew.
+// renewed for ttl is dead and its actors are placed anew. Members get actors as soon
+// as they have joined, by rebalancing too.
 func Memory(ttl time.Duration) Driver {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	return &memory{ttl: ttl, directory: driver.NewDirectory(0, nil, driver.TwoChoices(random)), expires: make(map[NodeID]time.Time), controls: make(map[NodeID]Control)}
+	directory := driver.NewDirectory(0, nil, random)
+	directory.SetSettings(driver.Settings{Settle: -1})
+	return &memory{ttl: ttl, directory: directory, expires: make(map[NodeID]time.Time), controls: make(map[NodeID]Control)}
 }
+
+// There is no goroutine to rebalance; calls do it, at most so often and so many.
+const (
+	planEvery = time.Second
+	planMoves = 100
+)
 
 type memory struct {
 	ttl time.Duration
@@ -24,17 +33,29 @@ type memory struct {
 	mu        sync.Mutex
 	directory *driver.Directory
 	last      NodeID
+	planned   time.Time
 	expires   map[NodeID]time.Time // when leases end
 	controls  map[NodeID]Control
 }
 
-// lock takes the lock and drops the members whose leases have ended.
+// lock takes the lock and does what is due: it drops the members whose leases
+// have ended, and asks for moves.
 func (m *memory) lock() {
 	m.mu.Lock()
 	now := time.Now()
 	for id, end := range m.expires {
 		if !now.Before(end) {
 			m.drop(id)
+		}
+	}
+	m.directory.Advance(now)
+	if now.Sub(m.planned) < planEvery {
+		return
+	}
+	m.planned = now
+	for _, move := range m.directory.Plan(planMoves) {
+		if c := m.controls[move.Grant.Node]; c != nil {
+			c.Move(move.ID, move.Grant, move.To)
 		}
 	}
 }

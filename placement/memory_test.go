@@ -127,6 +127,54 @@ func TestActorsSpreadEvenly(t *testing.T) {
 	})
 }
 
+// mover does at once what the cluster asks of it.
+type mover struct {
+	placement.Control
+	moves chan [2]placement.NodeID
+}
+
+func (m mover) Move(_ mallee.ID, g placement.Grant, to placement.NodeID) {
+	m.moves <- [2]placement.NodeID{g.Node, to}
+}
+
+func TestRebalancing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := placement.Memory(time.Hour)
+		m := mover{moves: make(chan [2]placement.NodeID, 1000)}
+		first, err := d.Join(t.Context(), placement.Member{Types: hosts}, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 1000 {
+			locate(t, d, id(fmt.Sprint(i)))
+		}
+		second, err := d.Join(t.Context(), placement.Member{Types: hosts}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			time.Sleep(time.Second)
+			before := len(m.moves)
+			if _, err := d.Members(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(m.moves) - before; n > 100 {
+				t.Errorf("%d moves at once", n)
+			}
+		}
+		close(m.moves)
+		if n := len(m.moves); n < 400 || n > 500 {
+			t.Errorf("%d of 1000 actors move to a second node", n)
+		}
+		for move := range m.moves {
+			if move != [2]placement.NodeID{first.ID, second.ID} {
+				t.Fatal(move)
+			}
+		}
+	})
+}
+
 func TestStatelessAndUnknownTypes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

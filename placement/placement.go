@@ -56,6 +56,14 @@ type Driver interface {
 	Release(ctx context.Context, id mallee.ID, g Grant, to NodeID) error
 }
 
+// Resolver is a Driver that knows where members are reached: the network of a
+// node asks it.
+type Resolver interface {
+	// Resolve is the address of a member, host:port; ErrUnavailable says that
+	// the node is not a member, or that nobody can tell just now.
+	Resolve(ctx context.Context, node NodeID) (string, error)
+}
+
 // Control is what the cluster tells a member. Its methods must not block.
 type Control interface {
 	// Lost says that the lease of another member has ended: it answers nothing

@@ -13,7 +13,9 @@ package driver
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/mallee-io/mallee"
 )
@@ -22,21 +24,27 @@ import (
 // new leader knows nothing: every live node reports its grants first, and
 // until then no actor is placed that might be among those not reported.
 type Directory struct {
-	term    uint64
-	last    uint64 // epoch given out
+	term     uint64
+	last     uint64 // epoch given out
+	now      time.Time
+	settings Settings
+	random   *rand.Rand
+
 	members map[NodeID]*member
-	grants  map[mallee.ID]Grant
-	silent  int // members that have not reported
+	kinds   map[string]*kind // by the names of actor types
+	silent  int              // members that have not reported
 	waiting []request
-	choose  Strategy
+	moves   map[mallee.ID]plannedMove
 }
 
 // member is a node with a live lease.
 type member struct {
 	Member
+	since    time.Time // as Member.Since, but never ahead of the directory's clock
 	status   Status
 	reported bool
-	owns     map[mallee.ID]bool
+	actors   int // grants it has
+	weight   int // of them
 }
 
 // request is a Locate that waits.
@@ -50,6 +58,7 @@ type Answer struct {
 	Ticket uint64
 	Grant  Grant
 	Err    error
+	New    bool // this very call has given the grant
 }
 
 // Held is a grant that a node reports.
@@ -66,14 +75,17 @@ const (
 )
 
 // NewDirectory begins a term. Members are the nodes that hold a lease now; each
-// has to Report. The term is greater than any before, and at most MaxTerm.
-func NewDirectory(term uint64, members []Member, choose Strategy) *Directory {
+// has to Report. Who joins later joins through this leader (see Join). The term
+// is greater than any before, and at most MaxTerm.
+func NewDirectory(term uint64, members []Member, random *rand.Rand) *Directory {
 	d := &Directory{
-		term:    term,
-		last:    term * grantsPerTerm,
-		members: make(map[NodeID]*member),
-		grants:  make(map[mallee.ID]Grant),
-		choose:  choose,
+		term:     term,
+		last:     term * grantsPerTerm,
+		random:   random,
+		settings: Settings{Settle: DefaultSettle},
+		members:  make(map[NodeID]*member),
+		kinds:    make(map[string]*kind),
+		moves:    make(map[mallee.ID]plannedMove),
 	}
 	for _, m := range members {
 		d.add(m, false)
@@ -82,7 +94,14 @@ func NewDirectory(term uint64, members []Member, choose Strategy) *Directory {
 }
 
 func (d *Directory) add(m Member, reported bool) {
-	d.members[m.ID] = &member{Member: m, reported: reported, owns: make(map[mallee.ID]bool)}
+	if d.members[m.ID] != nil {
+		return
+	}
+	added := &member{Member: m, since: m.Since, reported: reported}
+	d.members[m.ID] = added
+	for _, t := range m.Types {
+		d.kind(t.Name).join(added, t)
+	}
 	if !reported {
 		d.silent++
 	}
@@ -91,11 +110,26 @@ func (d *Directory) add(m Member, reported bool) {
 // Term is the term of the directory.
 func (d *Directory) Term() uint64 { return d.term }
 
-// Join adds a node that has just got its lease: it has no grants to report.
-func (d *Directory) Join(m Member) []Answer {
-	if d.members[m.ID] == nil {
-		d.add(m, true)
+// Advance tells the time by the clock of the placement driver. It does not go
+// back.
+func (d *Directory) Advance(now time.Time) {
+	if !now.After(d.now) {
+		return
 	}
+	d.now = now
+	for _, m := range d.members {
+		if m.since.After(now) { // the clock of the leader that it joined through is ahead
+			m.since = now
+		}
+	}
+}
+
+// Join adds a node that has just got its lease: it has no grants to report. The
+// lease must have been given on the condition that no later leader was elected:
+// then the next leader knows the node from its beginning and has it report what
+// this one grants it.
+func (d *Directory) Join(m Member) []Answer {
+	d.add(m, true)
 	return d.retry() // it may host what nobody could
 }
 
@@ -110,14 +144,16 @@ func (d *Directory) Renew(node NodeID, s Status) bool {
 	return true
 }
 
-// Lost drops a node whose lease has ended, with all its grants.
+// Lost drops a node whose lease has ended, with all its grants. Joins and losses
+// come in the order in which they happened.
 func (d *Directory) Lost(node NodeID) []Answer {
 	m := d.members[node]
 	if m == nil {
 		return nil
 	}
-	for id := range m.owns {
-		delete(d.grants, id)
+	for _, k := range d.kinds {
+		k.lose(m)
+		d.tidy(k)
 	}
 	delete(d.members, node)
 	if !m.reported {
@@ -148,23 +184,28 @@ func (d *Directory) Silent() []NodeID {
 	return all
 }
 
-// Report takes what a node holds, under the term of this directory. A report
-// that comes again changes nothing.
-func (d *Directory) Report(node NodeID, held []Held) []Answer {
+// Recovering reports whether nodes have yet to report.
+func (d *Directory) Recovering() bool { return d.silent > 0 }
+
+// Report takes a part of what a node holds, under the term of this directory.
+// Parts of one report come in order and none is left out; one may be the whole.
+// A report that breaks off begins anew, and one that comes again after its last
+// part changes nothing.
+func (d *Directory) Report(node NodeID, held []Held, last bool) []Answer {
 	m := d.members[node]
 	if m == nil || m.reported {
 		return nil
 	}
 	for _, h := range held {
 		// A report may tell of a grant that was released while it was on its
-		// way, and that the leader before gave to another node: that one's is newer.
-		if g, taken := d.grants[h.ID]; taken && g.Epoch >= h.Epoch {
-			continue
-		}
+		// way, and that the leader before gave to another node: that one's is
+		// newer and stays.
 		d.set(h.ID, Grant{Node: node, Epoch: h.Epoch})
 	}
-	m.reported = true
-	d.silent--
+	if last {
+		m.reported = true
+		d.silent--
+	}
 	return d.retry()
 }
 
@@ -174,72 +215,36 @@ func (d *Directory) Reported(node NodeID) bool {
 	return m != nil && m.reported
 }
 
-func (d *Directory) set(id mallee.ID, g Grant) {
-	d.forget(id)
-	d.grants[id] = g
-	d.members[g.Node].owns[id] = true
-}
-
-func (d *Directory) forget(id mallee.ID) {
-	if g, ok := d.grants[id]; ok {
-		delete(d.members[g.Node].owns, id)
-		delete(d.grants, id)
-	}
-}
-
 // Locate answers where an actor lives and places one that lives nowhere. While
 // nodes have yet to report it may wait: done is false, and the answer comes
 // from another method, under the ticket.
 func (d *Directory) Locate(ticket uint64, q Question) (a Answer, done bool) {
-	a, done = d.locate(ticket, q.ID)
+	a, done = d.locate(q)
+	a.Ticket = ticket
 	if !done {
 		d.waiting = append(d.waiting, request{ticket, q})
 	}
 	return a, done
 }
 
-func (d *Directory) locate(ticket uint64, id mallee.ID) (Answer, bool) {
-	if g, ok := d.grants[id]; ok {
-		return Answer{Ticket: ticket, Grant: g}, true
+func (d *Directory) locate(q Question) (Answer, bool) {
+	if g, ok := d.Owner(q.ID); ok {
+		return Answer{Grant: g}, true
 	}
-	candidates, stateless, err := d.candidates(id.Type)
+	k := d.kinds[q.ID.Type]
+	able, err := d.able(k, q.ID.Type)
 	if err != nil {
-		return Answer{Ticket: ticket, Err: err}, d.silent == 0
+		return Answer{Err: err}, d.silent == 0
 	}
-	if stateless {
-		return Answer{Ticket: ticket, Grant: Grant{Node: d.choose(id, candidates)}}, true
+	t := k.says()
+	if t.Stateless {
+		return Answer{Grant: Grant{Node: d.choose(t, q, able)}}, true
 	}
 	if d.silent > 0 {
 		return Answer{}, false
 	}
-	g := Grant{Node: d.choose(id, candidates), Epoch: d.last + 1}
-	d.last++
-	d.set(id, g)
-	return Answer{Ticket: ticket, Grant: g}, true
-}
-
-// candidates are the nodes that may get an actor of a type, in the order of
-// their IDs.
-func (d *Directory) candidates(actorType string) (able []Candidate, stateless bool, err error) {
-	hosted := false
-	for _, m := range d.members {
-		t, ok := m.Hosts(actorType)
-		if !ok {
-			continue
-		}
-		hosted, stateless = true, t.Stateless
-		if !m.status.Cordoned {
-			able = append(able, Candidate{m.ID, len(m.owns)})
-		}
-	}
-	switch {
-	case !hosted:
-		return nil, false, mallee.ErrNotFound.Errorf("no node hosts actor type %s; give it to node.Config.Types", actorType).BeforeRun()
-	case len(able) == 0:
-		return nil, false, mallee.ErrUnavailable.Errorf("all nodes that host actor type %s are leaving", actorType).BeforeRun()
-	}
-	slices.SortFunc(able, func(a, b Candidate) int { return cmp.Compare(a.Node, b.Node) })
-	return able, stateless, nil
+	g := d.grant(q.ID, d.choose(t, q, able))
+	return Answer{Grant: g, New: true}, true
 }
 
 // retry answers the requests that need not wait any more.
@@ -255,8 +260,8 @@ func (d *Directory) retry() (answers []Answer) {
 }
 
 // Release takes a grant back whose activation has fully stopped. When to is a
-// live node, that one gets the next grant: so an actor moves. It reports false
-// to a node that has yet to report: its report may be on its way and tell of
+// live node that hosts the type, and is not foreign, that one gets the next
+// grant: so an actor moves, also to a node that was cordoned meanwhile. It reports false to a node that has yet to report: its report may be on its way and tell of
 // the grant, so it must release again.
 func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 	m := d.members[g.Node]
@@ -266,33 +271,66 @@ func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 	if !m.reported {
 		return false
 	}
-	if d.grants[id] != g {
+	if now, _ := d.Owner(id); now != g {
 		return true // an older one, or it comes again
 	}
-	d.forget(id)
-	if d.members[to] != nil && to != g.Node && d.silent == 0 {
-		d.last++
-		d.set(id, Grant{Node: to, Epoch: d.last})
+	d.forget(id, g)
+	if h := d.kinds[id.Type].host(to); h != nil && h.missing == "" && !h.Foreign && to != g.Node && d.silent == 0 {
+		d.grant(id, to)
 	}
 	return true
 }
 
-// Successor chooses a node that could take an actor over from its owner. It
-// grants nothing.
+// Successor chooses a node that could take an actor over from its owner, alive.
+// It grants nothing.
 func (d *Directory) Successor(owner NodeID, id mallee.ID) (NodeID, error) {
-	candidates, _, err := d.candidates(id.Type)
+	k := d.kinds[id.Type]
+	able, err := d.able(k, id.Type)
 	if err != nil {
 		return 0, err
 	}
-	candidates = slices.DeleteFunc(candidates, func(c Candidate) bool { return c.Node == owner })
-	if len(candidates) == 0 {
+	able = slices.DeleteFunc(able, func(h *host) bool { return h.ID == owner || h.Foreign })
+	if len(able) == 0 {
 		return 0, mallee.ErrUnavailable.Errorf("no other node can take %s over", id).BeforeRun()
 	}
-	return d.choose(id, candidates), nil
+	return d.choose(k.says(), Question{ID: id}, able), nil
 }
 
 // Owner tells who has the grant of an actor.
 func (d *Directory) Owner(id mallee.ID) (Grant, bool) {
-	g, ok := d.grants[id]
+	k := d.kinds[id.Type]
+	if k == nil {
+		return Grant{}, false
+	}
+	g, ok := k.grants[id.Key]
 	return g, ok
+}
+
+// grant gives an actor that lives nowhere to a node.
+func (d *Directory) grant(id mallee.ID, to NodeID) Grant {
+	d.last++
+	g := Grant{Node: to, Epoch: d.last}
+	d.set(id, g)
+	return g
+}
+
+// set puts a grant in force, unless a newer one is.
+func (d *Directory) set(id mallee.ID, g Grant) {
+	k := d.kind(id.Type)
+	if old, taken := k.grants[id.Key]; taken {
+		if old.Epoch >= g.Epoch {
+			return
+		}
+		k.count(d.members[old.Node], -1)
+	}
+	k.grants[id.Key] = g
+	k.count(d.members[g.Node], 1)
+}
+
+// forget ends a grant that is in force.
+func (d *Directory) forget(id mallee.ID, g Grant) {
+	k := d.kinds[id.Type]
+	delete(k.grants, id.Key)
+	k.count(d.members[g.Node], -1)
+	d.tidy(k)
 }

@@ -16,11 +16,6 @@ func member(id placement.NodeID) placement.Member {
 	return placement.Member{ID: id, Types: []placement.Type{{Name: "A"}, {Name: "W", Stateless: true}}}
 }
 
-// only chooses a node, whatever there is.
-func only(n placement.NodeID) driver.Strategy {
-	return func(mallee.ID, []driver.Candidate) placement.NodeID { return n }
-}
-
 func mustLocate(t *testing.T, d *driver.Directory, id mallee.ID) placement.Grant {
 	t.Helper()
 	a, done := d.Locate(1, driver.Question{ID: id})
@@ -36,8 +31,10 @@ const epoch0 = 1 << 40 // of term 1
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	x, y, z := actors[0], actors[1], actors[2]
-	d := driver.NewDirectory(1, []placement.Member{member(1), member(2), member(3)}, only(1))
-	d.Report(1, []driver.Held{{ID: x, Epoch: 7}})
+	d := driver.NewDirectory(1, []placement.Member{member(1), member(2), member(3)}, rand.New(rand.NewPCG(1, 1)))
+	d.Renew(2, placement.Status{Cordoned: true})
+	d.Renew(3, placement.Status{Cordoned: true})
+	d.Report(1, []driver.Held{{ID: x, Epoch: 7}}, true)
 	if g := mustLocate(t, d, x); g != (placement.Grant{Node: 1, Epoch: 7}) {
 		t.Errorf("an actor that was reported: %+v", g)
 	}
@@ -50,14 +47,14 @@ func TestRecovery(t *testing.T) {
 	if a, done := d.Locate(4, driver.Question{ID: mallee.ID{Type: "B", Key: "1"}}); done {
 		t.Errorf("a type that a node may bring: %+v", a)
 	}
-	if answers := d.Report(2, []driver.Held{{ID: y, Epoch: 8}}); len(answers) != 1 || answers[0] != (driver.Answer{Ticket: 2, Grant: placement.Grant{Node: 2, Epoch: 8}}) {
+	if answers := d.Report(2, []driver.Held{{ID: y, Epoch: 8}}, true); len(answers) != 1 || answers[0] != (driver.Answer{Ticket: 2, Grant: placement.Grant{Node: 2, Epoch: 8}}) {
 		t.Errorf("%+v", answers)
 	}
 	if _, done := d.Locate(5, driver.Question{ID: z}); done {
 		t.Error("placed while node 3 is silent")
 	}
 	answers := d.Lost(3) // its lease has ended: it holds nothing
-	if len(answers) != 2 || answers[0].Ticket != 4 || !errors.Is(answers[0].Err, mallee.ErrNotFound) || answers[1] != (driver.Answer{Ticket: 5, Grant: placement.Grant{Node: 1, Epoch: epoch0 + 1}}) {
+	if len(answers) != 2 || answers[0].Ticket != 4 || !errors.Is(answers[0].Err, mallee.ErrNotFound) || answers[1] != (driver.Answer{Ticket: 5, Grant: placement.Grant{Node: 1, Epoch: epoch0 + 1}, New: true}) {
 		t.Errorf("%+v", answers)
 	}
 	if len(d.Silent()) != 0 || !d.Reported(1) || d.Reported(3) {
@@ -72,9 +69,9 @@ func TestReportsThatContradict(t *testing.T) {
 	t.Parallel()
 	x := actors[0]
 	for _, order := range [][2]placement.NodeID{{1, 2}, {2, 1}} {
-		d := driver.NewDirectory(2, []placement.Member{member(1), member(2)}, only(1))
+		d := driver.NewDirectory(2, []placement.Member{member(1), member(2)}, rand.New(rand.NewPCG(1, 1)))
 		for _, node := range order {
-			d.Report(node, []driver.Held{{ID: x, Epoch: epoch0 + uint64(node)}})
+			d.Report(node, []driver.Held{{ID: x, Epoch: epoch0 + uint64(node)}}, true)
 		}
 		if g := mustLocate(t, d, x); g != (placement.Grant{Node: 2, Epoch: epoch0 + 2}) {
 			t.Errorf("in the order %v: %+v", order, g)
@@ -90,15 +87,40 @@ func TestReportsThatContradict(t *testing.T) {
 	}
 }
 
+// Reports may break off, tell of types that nobody hosts, and contradict each other.
+func TestReportsInParts(t *testing.T) {
+	t.Parallel()
+	d := newDirectory([]placement.Member{member(1), member(2)})
+	held := make([]driver.Held, 10)
+	for i := range held {
+		held[i] = driver.Held{ID: mallee.ID{Type: "A", Key: fmt.Sprint(i)}, Epoch: uint64(i + 1)}
+	}
+	other := driver.Held{ID: mallee.ID{Type: "Unknown", Key: "1"}, Epoch: 1} // no node hosts its type
+	d.Report(1, append(held, other), false)
+	d.Report(1, held, false) // it broke off and began anew
+	d.Report(1, []driver.Held{other}, true)
+	if !d.Recovering() {
+		t.Error("node 2 has not reported")
+	}
+	d.Report(2, []driver.Held{{ID: held[0].ID, Epoch: 100}}, true)
+	if n := d.Nodes(); d.Recovering() || n[0].Actors != 10 || n[0].Load != 10 || n[1].Actors != 1 || !n[1].Reported {
+		t.Errorf("%+v", n)
+	}
+	d.Lost(1)
+	if page, _ := d.Page(driver.Filter{}, mallee.ID{}, 100); len(page) != 1 || page[0].Grant.Node != 2 {
+		t.Errorf("%+v", page)
+	}
+}
+
 func TestReleases(t *testing.T) {
 	t.Parallel()
 	x := actors[0]
-	d := driver.NewDirectory(1, []placement.Member{member(1)}, only(1))
+	d := driver.NewDirectory(1, []placement.Member{member(1)}, rand.New(rand.NewPCG(1, 1)))
 	g := placement.Grant{Node: 1, Epoch: 7}
 	if d.Release(x, g, 0) {
 		t.Error("taken from a node whose report may yet tell of it")
 	}
-	d.Report(1, []driver.Held{{ID: x, Epoch: 7}})
+	d.Report(1, []driver.Held{{ID: x, Epoch: 7}}, true)
 	for range 2 { // the second one comes again
 		if !d.Release(x, g, 0) {
 			t.Error("not taken")
@@ -120,7 +142,7 @@ func TestReleases(t *testing.T) {
 // A leaving node gets nothing new, and keeps what it has.
 func TestCordon(t *testing.T) {
 	t.Parallel()
-	d := driver.NewDirectory(1, nil, driver.TwoChoices(rand.New(rand.NewPCG(1, 1))))
+	d := driver.NewDirectory(1, nil, rand.New(rand.NewPCG(1, 1)))
 	d.Join(member(1))
 	first := mustLocate(t, d, actors[0])
 	if !d.Renew(1, placement.Status{Cordoned: true}) || d.Renew(9, placement.Status{}) {
@@ -183,36 +205,6 @@ func TestRenewalsCountFromWhenTheyWereSent(t *testing.T) {
 	h.Renewed(2*time.Second, 10*time.Second) // its answer was late
 	if h.Deadline() != 14*time.Second {
 		t.Errorf("deadline %v", h.Deadline())
-	}
-}
-
-// An ID keeps its node when another one joins, mostly; and all get some.
-func TestHash(t *testing.T) {
-	t.Parallel()
-	candidates := make([]driver.Candidate, 5)
-	for i := range candidates {
-		candidates[i].Node = placement.NodeID(i + 1)
-	}
-	moved, owns := 0, make(map[placement.NodeID]int)
-	const ids = 10_000
-	for i := range ids {
-		id := mallee.ID{Type: "A", Key: fmt.Sprint(i)}
-		before, after := driver.Hash(id, candidates[:4]), driver.Hash(id, candidates)
-		if before != after {
-			moved++
-			if after != 5 {
-				t.Fatalf("%v moved from %v to %v, and neither is new", id, before, after)
-			}
-		}
-		owns[after]++
-	}
-	if moved < ids/5-500 || moved > ids/5+500 {
-		t.Errorf("%d of %d moved", moved, ids)
-	}
-	for n, count := range owns {
-		if count < ids/5-500 || count > ids/5+500 {
-			t.Errorf("node %v has %d of %d", n, count, ids)
-		}
 	}
 }
 

@@ -1,8 +1,6 @@
 package driver
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -18,14 +16,15 @@ type Holder struct {
 	term     uint64 // to which it has reported; it takes no grant of another
 	deadline time.Duration
 	fenced   bool
-	actors   map[mallee.ID]*record
+	held     map[string]map[string]uint64 // epochs of grants, by type and key
+	open     map[mallee.ID]*record
 	asked    map[uint64]mallee.ID // questions without an answer, by ticket
 	tickets  uint64
 }
 
-// record is what a node has to remember of an actor.
+// record is what a node has to remember of an actor with questions or releases
+// that have no end yet. Of others, the great many, it is enough what is held.
 type record struct {
-	held     uint64 // epoch of the grant; 0: none
 	released uint64 // newest epoch that was released and may yet be answered
 	settled  bool   // the leader has taken the release
 	asked    int    // questions without an answer
@@ -39,7 +38,13 @@ const Margin = 10
 // NewHolder begins a lease that was asked for at a time, in the term of the
 // leader that answered.
 func NewHolder(term uint64, asked, ttl time.Duration) *Holder {
-	return &Holder{term: term, deadline: deadline(asked, ttl), actors: make(map[mallee.ID]*record), asked: make(map[uint64]mallee.ID)}
+	return &Holder{
+		term:     term,
+		deadline: deadline(asked, ttl),
+		held:     make(map[string]map[string]uint64),
+		open:     make(map[mallee.ID]*record),
+		asked:    make(map[uint64]mallee.ID),
+	}
 }
 
 // deadline counts from when the renewal was sent: the lease cannot have been
@@ -83,9 +88,9 @@ func (h *Holder) Answer(ticket, term, epoch uint64, now time.Duration) bool {
 		return false
 	}
 	r := h.record(id)
-	ok = !h.Fenced(now) && term == h.term && epoch > r.released && epoch >= r.held
+	ok = !h.Fenced(now) && term == h.term && epoch > r.released && epoch >= h.Holds(id)
 	if ok {
-		r.held = epoch
+		h.hold(id, epoch)
 	}
 	h.Forget(ticket)
 	return ok
@@ -100,38 +105,43 @@ func (h *Holder) Forget(ticket uint64) {
 	}
 }
 
-// Report lists the grants for the leader of a term, and refuses grants of
-// earlier terms from then on. It reports false to a leader that another one
-// has followed.
+// Report lists the grants, in no order, for the leader of a term, and refuses
+// grants of earlier terms from then on. It reports false to a leader that
+// another one has followed.
 func (h *Holder) Report(term uint64) (held []Held, ok bool) {
 	if term < h.term {
 		return nil, false
 	}
-	for id, r := range h.actors {
-		if r.held != 0 {
-			held = append(held, Held{id, r.held})
-		}
-		if term > h.term { // what was released is not reported, so it cannot be answered in this term
+	if term > h.term { // what was released is not reported, so it cannot be answered in this term
+		for id, r := range h.open {
 			r.settled = true
 			h.tidy(id)
 		}
 	}
 	h.term = term
-	sortHeld(held)
+	held = make([]Held, 0, h.count())
+	for name, keys := range h.held {
+		for key, epoch := range keys {
+			held = append(held, Held{mallee.ID{Type: name, Key: key}, epoch})
+		}
+	}
 	return held, true
 }
 
-func sortHeld(held []Held) {
-	slices.SortFunc(held, func(a, b Held) int {
-		return cmp.Or(cmp.Compare(a.ID.Type, b.ID.Type), cmp.Compare(a.ID.Key, b.ID.Key))
-	})
+func (h *Holder) count() (n int) {
+	for _, keys := range h.held {
+		n += len(keys)
+	}
+	return n
 }
 
 // Release drops a grant whose activation has fully stopped, before the leader
 // is told.
 func (h *Holder) Release(id mallee.ID, epoch uint64) {
-	if r := h.actors[id]; r != nil && r.held == epoch {
-		r.held, r.released, r.settled = 0, epoch, false
+	if epoch != 0 && h.Holds(id) == epoch {
+		delete(h.held[id.Type], id.Key)
+		r := h.record(id)
+		r.released, r.settled = epoch, false
 	}
 }
 
@@ -139,43 +149,46 @@ func (h *Holder) Release(id mallee.ID, epoch uint64) {
 // node has to tell it again. What the leader of an earlier term says does not
 // count: the present one may have been told of the grant.
 func (h *Holder) Released(term uint64, id mallee.ID, epoch uint64) {
-	if r := h.actors[id]; r != nil && r.released == epoch && term == h.term {
+	if r := h.open[id]; r != nil && r.released == epoch && term == h.term {
 		r.settled = true
 		h.tidy(id)
 	}
 }
 
-// Unsettled lists the releases that the leader has yet to take.
+// Unsettled lists the releases that the leader has yet to take, in no order.
 func (h *Holder) Unsettled() (all []Held) {
-	for id, r := range h.actors {
+	for id, r := range h.open {
 		if !r.settled {
 			all = append(all, Held{id, r.released})
 		}
 	}
-	sortHeld(all)
 	return all
 }
 
 // Holds tells the epoch of the grant for an actor; 0 when there is none.
-func (h *Holder) Holds(id mallee.ID) uint64 {
-	if r := h.actors[id]; r != nil {
-		return r.held
+func (h *Holder) Holds(id mallee.ID) uint64 { return h.held[id.Type][id.Key] }
+
+func (h *Holder) hold(id mallee.ID, epoch uint64) {
+	keys := h.held[id.Type]
+	if keys == nil {
+		keys = make(map[string]uint64)
+		h.held[id.Type] = keys
 	}
-	return 0
+	keys[id.Key] = epoch
 }
 
 func (h *Holder) record(id mallee.ID) *record {
-	r := h.actors[id]
+	r := h.open[id]
 	if r == nil {
 		r = &record{settled: true}
-		h.actors[id] = r
+		h.open[id] = r
 	}
 	return r
 }
 
-// tidy forgets an actor of which there is nothing to remember.
+// tidy forgets the record of an actor for which nothing is on its way.
 func (h *Holder) tidy(id mallee.ID) {
-	if r := h.actors[id]; r != nil && r.held == 0 && r.settled && r.asked == 0 {
-		delete(h.actors, id)
+	if r := h.open[id]; r != nil && r.settled && r.asked == 0 {
+		delete(h.open, id)
 	}
 }

@@ -1,6 +1,7 @@
 package driver_test
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -16,6 +17,8 @@ type pd struct {
 	directory *driver.Directory // nil when it does not take itself for the leader
 	tickets   map[uint64]func(driver.Answer)
 	last      uint64
+	kept      map[mallee.ID]uint64 // epochs of guests' grants that etcd has
+	writes    map[mallee.ID]*write // and has yet to get
 }
 
 // host is a node.
@@ -25,8 +28,10 @@ type host struct {
 	offset time.Duration
 	id     placement.NodeID
 	holder *driver.Holder
-	asks   map[uint64]time.Duration // by ticket, when it was asked
-	knows  int                      // the driver that it takes for the leader
+	asks   map[uint64]time.Duration         // by ticket, when it was asked
+	to     map[driver.Held]placement.NodeID // who is to get what was released
+	knows  int                              // the driver that it takes for the leader
+	cordon bool
 }
 
 func (h *host) clock(w *world) time.Duration {
@@ -56,11 +61,19 @@ func (w *world) startDriver(i int) {
 				p.directory = nil
 			}
 		}
+		if p.directory == nil {
+			return
+		}
+		p.directory.Advance(w.wall())
 		if w.calm || w.chance(3) {
 			p.askReports(w)
 		}
+		p.rebalance(w)
 	})
 }
+
+// wall is what drivers have for a clock; only ages of members depend on it.
+func (w *world) wall() time.Time { return time.Unix(0, 0).Add(w.now) }
 
 func (w *world) elect(i int) {
 	p := w.drivers[i]
@@ -71,8 +84,10 @@ func (w *world) elect(i int) {
 	for _, id := range sortedKeys(w.members) {
 		live = append(live, w.members[id])
 	}
-	p.directory = driver.NewDirectory(w.term, live, driver.TwoChoices(w.random))
+	p.directory = driver.NewDirectory(w.term, live, w.random)
+	p.directory.SetSettings(driver.Settings{Settle: 2 * time.Second})
 	p.tickets = make(map[uint64]func(driver.Answer))
+	w.recoverGuests(p)
 	w.say("%s leads term %d over %d members", p.name, w.term, len(live))
 }
 
@@ -85,11 +100,18 @@ func (p *pd) finish(answers []driver.Answer) {
 	}
 }
 
+// checkAble checks that a node that gets something new may get it.
+func (w *world) checkAble(d *driver.Directory, id mallee.ID, to placement.NodeID) {
+	for _, c := range d.Consider(id) {
+		if c.Node == to && c.Able {
+			return
+		}
+	}
+	w.fail("%s goes to node %v: %+v", id, to, d.Consider(id))
+}
+
 // askReports asks those who are silent, again and again.
 func (p *pd) askReports(w *world) {
-	if p.directory == nil {
-		return
-	}
 	d, term := p.directory, p.directory.Term()
 	for _, id := range d.Silent() {
 		for _, h := range w.nodes {
@@ -107,18 +129,50 @@ func (p *pd) askReports(w *world) {
 				if w.calm || w.chance(3) { // it may go on asking the leader before
 					h.knows = slices.Index(w.drivers[:], p)
 				}
+				sortHeld(held)
 				w.say("%s reports %d grants to term %d", h.name, len(held), term)
-				arrive := func() {
-					w.send(&h.process, &p.process, func() {
-						if p.directory == d {
-							p.finish(d.Report(id, held))
-						}
-					})
-				}
-				if w.calm || w.chance(2) {
-					arrive()
-				} else { // a long one, in many pieces
-					w.after(w.between(0, 4*time.Second), arrive)
+				w.report(h, p, d, id, held)
+			})
+		}
+	}
+}
+
+// report sends what a node holds in parts, each of them once the one before has
+// arrived. The report breaks off where a message is lost.
+func (w *world) report(h *host, p *pd, d *driver.Directory, id placement.NodeID, held []driver.Held) {
+	part := held[:min(len(held), 2)]
+	last := len(part) == len(held)
+	send := func() {
+		w.send(&h.process, &p.process, func() {
+			if p.directory != d {
+				return
+			}
+			p.finish(d.Report(id, part, last))
+			if !last {
+				w.report(h, p, d, id, held[len(part):])
+			}
+		})
+	}
+	if w.calm || w.chance(2) {
+		send()
+	} else {
+		w.after(w.between(0, 4*time.Second), send)
+	}
+}
+
+// rebalance asks owners to move actors.
+func (p *pd) rebalance(w *world) {
+	for _, m := range p.directory.Plan(2) {
+		w.checkAble(p.directory, m.ID, m.To)
+		for _, h := range w.nodes {
+			if h.id != m.Grant.Node {
+				continue
+			}
+			w.send(&p.process, &h.process, func() {
+				if h.id == m.Grant.Node && !w.fence(h) && h.holder.Holds(m.ID) == m.Grant.Epoch {
+					w.say("%s moves %s to node %v", h.name, m.ID.Key, m.To)
+					w.moves++
+					h.release(driver.Held{ID: m.ID, Epoch: m.Grant.Epoch}, m.To)
 				}
 			})
 		}
@@ -130,7 +184,7 @@ func (p *pd) askReports(w *world) {
 func (w *world) startNode(i int) {
 	h := w.nodes[i]
 	h.alive, h.asleep, h.later, h.id, h.holder = true, false, nil, 0, nil
-	h.asks = make(map[uint64]time.Duration)
+	h.asks, h.to = make(map[uint64]time.Duration), make(map[driver.Held]placement.NodeID)
 	w.every(&h.process, simTTL/3, func() { w.renew(h) })
 	w.every(&h.process, 200*time.Millisecond, func() { w.work(h) })
 }
@@ -173,22 +227,39 @@ func (w *world) renew(h *host) {
 func (w *world) join(h *host, p *pd, sent time.Duration) {
 	life := h.life
 	w.send(&h.process, &p.process, func() {
-		// One transaction of etcd, which only the leader's session can do.
-		if p.directory == nil || w.leader != slices.Index(w.drivers[:], p) || w.cut[[2]string{p.name, "etcd"}] {
+		d := p.directory
+		if d == nil || w.cut[[2]string{p.name, "etcd"}] {
+			return
+		}
+		// One transaction of etcd, on the condition that no later leader was elected.
+		if d.Term() != w.term && !w.flaws.unguarded {
 			return
 		}
 		w.lastID++
-		id, term := w.lastID, p.directory.Term()
-		m := placement.Member{ID: id, Name: h.name, Types: []placement.Type{{Name: "A"}}}
+		id := w.lastID
+		m := placement.Member{ID: id, Name: h.name, Types: simTypes, Since: w.wall()}
 		w.leases[id], w.members[id] = w.now+simTTL, m
-		p.finish(p.directory.Join(m))
-		w.say("%s: node %v is %s, in term %d", p.name, id, h.name, term)
-		w.send(&p.process, &h.process, func() {
-			if h.life == life && h.id == 0 {
-				h.id, h.holder = id, driver.NewHolder(term, sent, simTTL)
-				h.asks = make(map[uint64]time.Duration)
+		joined := func() {
+			if p.directory != d {
+				return
 			}
-		})
+			p.finish(d.Join(m))
+			w.say("%s: node %v is %s, in term %d", p.name, id, h.name, d.Term())
+			w.send(&p.process, &h.process, func() {
+				if h.life == life && h.id == 0 {
+					h.id, h.holder = id, driver.NewHolder(d.Term(), sent, simTTL)
+					h.asks, h.to = make(map[uint64]time.Duration), make(map[driver.Held]placement.NodeID)
+				}
+			})
+		}
+		w.watch(p, joined)
+		if later := w.leader; later >= 0 && w.drivers[later] != p {
+			w.watch(w.drivers[later], func() {
+				if other := w.drivers[later].directory; other != nil {
+					w.drivers[later].finish(other.Join(m))
+				}
+			})
+		}
 	})
 }
 
@@ -203,9 +274,12 @@ func (w *world) fence(h *host) bool {
 	return true
 }
 
+// Actors are heavy, so that one more is worth a move. Guests host the last type.
+var simTypes = []placement.Type{{Name: "A", Weight: 5}, {Name: "F", Weight: 5}}
+
 var actors = func() (ids [simActors]mallee.ID) {
 	for i := range ids {
-		ids[i] = mallee.ID{Type: "A", Key: strconv.Itoa(i)}
+		ids[i] = mallee.ID{Type: simTypes[i/(simActors-simGuestActors)].Name, Key: strconv.Itoa(i)}
 	}
 	return ids
 }()
@@ -221,27 +295,83 @@ func (w *world) work(h *host) {
 			delete(h.asks, ticket)
 		}
 	}
+	w.tell(h)
 	id := actors[w.random.IntN(simActors)]
 	switch epoch := h.holder.Holds(id); {
+	case epoch != 0 && (h.cordon || w.chance(6)):
+		w.handOver(h, driver.Held{ID: id, Epoch: epoch})
 	case epoch != 0 && w.chance(4):
-		h.holder.Release(id, epoch)
 		w.say("%s releases %s epoch %d", h.name, id.Key, epoch)
+		h.release(driver.Held{ID: id, Epoch: epoch}, w.anyNode())
 	case epoch != 0:
 		w.write(h, id, epoch)
 	default:
 		w.locate(h, id)
 	}
-	for _, r := range h.holder.Unsettled() {
+	unsettled := h.holder.Unsettled()
+	sortHeld(unsettled)
+	for _, r := range unsettled {
 		w.release(h, r)
 	}
 }
 
-func (w *world) release(h *host, r driver.Held) {
-	p, holder, me := w.leaderFor(h), h.holder, h.id
-	to := placement.NodeID(0)
-	if w.chance(2) && w.lastID > 0 {
-		to = 1 + placement.NodeID(w.random.IntN(int(w.lastID)))
+// sortHeld lets a seed do the same each time.
+func sortHeld(held []driver.Held) {
+	slices.SortFunc(held, func(a, b driver.Held) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
+}
+
+// tell says how the node is, now and then with another will.
+func (w *world) tell(h *host) {
+	if h.cordon {
+		h.cordon = !w.calm && !w.chance(20)
+	} else {
+		h.cordon = !w.calm && w.chance(60)
 	}
+	p, id, s := w.leaderFor(h), h.id, driver.Status{Cordoned: h.cordon}
+	w.send(&h.process, &p.process, func() {
+		if p.directory != nil {
+			p.directory.Renew(id, s)
+		}
+	})
+}
+
+// handOver asks who could take an actor over, and lets it go there.
+func (w *world) handOver(h *host, r driver.Held) {
+	p, holder, me := w.leaderFor(h), h.holder, h.id
+	w.send(&h.process, &p.process, func() {
+		if p.directory == nil {
+			return
+		}
+		to, err := p.directory.Successor(me, r.ID)
+		if err != nil {
+			return
+		}
+		if to == me {
+			w.fail("node %v is to take %s over from itself", to, r.ID.Key)
+		}
+		w.checkAble(p.directory, r.ID, to)
+		w.send(&p.process, &h.process, func() {
+			if h.holder == holder && !w.fence(h) {
+				w.say("%s hands %s over to node %v", h.name, r.ID.Key, to)
+				h.release(r, to)
+			}
+		})
+	})
+}
+
+// release ends an activation; who is to get the next grant may be said.
+func (h *host) release(r driver.Held, to placement.NodeID) {
+	if h.holder.Holds(r.ID) == r.Epoch {
+		h.holder.Release(r.ID, r.Epoch)
+		h.to[r] = to
+	}
+}
+
+// anyNode is one that lives, has lived or does not matter.
+func (w *world) anyNode() placement.NodeID { return placement.NodeID(w.random.IntN(int(w.lastID) + 1)) }
+
+func (w *world) release(h *host, r driver.Held) {
+	p, holder, me, to := w.leaderFor(h), h.holder, h.id, h.to[r]
 	w.send(&h.process, &p.process, func() {
 		if p.directory == nil {
 			return
@@ -256,6 +386,15 @@ func (w *world) release(h *host, r driver.Held) {
 				holder.Released(term, r.ID, r.Epoch)
 			}
 		})
+		for _, next := range w.nodes { // the successor is told that its turn has come
+			if next.id == to && to != 0 {
+				w.send(&h.process, &next.process, func() {
+					if next.id == to && !w.fence(next) {
+						w.locate(next, r.ID)
+					}
+				})
+			}
+		}
 	})
 }
 
@@ -289,7 +428,16 @@ func (w *world) locate(h *host, id mallee.ID) {
 			})
 		}
 		p.last++
-		p.tickets[p.last] = reply
+		p.tickets[p.last] = func(a driver.Answer) {
+			if a.New {
+				w.checkAble(d, id, a.Grant.Node)
+			}
+			if w.guests[a.Grant.Node] {
+				w.keep(p, id, a.Grant, func() { reply(a) })
+			} else {
+				reply(a)
+			}
+		}
 		if a, done := d.Locate(p.last, driver.Question{ID: id}); done {
 			p.finish([]driver.Answer{a})
 		}

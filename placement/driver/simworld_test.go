@@ -21,9 +21,12 @@ type world struct {
 
 	drivers [simDrivers]*pd
 	nodes   [simNodes]*host
+	guest   *guest
 	cut     map[[2]string]bool // links that carry nothing, by their ends
 	slow    map[[2]string]bool
 	calm    bool // no more faults
+
+	flaws flaws
 
 	// What etcd knows; it is right and in one place.
 	leader  int           // of the drivers; -1: none
@@ -32,17 +35,26 @@ type world struct {
 	leases  map[placement.NodeID]time.Duration // until when
 	members map[placement.NodeID]placement.Member
 	lastID  placement.NodeID
+	kept    map[placement.NodeID]map[mallee.ID]uint64 // grants of guests
 
 	// What the checks know.
-	changed bool                             // who holds what, since the last check
-	epochs  map[driver.Held]placement.NodeID // which node held it
-	newest  map[mallee.ID]uint64             // epoch that the store has seen
-	failure string                           // the first
-	verbose bool
-	log     []string // if verbose
+	changed  bool                             // who holds what, since the last check
+	epochs   map[driver.Held]placement.NodeID // which node held it
+	newest   map[mallee.ID]uint64             // epoch that the store has seen
+	guests   map[placement.NodeID]bool        // IDs that guests have or had
+	answered map[mallee.ID]placement.Grant    // guests that were told of
+	failure  string                           // the first
+	verbose  bool
+	log      []string // if verbose
 
 	// How much has happened.
-	handovers, writes, terms, refusals, fencedSelf int
+	handovers, writes, terms, refusals, fencedSelf, moves int
+}
+
+// flaws are what a placement driver must not have.
+type flaws struct {
+	unguarded bool // nodes join through leaders that others have followed
+	forgetful bool // grants of guests are told before etcd has them
 }
 
 // process is a thing that can crash and sleep.
@@ -158,6 +170,7 @@ func (w *world) expire() {
 		}
 		delete(w.leases, id)
 		delete(w.members, id)
+		delete(w.kept, id)
 		w.say("etcd: lease of node %v has ended", id)
 		if w.leader >= 0 {
 			p := w.drivers[w.leader]
@@ -197,7 +210,7 @@ func (w *world) trouble() {
 		return
 	}
 	i, j := w.random.IntN(simNodes), w.random.IntN(simDrivers)
-	switch w.random.IntN(9) {
+	switch w.random.IntN(10) {
 	case 0:
 		w.crash(&w.nodes[i].process, func() { w.startNode(i) })
 	case 1:
@@ -212,6 +225,8 @@ func (w *world) trouble() {
 		w.cutLink(w.drivers[j].name, "etcd")
 	case 7, 8:
 		w.slowLink(w.nodes[i].name, w.drivers[j].name)
+	case 9:
+		w.crash(&w.guest.process, w.startGuest)
 	}
 	w.after(w.between(100*time.Millisecond, 4*time.Second), w.trouble)
 }
@@ -276,11 +291,13 @@ func (w *world) slowLink(a, b string) {
 	w.after(w.between(time.Second, 15*time.Second), func() { delete(w.slow, [2]string{a, b}) })
 }
 
-func newWorld(seed uint64, verbose bool) *world {
+func newWorld(seed uint64, verbose bool, flaws flaws) *world {
 	w := &world{
-		verbose: verbose, random: rand.New(rand.NewPCG(seed, 1)), leader: -1,
+		verbose: verbose, flaws: flaws, random: rand.New(rand.NewPCG(seed, 1)), leader: -1,
 		leases: make(map[placement.NodeID]time.Duration), members: make(map[placement.NodeID]placement.Member),
 		cut: make(map[[2]string]bool), slow: make(map[[2]string]bool), epochs: make(map[driver.Held]placement.NodeID), newest: make(map[mallee.ID]uint64),
+		kept: make(map[placement.NodeID]map[mallee.ID]uint64), guests: make(map[placement.NodeID]bool), answered: make(map[mallee.ID]placement.Grant),
+		guest: &guest{process: process{name: "guest"}},
 	}
 	for i := range w.drivers {
 		w.drivers[i] = &pd{process: process{name: fmt.Sprint("pd", i)}}
@@ -291,6 +308,7 @@ func newWorld(seed uint64, verbose bool) *world {
 		w.nodes[i] = &host{process: process{name: fmt.Sprint("host", i)}, rate: 0.95 + 0.1*w.random.Float64(), offset: w.between(0, time.Hour)}
 		w.startNode(i)
 	}
+	w.startGuest()
 	w.after(0, w.expire)
 	w.after(5*time.Second, w.trouble)
 	return w

@@ -1,53 +1,21 @@
 package driver
 
-import (
-	"hash/fnv"
-	"math/rand/v2"
+import "github.com/mallee-io/mallee"
 
-	"github.com/mallee-io/mallee"
-)
-
-// Candidate is a node that could get an actor.
-type Candidate struct {
-	Node NodeID
-	Owns int // grants it has, with those that it has not used yet
-}
-
-// Strategy chooses one of at least one candidate.
-type Strategy func(id mallee.ID, candidates []Candidate) NodeID
-
-// TwoChoices takes the one of two random candidates that owns less (Mitzenmacher,
-// "The power of two choices in randomized load balancing", 2001).
-func TwoChoices(random *rand.Rand) Strategy {
-	return func(_ mallee.ID, c []Candidate) NodeID {
-		a, b := c[random.IntN(len(c))], c[random.IntN(len(c))]
-		if b.Owns < a.Owns {
-			return b.Node
-		}
-		return a.Node
-	}
-}
-
-// Hash gives an ID always to the same of the same candidates, and moves few IDs
-// when one comes or goes (rendezvous hashing; Thaler and Ravishankar, 1998).
-func Hash(id mallee.ID, c []Candidate) NodeID {
-	h := fnv.New64a()
-	h.Write([]byte(id.String()))
-	of := h.Sum64()
-	var best NodeID
-	var most uint64
-	for i, candidate := range c {
-		weight := mix(of ^ mix(uint64(candidate.Node)))
-		if i == 0 || weight > most {
-			best, most = candidate.Node, weight
+// choose takes one of at least one able host, by the strategy of its type. Each
+// strategy has a file of its own. The list of hosts is used up.
+func (d *Directory) choose(t Type, q Question, able []*host) NodeID {
+	switch {
+	case t.Strategy == mallee.Hashed:
+		return hashed(q.ID, able)
+	case t.Strategy == mallee.PreferLocal || t.Stateless:
+		if local(q.From, able) {
+			return q.From
 		}
 	}
-	return best
-}
-
-// mix is the last step of SplitMix64 (Steele, Lea and Flood, 2014).
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
+	able = d.settled(able)
+	if allForeign(able) {
+		return weighted(d.random, able)
+	}
+	return twoChoices(d.random, able)
 }

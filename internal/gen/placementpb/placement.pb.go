@@ -1213,9 +1213,13 @@ func (x *Elsewhere) GetAddr() string {
 }
 
 type Welcome struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
-	Report        bool                   `protobuf:"varint,2,opt,name=report,proto3" json:"report,omitempty"` // the leader has to know what the member holds
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Term   uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	Report bool                   `protobuf:"varint,2,opt,name=report,proto3" json:"report,omitempty"` // the leader has to know what the member holds
+	// The leader sends something at least this often, if only an empty batch. A
+	// member that hears nothing for three times as long goes elsewhere. 0: no
+	// promise.
+	BeatMs        int64 `protobuf:"varint,3,opt,name=beat_ms,json=beatMs,proto3" json:"beat_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1262,6 +1266,13 @@ func (x *Welcome) GetReport() bool {
 		return x.Report
 	}
 	return false
+}
+
+func (x *Welcome) GetBeatMs() int64 {
+	if x != nil {
+		return x.BeatMs
+	}
+	return 0
 }
 
 type Answer struct {
@@ -1523,10 +1534,11 @@ const file_mallee_placement_v1_placement_proto_rawDesc = "" +
 	"\x04lost\x18\x06 \x03(\x04R\x04lost\x126\n" +
 	"\acommand\x18\a \x01(\x0e2\x1c.mallee.placement.v1.CommandR\acommand\"\x1f\n" +
 	"\tElsewhere\x12\x12\n" +
-	"\x04addr\x18\x01 \x01(\tR\x04addr\"5\n" +
+	"\x04addr\x18\x01 \x01(\tR\x04addr\"N\n" +
 	"\aWelcome\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x16\n" +
-	"\x06report\x18\x02 \x01(\bR\x06report\"|\n" +
+	"\x06report\x18\x02 \x01(\bR\x06report\x12\x17\n" +
+	"\abeat_ms\x18\x03 \x01(\x03R\x06beatMs\"|\n" +
 	"\x06Answer\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\x04R\x06ticket\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\x04R\x04node\x12\x14\n" +
