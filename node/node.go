@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/internal/reminders"
@@ -56,9 +58,12 @@ type Config struct {
 	// Log is where the node and its actors write. Defaults to slog.Default.
 	Log *slog.Logger
 
-	// Placement joins the node to a cluster. Defaults to the placement driver
-	// whose addresses MALLEE_PD gives (host:port, separated by commas) and,
-	// without that, to placement.Solo: the node is alone.
+	// PD are the addresses of the placement drivers of a cluster, host:port.
+	PD []string
+
+	// Placement joins the node to a cluster. Defaults to the placement drivers
+	// PD and, without any, to placement.Solo. Where it is nil, fields that are
+	// zero are taken from the configuration of the process first, see Load.
 	Placement placement.Driver
 
 	// Labels are matched with those that actor types ask for (mallee.Labeled).
@@ -88,6 +93,18 @@ type Config struct {
 	// password: it is for networks that are trusted.
 	Koala bool
 
+	// Admin is where the node serves its health and figures, host:port; see
+	// AdminHandler. Who can reach it sees much, so it is best on the loopback
+	// interface. Port 0 takes a free one. Defaults to nowhere.
+	Admin string
+
+	// Tracing gets spans of calls and turns, see docs/operations.md. It decides
+	// which of them are kept. Defaults to none, which costs nothing.
+	Tracing trace.TracerProvider
+
+	// TraceKeys puts the keys of actors into spans. They may be names of people.
+	TraceKeys bool
+
 	// Network reaches the other nodes; malleetest sets it. Defaults to TCP.
 	Network transport.Network
 }
@@ -97,12 +114,14 @@ type Node struct {
 	config   Config
 	hosted   []mallee.Type // config.Types and those of the system
 	addr     string        // where the others reach it; empty: by no address
+	admin    string        // where its health and figures are; empty: nowhere
 	runtime  *activation.Runtime
 	lease    atomic.Pointer[lease]
 	remote   remote
 	served   served
 	types    aliases
 	where    locations
+	tracing  *tracing // nil: none
 	stopping atomic.Bool
 	closing  atomic.Bool // what is still here is ended
 	cordoned atomic.Bool
@@ -122,6 +141,11 @@ type Node struct {
 
 // Start starts a node. ctx bounds the start alone: Stop ends the node.
 func Start(ctx context.Context, config Config) (*Node, error) {
+	if config.Placement == nil {
+		if err := config.load(); err != nil {
+			return nil, fmt.Errorf("start node: %w", err)
+		}
+	}
 	if config.Name == "" {
 		config.Name = "local"
 	}
@@ -133,6 +157,9 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	}
 	if config.Log == nil {
 		config.Log = slog.Default()
+	}
+	if config.Tracing != nil {
+		config.Log = slog.New(traceHandler{config.Log.Handler()})
 	}
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
@@ -148,6 +175,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	n.posted.init()
 	n.carried.init()
 	n.types.init(n.hosted)
+	n.tracing = newTracing(&config)
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.runtime = activation.New(activation.Config{
 		Node:        config.Name,
@@ -157,10 +185,11 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Reminders:   reminders.Service{Caller: n},
 		Log:         config.Log,
 		Release:     n.release,
+		Trace:       n.tracing.hook(),
 		Owns:        n.owns,
 		Carried:     n.carried.take,
 		Redeliver:   n.redeliver,
-	}, n.hosted)
+	}, append(slices.Clone(n.hosted), canary()))
 	if err := n.begin(ctx); err != nil {
 		n.end()
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
@@ -173,6 +202,9 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 
 // begin makes the node a member of its cluster.
 func (n *Node) begin(ctx context.Context) error {
+	if err := n.openAdmin(); err != nil {
+		return err
+	}
 	if err := n.openNetwork(); err != nil {
 		return err
 	}

@@ -1,23 +1,15 @@
 package node
 
 import (
-	"os"
-	"strings"
-
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/storage"
 )
 
-// envPlacement names the addresses of the placement driver's processes,
-// host:port, separated by commas.
-const envPlacement = "MALLEE_PD"
-
-// place finds the placement driver, and with it the store: that of the
-// environment, or none where the node is alone.
+// place finds the placement driver, and the store where the Config has none.
 func (c *Config) place() error {
-	if addrs := os.Getenv(envPlacement); c.Placement == nil && addrs != "" {
-		c.Placement = placement.DialWith(placement.DialConfig{Addrs: strings.Split(addrs, ","), Cluster: c.Cluster, TLS: c.TLS, Log: c.Log})
+	if c.Placement == nil && len(c.PD) > 0 {
+		c.Placement = placement.DialWith(placement.DialConfig{Addrs: c.PD, Cluster: c.Cluster, TLS: c.TLS, Log: c.Log})
 	}
 	if c.Store == nil {
 		if c.Placement != nil && !alone(c.Placement) && len(c.Types) > 0 {

@@ -106,7 +106,7 @@ func (n *Node) message(ctx context.Context, to placement.NodeID, q *activation.R
 	}
 	m := &transport.Message{
 		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: methodName(encoding, q.Call),
-		Timeout: time.Until(end), Body: args, Encoding: encoding,
+		Timeout: time.Until(end), Body: args, Encoding: encoding, Trace: traceOf(q),
 	}
 	if q.Call.Flags()&mallee.OneWay == 0 {
 		m.Chain = q.Parent.Chain()

@@ -85,10 +85,11 @@ func (c *TCPConfig) setDefaults() {
 // and waits for it, for at most its Timeout and the dial timeout; whatever else
 // finds none fails at once, since the peer has lost what it belongs to.
 type TCP struct {
-	config TCPConfig
-	addr   string
-	first  atomic.Pointer[net.Listener] // until the first node is attached
-	life   atomic.Pointer[life]
+	config  TCPConfig
+	addr    string
+	first   atomic.Pointer[net.Listener] // until the first node is attached
+	life    atomic.Pointer[life]
+	figures figures
 }
 
 var _ Network = (*TCP)(nil)
@@ -121,7 +122,7 @@ func (t *TCP) Attach(node placement.NodeID, h Handler) {
 	if first := t.first.Swap(nil); first != nil {
 		listener = *first
 	}
-	l := newLife(t.config, node, h)
+	l := newLife(t.config, &t.figures, node, h)
 	if earlier := t.life.Swap(l); earlier != nil {
 		earlier.detach()
 	}

@@ -43,9 +43,16 @@ func newConn(l *life, raw net.Conn) *conn {
 // Read notes that the peer is there.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.life.figures.received.Add(int64(n))
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
 	}
+	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.life.figures.sent.Add(int64(n))
 	return n, err
 }
 
