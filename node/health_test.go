@@ -89,7 +89,7 @@ func TestReadyMeansThatTheLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := &unsteady{Driver: placement.Memory(5 * time.Second)}
-		n, err := node.Start(t.Context(), node.Config{Types: game.Types(), Placement: d, Network: transport.NewMemory(), Log: slog.New(slog.DiscardHandler)})
+		n, err := node.Start(t.Context(), node.Config{Types: game.Types(), Store: storage.Memory(), Placement: d, Network: transport.NewMemory(), Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +280,7 @@ func TestDocumentListsAllMetrics(t *testing.T) {
 		documented[line[1]+" "+line[2]] = true
 	}
 	cluster := placement.Memory(time.Minute)
-	n := join(t, node.Config{Types: game.Types(), Placement: cluster})
+	n := join(t, node.Config{Types: game.Types(), Store: storage.Memory(), Placement: cluster})
 	if _, err := game.PlayerOf(n, "ann").Echo(t.Context(), "hi"); err != nil {
 		t.Fatal(err)
 	}

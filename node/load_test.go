@@ -60,7 +60,7 @@ func TestStartReadsTheConfiguration(t *testing.T) {
 
 func TestStartRefusesAConfigurationThatItCannotFollow(t *testing.T) {
 	configure(t, "store: pebble:data\n")
-	_, err := node.Start(t.Context(), node.Config{})
+	_, err := node.Start(t.Context(), node.Config{Types: game.Types()})
 	if !errors.Is(err, mallee.ErrInvalid) || !strings.Contains(err.Error(), "set Config.Store") {
 		t.Errorf("a store that nobody opens: %v", err)
 	}
