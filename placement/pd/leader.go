@@ -128,8 +128,11 @@ func (s *Server) follow(ctx context.Context, l *leader, revision int64) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case r, ok := <-events:
-			if err := r.Err(); !ok || err != nil {
-				return fmt.Errorf("the watch of the members has ended: %w", errors.Join(err, context.Cause(ctx)))
+			if err := r.Err(); err != nil {
+				return fmt.Errorf("the watch of the members has ended: %w", err)
+			}
+			if !ok {
+				return errors.New("the watch of the members has ended")
 			}
 			for _, e := range r.Events {
 				if err := s.happened(l, e); err != nil {
