@@ -123,19 +123,29 @@ func receive(stream sessionStream, batches chan<- *placementpb.NodeBatch, s *ses
 	}
 }
 
+// beat is how often a member hears something: one whose leader was stopped, or
+// is behind a broken network, looks for another.
+const beat = 500 * time.Millisecond
+
 // send writes what gathers in the outbox. A node that does not read blocks it
 // until the handler returns.
 func send(stream sessionStream, welcome *placementpb.Welcome, s *session) {
+	welcome.BeatMs = beat.Milliseconds()
 	err := stream.Send(&placementpb.LeaderBatch{Welcome: welcome})
+	silent := time.NewTimer(beat)
+	defer silent.Stop()
 	for err == nil {
 		select {
 		case <-s.end:
 			return
 		case <-s.out.ready:
+			if b := s.out.take(); b != nil {
+				err = stream.Send(b)
+			}
+		case <-silent.C:
+			err = stream.Send(new(placementpb.LeaderBatch))
 		}
-		if b := s.out.take(); b != nil {
-			err = stream.Send(b)
-		}
+		silent.Reset(beat)
 	}
 	s.cut(err)
 }
