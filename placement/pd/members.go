@@ -151,6 +151,7 @@ func (s *Server) enter(ctx context.Context, l *leader, r *record) error {
 	case !done.Succeeded && done.Responses[0].GetResponseRange().Count > 0:
 		return mallee.ErrConflict.Errorf("node %s is or was a member", r.member.ID)
 	case !done.Succeeded:
+		l.abdicate(errStepDown)
 		return errNotLeader
 	}
 	select {
