@@ -285,7 +285,7 @@ func TestDocumentListsAllMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := mallee.NewType(mallee.Interface{Name: "Echo"}, func(*mallee.Self) any { panic("no actor") })
-	broken := join(t, node.Config{Types: []mallee.Type{ended}, Placement: cluster})
+	broken := join(t, node.Config{Types: []mallee.Type{ended}, Store: storage.Memory(), Placement: cluster})
 	if err := broken.Invoke(t.Context(), mallee.ID{Type: "Echo", Key: "x"}, &echoCall{}); err == nil {
 		t.Fatal("an actor without a constructor")
 	}

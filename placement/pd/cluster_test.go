@@ -198,16 +198,17 @@ func (n *node) try(ctx context.Context, c client) bool {
 		return false
 	}
 	n.stream, n.term = stream, first.GetWelcome().GetTerm()
-	n.inbox = make(chan *placementpb.LeaderBatch, 1000)
+	inbox := make(chan *placementpb.LeaderBatch, 1000)
+	n.inbox = inbox
 	go func() {
-		defer close(n.inbox)
+		defer close(inbox)
 		for {
 			b, err := stream.Recv()
 			if err != nil {
 				return
 			}
 			select {
-			case n.inbox <- b:
+			case inbox <- b:
 			case <-n.t.Context().Done():
 				return
 			}

@@ -34,6 +34,8 @@ type candidate struct {
 	Name    string `json:"name"`
 	Addr    string `json:"addr"` // of its client port
 	Version string `json:"version,omitempty"`
+
+	revision int64 // in which it stood; the lowest one leads
 }
 
 // election is what this process knows of who leads.
@@ -98,7 +100,7 @@ func (s *Server) stand(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	self, err := json.Marshal(candidate{recordFormat, s.config.Name, s.config.Advertise, s.config.Version})
+	self, err := json.Marshal(candidate{Format: recordFormat, Name: s.config.Name, Addr: s.config.Advertise, Version: s.config.Version})
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (s *Server) stand(ctx context.Context) error {
 	if err := e.Campaign(ctx, string(self)); err != nil {
 		return fmt.Errorf("stand for election: %w", causeOr(ctx, err))
 	}
-	return causeOr(ctx, s.lead(ctx, clientv3.Compare(clientv3.CreateRevision(e.Key()), "=", e.Rev())))
+	return causeOr(ctx, s.lead(ctx, e.Key(), e.Rev()))
 }
 
 // resignPatience is short: a lease that cannot be revoked ends by itself.
@@ -169,6 +171,9 @@ func (s *Server) look(ctx context.Context) (revision int64, err error) {
 		if err := json.Unmarshal(got.Kvs[0].Value, &leads); err != nil {
 			return 0, fmt.Errorf("the key %s of etcd is damaged: %q", got.Kvs[0].Key, got.Kvs[0].Value)
 		}
+	}
+	if len(got.Kvs) > 0 {
+		leads.revision = got.Kvs[0].CreateRevision
 	}
 	s.election.set(func() { s.election.seen = leads })
 	return got.Header.Revision, nil

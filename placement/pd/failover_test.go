@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -112,6 +113,36 @@ func TestFailover(t *testing.T) {
 		}
 		return !after.GetRecovering() && after.GetActors() == actors+1 && len(after.GetProcesses()) == 3
 	})
+}
+
+// Somebody removes the leader from the election: it leads no more, though its
+// lease goes on, and a node with it finds the next one.
+func TestLeaderIsRemoved(t *testing.T) {
+	t.Parallel()
+	servers := startAll(t, trio(t))
+	clients := make(map[string]client)
+	for _, s := range servers {
+		clients[s.Addr()] = dial(t, s.Addr())
+	}
+	c := clients[servers[0].Addr()]
+	first := leaderOf(t, leading(t, c, 1), servers)
+	n := join(t, c, "a")
+	n.begin(clients)
+	n.locate("x")
+	etcd := rawEtcd(t, servers[first].Addr())
+	candidates, err := etcd.Get(within(t), "/mallee/mallee/election/", clientv3.WithFirstCreate()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := etcd.Delete(within(t), string(candidates.Kvs[0].Key)); err != nil {
+		t.Fatal(err)
+	}
+	n.ended()
+	n.begin(clients)
+	if n.term < 2 {
+		t.Errorf("term %d", n.term)
+	}
+	n.locate("x")
 }
 
 func key(g *placementpb.Grant) string { return g.GetActor().GetKey() }

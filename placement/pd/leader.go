@@ -23,6 +23,9 @@ type leader struct {
 	term  uint64
 	guard clientv3.Cmp // holds in etcd while this process leads
 	done  <-chan struct{}
+	// abdicate ends the term when etcd shows that it is over: whoever has
+	// removed the key of the election has not ended its lease.
+	abdicate context.CancelCauseFunc
 
 	mu        sync.Mutex // before that of any outbox
 	directory *driver.Directory
@@ -53,7 +56,8 @@ const (
 )
 
 // lead runs a term, until ctx ends or etcd cannot be followed any more.
-func (s *Server) lead(ctx context.Context, guard clientv3.Cmp) error {
+func (s *Server) lead(ctx context.Context, key string, revision int64) error {
+	guard := clientv3.Compare(clientv3.CreateRevision(key), "=", revision)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	before, err := counter{s.client, s.keys.term()}.add(ctx, 1, guard)
@@ -63,10 +67,11 @@ func (s *Server) lead(ctx context.Context, guard clientv3.Cmp) error {
 	if before >= driver.MaxTerm {
 		return fmt.Errorf("the terms have run out after %d: begin a new cluster", before)
 	}
-	l, revision, err := s.newLeader(ctx, uint64(before)+1, guard)
+	l, listed, err := s.newLeader(ctx, uint64(before)+1, guard)
 	if err != nil {
 		return err
 	}
+	l.abdicate = cancel
 	var writing sync.WaitGroup
 	defer writing.Wait()
 	defer cancel(nil)
@@ -75,7 +80,22 @@ func (s *Server) lead(ctx context.Context, guard clientv3.Cmp) error {
 	s.election.set(func() { s.election.mine = l })
 	s.config.Log.Info("leading the placement driver", "term", l.term, "nodes", len(l.members))
 	defer s.stepDown(l)
-	return s.follow(ctx, l, revision)
+	writing.Go(func() { s.lookOut(ctx, l, revision) })
+	return s.follow(ctx, l, listed)
+}
+
+// lookOut ends the term when a candidate leads that stood later.
+func (s *Server) lookOut(ctx context.Context, l *leader, revision int64) {
+	for ctx.Err() == nil {
+		_, seen, changed := s.election.now()
+		if seen.revision > revision {
+			l.abdicate(errStepDown)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // newLeader reads what a term begins with, as of a revision.
@@ -128,8 +148,11 @@ func (s *Server) follow(ctx context.Context, l *leader, revision int64) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case r, ok := <-events:
-			if err := r.Err(); !ok || err != nil {
-				return fmt.Errorf("the watch of the members has ended: %w", errors.Join(err, context.Cause(ctx)))
+			if err := r.Err(); err != nil {
+				return fmt.Errorf("the watch of the members has ended: %w", err)
+			}
+			if !ok {
+				return errors.New("the watch of the members has ended")
 			}
 			for _, e := range r.Events {
 				if err := s.happened(l, e); err != nil {
@@ -276,7 +299,7 @@ func (l *leader) attach(s *session) (*placementpb.Welcome, error) {
 		old.cut(errReplaced)
 	}
 	l.sessions[s.node] = s
-	return &placementpb.Welcome{Term: l.term, Report: !l.directory.Reported(s.node), BeatMs: beat.Milliseconds()}, nil
+	return &placementpb.Welcome{Term: l.term, Report: !l.directory.Reported(s.node)}, nil
 }
 
 func (l *leader) detach(s *session) {

@@ -124,7 +124,7 @@ func (s *Server) join(ctx context.Context, l *leader, req *placementpb.JoinReque
 	}
 	r.lease, r.ttl = lease.ID, lease.TTL
 	if err := s.enter(ctx, l, &r); err != nil {
-		s.revokeLater(lease.ID)
+		s.discard(ctx, lease.ID)
 		return nil, err
 	}
 	return &placementpb.JoinResponse{Node: uint64(r.member.ID), Lease: int64(lease.ID), TtlMs: lease.TTL * 1000, Term: l.term}, nil
@@ -151,6 +151,7 @@ func (s *Server) enter(ctx context.Context, l *leader, r *record) error {
 	case !done.Succeeded && done.Responses[0].GetResponseRange().Count > 0:
 		return mallee.ErrConflict.Errorf("node %s is or was a member", r.member.ID)
 	case !done.Succeeded:
+		l.abdicate(errStepDown)
 		return errNotLeader
 	}
 	select {
@@ -166,14 +167,12 @@ func (s *Server) enter(ctx context.Context, l *leader, r *record) error {
 	return nil
 }
 
-// revokeLater ends a lease that is of no use; if etcd does not answer, it ends
-// by itself.
-func (s *Server) revokeLater(lease clientv3.LeaseID) {
-	s.running.Go(func() {
-		ctx, cancel := context.WithTimeout(s.life, etcdPatience)
-		defer cancel()
-		_, _ = s.client.Revoke(ctx, lease)
-	})
+// discard ends a lease that is of no use; if etcd does not answer, it ends by
+// itself.
+func (s *Server) discard(ctx context.Context, lease clientv3.LeaseID) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignPatience)
+	defer cancel()
+	_, _ = s.client.Revoke(ctx, lease)
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 )
@@ -32,6 +33,7 @@ func TestOneProcess(t *testing.T) {
 	if next := owner.locate("x"); next.GetEpoch() <= x.GetEpoch() {
 		t.Errorf("epoch %d after %d", next.GetEpoch(), x.GetEpoch())
 	}
+	a.until("a sign of life", func(b *placementpb.LeaderBatch) bool { return proto.Size(b) == 0 })
 	// b does not renew: its lease ends, its session too, and a hears of it.
 	a.until("the loss of b", func(batch *placementpb.LeaderBatch) bool { return slices.Contains(batch.GetLost(), b.id) })
 	b.ended()

@@ -18,10 +18,6 @@ import (
 // helloPatience bounds how long a stream may say nothing in the beginning.
 const helloPatience = 10 * time.Second
 
-// beat is how often a leader says something at least: a node leaves one that
-// has been silent for longer.
-const beat = time.Second
-
 var errReplaced = mallee.ErrUnavailable.Errorf("the node has begun another session").BeforeRun()
 
 // session is the stream of a member with the leader.
@@ -127,24 +123,29 @@ func receive(stream sessionStream, batches chan<- *placementpb.NodeBatch, s *ses
 	}
 }
 
+// beat is how often a member hears something: one whose leader was stopped, or
+// is behind a broken network, looks for another.
+const beat = 500 * time.Millisecond
+
 // send writes what gathers in the outbox. A node that does not read blocks it
 // until the handler returns.
 func send(stream sessionStream, welcome *placementpb.Welcome, s *session) {
-	beats := time.NewTicker(beat)
-	defer beats.Stop()
+	welcome.BeatMs = beat.Milliseconds()
 	err := stream.Send(&placementpb.LeaderBatch{Welcome: welcome})
+	silent := time.NewTimer(beat)
+	defer silent.Stop()
 	for err == nil {
-		b := new(placementpb.LeaderBatch)
 		select {
 		case <-s.end:
 			return
 		case <-s.out.ready:
-			b = s.out.take()
-		case <-beats.C:
+			if b := s.out.take(); b != nil {
+				err = stream.Send(b)
+			}
+		case <-silent.C:
+			err = stream.Send(new(placementpb.LeaderBatch))
 		}
-		if b != nil {
-			err = stream.Send(b)
-		}
+		silent.Reset(beat)
 	}
 	s.cut(err)
 }

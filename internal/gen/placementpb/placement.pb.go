@@ -263,7 +263,7 @@ func (x *Type) GetLabels() map[string]string {
 type JoinRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`           // must be that of the placement driver
-	Member        *Member                `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`             // without id and since
+	Member        *Member                `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`             // without since; a Koala host, and it alone, brings its id
 	TtlMs         int64                  `protobuf:"varint,3,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // 0: the placement driver's default
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
