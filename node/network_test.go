@@ -95,6 +95,9 @@ type controls struct {
 
 func (c *controls) Join(ctx context.Context, m placement.Member, control placement.Control) (placement.Lease, error) {
 	c.last = control
+	control.Move(mallee.ID{Type: "Player", Key: "ann"}, placement.Grant{Node: 1, Epoch: 1}, 2) // before it is a member
+	control.Drain()
+	control.Cordon(false)
 	return c.Driver.Join(ctx, m, control)
 }
 
@@ -134,6 +137,9 @@ func TestControl(t *testing.T) {
 			t.Errorf("a call that waits for a lost node: %v", err)
 		}
 
+		for len(cluster.statuses) > 0 { // of Drain
+			<-cluster.statuses
+		}
 		for _, on := range []bool{true, false} {
 			cluster.last.Cordon(on)
 			if s := <-cluster.statuses; s.Cordoned != on {

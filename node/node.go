@@ -122,17 +122,18 @@ type Node struct {
 	types    aliases
 	where    locations
 	tracing  *tracing // nil: none
-	stopping atomic.Bool
-	closing  atomic.Bool // what is still here is ended
-	cordoned atomic.Bool
-	draining atomic.Bool
 	strays   strays
 	posted   posted
 	carried  carried
-	moves    chan struct{} // one for each actor that is moving away
-	asked    atomic.Int64  // moves that the placement driver wants
 	counts   counts
 	renewNow chan struct{} // a hint that the status has changed
+
+	stopping atomic.Bool   // it has no calls of its own any more, and its actors move away
+	closing  atomic.Bool   // what is still here is ended
+	cordoned atomic.Bool   // it gets no new actors
+	draining atomic.Bool   // its actors move away; the process stays
+	moves    chan struct{} // one for each actor that is moving away
+	asked    atomic.Int64  // moves that the placement driver wants
 
 	membership sync.Mutex      // held while one begins, and while the node ends
 	ended      context.Context // of what the node does in the background
@@ -251,7 +252,12 @@ func (n *Node) Name() string { return n.config.Name }
 
 // ID names the node's present life in the cluster; it changes when the node
 // has lost its lease and has joined anew.
-func (n *Node) ID() placement.NodeID { return n.lease.Load().ID }
+func (n *Node) ID() placement.NodeID {
+	if l := n.lease.Load(); l != nil {
+		return l.ID
+	}
+	return 0 // while it joins for the first time, and the placement driver may want something already
+}
 
 // Types are the actor types that the node hosts.
 func (n *Node) Types() []mallee.Type { return n.config.Types }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,9 +42,9 @@ func (s *stray) answered() bool { return s.in.Message != nil && (s.in.Call != 0 
 
 func (s *strays) init() { s.of = make(map[mallee.ID]*strayQueue) }
 
-// push appends to the strays of an actor. first says that somebody has to look
-// after them from now on.
-func (s *strays) push(id mallee.ID, calls ...*stray) (first bool, err error) {
+// push appends to the strays of an actor unless limit are there. first says that
+// somebody has to look after them from now on.
+func (s *strays) push(id mallee.ID, limit int, calls ...*stray) (first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	queue := s.of[id]
@@ -51,7 +52,7 @@ func (s *strays) push(id mallee.ID, calls ...*stray) (first bool, err error) {
 		queue, first = &strayQueue{gone: make(chan struct{})}, true
 		s.of[id] = queue
 		s.queues.Add(1)
-	} else if len(queue.calls) >= maxStrays {
+	} else if len(queue.calls) >= limit {
 		return false, mallee.ErrOverloaded.Errorf("%d calls wait until it is known where %s lives", len(queue.calls), id).BeforeRun()
 	}
 	queue.calls = append(queue.calls, calls...)
@@ -96,7 +97,7 @@ func (s *strays) before(id mallee.ID) <-chan struct{} {
 
 // stray takes a message in whose actor is not active here.
 func (n *Node) stray(s *stray) {
-	first, err := n.strays.push(s.in.Actor, s)
+	first, err := n.strays.push(s.in.Actor, maxStrays, s)
 	switch {
 	case err != nil:
 		n.answer(s.in, &transport.Message{Error: refusal(err)})
@@ -113,13 +114,7 @@ func (n *Node) redeliver(id mallee.ID, calls []mallee.Call) {
 	for i, c := range calls {
 		list[i] = &stray{q: &activation.Request{ID: id, Call: c}, end: end}
 	}
-	first, err := n.strays.push(id, list...)
-	if err != nil {
-		for _, c := range calls {
-			n.runtime.Lost(id, c, err)
-			n.served.open.Done()
-		}
-	} else if first {
+	if first, _ := n.strays.push(id, math.MaxInt, list...); first { // a mailbox has bounded them
 		go n.settle(id)
 	}
 }
