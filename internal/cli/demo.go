@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/examples/game"
 	"github.com/mallee-io/mallee/httpapi"
 	"github.com/mallee-io/mallee/node"
@@ -20,12 +21,14 @@ import (
 
 // demoOptions are the flags of mallee demo.
 type demoOptions struct {
-	listen  string
-	data    string
-	players int
-	length  time.Duration
-	json    bool
-	fixed   bool // listen was chosen by the user
+	listen    string
+	data      string
+	processes int
+	storage   string
+	players   int
+	length    time.Duration
+	json      bool
+	fixed     bool // listen was chosen by the user
 }
 
 func demoCommand() *cobra.Command {
@@ -41,6 +44,8 @@ func demoCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "address of the HTTP API; any free port when the default one is taken")
 	c.Flags().StringVar(&o.data, "data", "", "directory or store URL that keeps the players' bags (default: a temporary directory)")
+	c.Flags().IntVar(&o.processes, "processes", 0, "run this many nodes, and three placement drivers, as processes of their own (default: everything in this process)")
+	c.Flags().StringVar(&o.storage, "storage", "", "with --processes: URL of the store of the nodes (default: the etcd of the placement drivers)")
 	c.Flags().IntVar(&o.players, "players", 100, "players in the crowd")
 	c.Flags().DurationVar(&o.length, "for", 0, "end after this time (default: run until Ctrl-C)")
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON summary at the end and nothing else")
@@ -51,38 +56,32 @@ func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) (err error
 	if o.players < 1 || o.players > 100_000 {
 		return &usageError{fmt.Errorf("--players %d is not between 1 and 100000", o.players)}
 	}
-	store, closeStore, err := openData(ctx, o.data)
-	if err != nil {
-		return err
+	open := o.alone
+	if o.processes != 0 || o.storage != "" {
+		open = o.spread
 	}
-	defer func() { err = errors.Join(err, closeStore()) }()
 	log := slog.New(slog.NewTextHandler(errOut, nil))
-	n, err := node.Start(ctx, node.Config{Name: "demo", Types: game.Types(), Store: store, Log: log})
+	stage, err := open(ctx, log)
 	if err != nil {
 		return err
-	}
-	stop := func() error {
-		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		return n.Stop(stopping)
 	}
 	listener, err := o.bind(ctx)
 	if err != nil {
-		return errors.Join(err, stop())
+		return errors.Join(err, stage.close())
 	}
-	api, err := httpapi.New(httpapi.Config{Caller: n, Types: n.Types(), Title: "Mallee demo"})
+	api, err := httpapi.New(httpapi.Config{Caller: stage.caller, Types: game.Types(), Title: "Mallee demo"})
 	if err != nil {
-		return errors.Join(err, listener.Close(), stop())
+		return errors.Join(err, listener.Close(), stage.close())
 	}
 	server := httpapi.ServerTimeouts(&http.Server{Handler: api})
 	go func() { _ = server.Serve(listener) }() // ends with Shutdown
 	if !o.json {
-		welcome(out, "http://"+listener.Addr().String())
+		welcome(out, "http://"+listener.Addr().String(), stage.note)
 	}
-	total := o.play(ctx, n, out)
+	total := o.play(ctx, stage, out)
 	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := errors.Join(server.Shutdown(shutdown), stop()); err != nil {
+	if err := errors.Join(server.Shutdown(shutdown), stage.close()); err != nil {
 		return err
 	}
 	if o.json {
@@ -98,6 +97,36 @@ func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) (err error
 	return nil
 }
 
+// demoStage is what the crowd of the demo plays on.
+type demoStage struct {
+	caller mallee.Caller
+	active func() int64 // actors that are active
+	note   string       // for people, after a line's end
+	close  func() error
+}
+
+// alone is a node in this process.
+func (o *demoOptions) alone(ctx context.Context, log *slog.Logger) (*demoStage, error) {
+	store, closeStore, err := openData(ctx, o.data)
+	if err != nil {
+		return nil, err
+	}
+	n, err := node.Start(ctx, node.Config{Name: "demo", Types: game.Types(), Store: store, Log: log})
+	if err != nil {
+		return nil, errors.Join(err, closeStore())
+	}
+	return &demoStage{
+		caller: n, active: func() int64 { return n.Stats().Active },
+		close: func() error { return errors.Join(stopDemo(ctx, n), closeStore()) },
+	}, nil
+}
+
+func stopDemo(ctx context.Context, n *node.Node) error {
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return n.Stop(stopping)
+}
+
 // bind listens where the user said or, by default, wherever it can.
 func (o *demoOptions) bind(ctx context.Context) (net.Listener, error) {
 	var config net.ListenConfig
@@ -111,16 +140,16 @@ func (o *demoOptions) bind(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
-func welcome(out io.Writer, url string) {
+func welcome(out io.Writer, url, note string) {
 	fmt.Fprintf(out, `A small game of players, rooms and a leaderboard is running.
 
   docs   %[1]s/docs/
   try    curl -X POST %[1]s/actors/Player/1001/Give -d '{"item":"sword","n":1}'
          curl -X POST %[1]s/actors/Leaderboard/world/Top -d '{"n":3}'
-
+%[2]s
 Ctrl-C ends it.
 
-`, url)
+`, url, note)
 }
 
 // summary is what the demo prints of itself.
@@ -135,13 +164,13 @@ type summary struct {
 
 // play lets the crowd play until ctx ends or the time is over, and prints a
 // line of figures each second.
-func (o *demoOptions) play(ctx context.Context, n *node.Node, out io.Writer) summary {
+func (o *demoOptions) play(ctx context.Context, stage *demoStage, out io.Writer) summary {
 	if o.length > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.length)
 		defer cancel()
 	}
-	crowd := newCrowd(n)
+	crowd := newCrowd(stage.caller)
 	done := make(chan struct{})
 	go func() {
 		crowd.play(ctx, o.players)
@@ -152,9 +181,9 @@ func (o *demoOptions) play(ctx context.Context, n *node.Node, out io.Writer) sum
 	for {
 		select {
 		case <-done:
-			return crowd.total(n.Stats().Active)
+			return crowd.total(stage.active())
 		case <-tick.C:
-			if now := crowd.lastSecond(n.Stats().Active); !o.json {
+			if now := crowd.lastSecond(stage.active()); !o.json {
 				fmt.Fprintf(out, "%8d calls/s   p50 %5d µs   p99 %6d µs   %5d active actors   %d errors\n",
 					now.Calls, now.P50, now.P99, now.Active, now.Errors)
 			}

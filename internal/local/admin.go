@@ -75,6 +75,12 @@ func (c *Cluster) tell(ctx context.Context, node string, command placementpb.Com
 	})
 }
 
+// Actors counts those that are placed on nodes.
+func (c *Cluster) Actors(ctx context.Context) (int64, error) {
+	status, err := c.status(ctx)
+	return status.GetActors(), err
+}
+
 // actors counts those of a node.
 func (c *Cluster) actors(ctx context.Context, node string) (int64, error) {
 	status, err := c.status(ctx)

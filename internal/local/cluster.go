@@ -3,6 +3,8 @@ package local
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -197,15 +199,19 @@ func (c *Cluster) Pids() map[int]string {
 	return pids
 }
 
-// Logs are the files of what the processes print, by process.
-func (c *Cluster) Logs() map[string]string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	logs := make(map[string]string, len(c.runs))
-	for name, p := range c.runs {
-		logs[name] = p.Log()
+// Process is one that runs.
+type Process struct {
+	Name string
+	Pid  int
+}
+
+// Processes are those that run, by their names.
+func (c *Cluster) Processes() (running []Process) {
+	for pid, name := range c.Pids() {
+		running = append(running, Process{name, pid})
 	}
-	return logs
+	slices.SortFunc(running, func(a, b Process) int { return strings.Compare(a.Name, b.Name) })
+	return running
 }
 
 // Close ends all processes as a crash would: what they have to keep is in the

@@ -9,14 +9,15 @@ import (
 const holdVariable = "MALLEE_LIFELINE"
 
 // Hold ends this process when the one that has started it by Start is gone. In
-// other processes it does nothing. Call it first of all.
-func Hold() {
+// other processes it does nothing, and reports false. Call it first of all.
+func Hold() bool {
 	if os.Getenv(holdVariable) == "" {
-		return
+		return false
 	}
 	_ = os.Unsetenv(holdVariable) // what this process starts has another parent
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)
 	}()
+	return true
 }
