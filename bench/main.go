@@ -31,8 +31,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	n := flags.Int("n", 3, "repetitions of every contestant in every bench")
 	d := flags.Duration("time", time.Second, "how long a repetition measures, after a warm-up of a quarter of it")
 	one := flags.String("measure", "", "measure `bench/contestant` once, in this process, and print the sample")
+	role := flags.String("serve", "", "be the other `process` of a contestant, with the arguments that follow, until standard input ends")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *role != "" {
+		return serve(ctx, *role, flags.Args(), os.Stdin, stdout)
 	}
 	if *n < 1 || *d <= 0 || flags.NArg() > 0 {
 		return errors.New("-n and -time must be positive, and there are no other arguments")

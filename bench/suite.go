@@ -29,6 +29,7 @@ type bench struct {
 func suites() []suite {
 	return []suite{
 		{name: "local", benches: localBenches(), entrants: localEntrants()},
+		{name: "remote", benches: remoteBenches(), entrants: remoteEntrants()},
 		{name: "storage", benches: storageBenches(), entrants: storageEntrants()},
 	}
 }

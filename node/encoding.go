@@ -1,23 +1,46 @@
 package node
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/internal/jsonargs"
+	"github.com/mallee-io/mallee/internal/plain"
 	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/placement"
 )
 
 // A body is MessagePack unless its caller has no generated code for the method.
 // An encoding more is a case more in each of these functions.
 
-// encodingOf is how the arguments of a call are written for another node.
-func encodingOf(call mallee.Call) transport.Encoding {
-	if _, raw := call.(*jsonCall); raw {
-		return transport.JSON
+// encodingFor is how the arguments of a call are written for a node.
+func (n *Node) encodingFor(ctx context.Context, node placement.NodeID, call mallee.Call) (transport.Encoding, error) {
+	if s, ok := n.config.Network.(transport.Speaker); ok {
+		if e, err := s.Speaks(ctx, node); e != transport.MessagePack || err != nil {
+			return e, err
+		}
 	}
-	return transport.MessagePack
+	if _, raw := call.(*jsonCall); raw {
+		return transport.JSON, nil
+	}
+	return transport.MessagePack, nil
+}
+
+// methodName is how the receiver spells a method.
+func methodName(e transport.Encoding, call mallee.Call) string {
+	if e == transport.Pickle {
+		return plain.SnakeCase(call.Method())
+	}
+	return call.Method()
+}
+
+func appendArgs(e transport.Encoding, call mallee.Call) ([]byte, error) {
+	if e == transport.Pickle {
+		return plain.AppendArgs(nil, call)
+	}
+	return call.AppendArgs(nil)
 }
 
 func decodeArgs(e transport.Encoding, call mallee.Call, body []byte) error {
@@ -26,18 +49,32 @@ func decodeArgs(e transport.Encoding, call mallee.Call, body []byte) error {
 		return call.DecodeArgs(body)
 	case transport.JSON:
 		return jsonargs.Decode(body, call.Args())
+	case transport.Pickle:
+		return plain.DecodeArgs(call, body)
 	}
 	return unknownEncoding(e)
 }
 
 // answering is the request as a turn runs it that answers in an encoding.
 func answering(e transport.Encoding, q *activation.Request) *activation.Request {
-	if e != transport.JSON {
+	if e == transport.MessagePack {
 		return q
 	}
-	plainly := *q
-	plainly.Call = jsonAnswer{q.Call}
-	return &plainly
+	encoded := *q // only here, as it costs an allocation
+	switch e {
+	case transport.JSON:
+		encoded.Call = jsonAnswer{q.Call}
+	case transport.Pickle:
+		encoded.Call = plain.Answer{Call: q.Call}
+	}
+	return &encoded
+}
+
+func decodeResults(e transport.Encoding, call mallee.Call, body []byte) error {
+	if e == transport.Pickle {
+		return plain.DecodeResults(call, body)
+	}
+	return call.DecodeResults(body)
 }
 
 func unknownEncoding(e transport.Encoding) error {

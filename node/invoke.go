@@ -13,6 +13,14 @@ import (
 // Invoke runs a call on the actor, wherever it lives. The fast path is an
 // activation on this node.
 func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error {
+	if n.tracing != nil {
+		return n.tracing.invoke(ctx, n, id, call)
+	}
+	return n.invoke(ctx, nil, id, call)
+}
+
+// invoke is Invoke; trace has what the actor's turn gets of the caller's trace.
+func (n *Node) invoke(ctx, trace context.Context, id mallee.ID, call mallee.Call) error {
 	parent := activation.From(ctx)
 	switch {
 	case parent == nil:
@@ -29,7 +37,7 @@ func (n *Node) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error
 	if ctx.Err() != nil {
 		return mallee.AsError(ctx.Err()).BeforeRun()
 	}
-	q := activation.Request{ID: id, Call: call, Parent: parent}
+	q := activation.Request{ID: id, Call: call, Parent: parent, Trace: trace}
 	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() && n.strays.before(id) == nil {
 		n.queueUp(ctx, id, n.ID())
 		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
@@ -111,6 +119,9 @@ func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Requ
 			return call.invokeHere(ctx, table, q)
 		}
 		return table.Invoke(ctx, q)
+	}
+	if n.tracing != nil {
+		return n.tracing.callRemote(ctx, n, g, q)
 	}
 	return n.callRemote(ctx, g, q)
 }

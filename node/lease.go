@@ -31,7 +31,7 @@ func (n *Node) owns() bool {
 const leaseMargin = 10
 
 func (n *Node) join(ctx context.Context) error {
-	m := placement.Member{Name: n.config.Name, Addr: n.addr, Labels: n.config.Labels}
+	m := placement.Member{Name: n.config.Name, Addr: n.addr, Admin: n.admin, Labels: n.config.Labels}
 	for _, t := range n.hosted {
 		hosted := placement.Type{Name: t.Name, Stateless: t.Workers > 0, Strategy: t.Strategy, Weight: t.Weight, Labels: t.Labels}
 		for _, i := range t.Interfaces {
@@ -121,9 +121,11 @@ func (n *Node) prolong(fence *time.Timer) bool {
 		return true
 	}
 	if err != nil {
+		n.counts.failedRenewals.Add(1)
 		n.config.Log.Warn("lease not renewed", "node", n.config.Name, "error", err)
 		return !errors.Is(err, mallee.ErrFenced)
 	}
+	n.counts.renewals.Add(1)
 	until := fenceTime(sent, l.TTL)
 	fence.Reset(time.Until(until))
 	n.lease.Store(&lease{l.Lease, until})
@@ -145,6 +147,7 @@ func (n *Node) renew(ctx context.Context) error {
 
 // fence ends everything that the node may no longer own.
 func (n *Node) fence() {
+	n.counts.fencings.Add(1)
 	n.config.Log.Error("lease lost: the node ends its activations and joins anew", "node", n.config.Name)
 	n.cutOff()
 }

@@ -98,6 +98,7 @@ func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error
 	if g, ok := n.where.get(id); ok {
 		return g, nil
 	}
+	n.counts.lookups.Add(1)
 	g, err := n.config.Placement.Locate(ctx, n.ID(), id)
 	if err != nil {
 		return placement.Grant{}, err

@@ -13,13 +13,18 @@ import (
 // openNetwork listens for the other nodes, where there may be any and the
 // Config brings no network.
 func (n *Node) openNetwork() error {
-	if alone, ok := n.config.Placement.(interface{ Alone() bool }); ok && alone.Alone() || n.config.Network != nil {
+	if n.config.Network != nil || alone(n.config.Placement) {
 		return nil
+	}
+	hosts, err := n.openHosts()
+	if err != nil {
+		return err
 	}
 	tcp, err := transport.ListenTCP(transport.TCPConfig{
 		Cluster: n.config.Cluster,
 		Listen:  n.config.Listen,
 		Resolve: n.resolve,
+		Foreign: hosts,
 		TLS:     n.config.TLS,
 		Log:     n.config.Log,
 	})
@@ -27,7 +32,13 @@ func (n *Node) openNetwork() error {
 		return err
 	}
 	n.config.Network = tcp
+	if hosts != nil {
+		n.config.Network = transport.Router{Nodes: tcp, Hosts: hosts}
+	}
 	n.addr, err = advertised(n.config.Advertise, tcp.Addr())
+	if err == nil && hosts != nil {
+		err = checkForHosts(n.addr)
+	}
 	if err != nil {
 		n.closeNetwork()
 	}

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/internal/reminders"
@@ -45,7 +47,8 @@ type Config struct {
 	Name string
 
 	// Store keeps the states of actors. Stop does not close it. Defaults to a
-	// storage.Memory of the node's own.
+	// storage.Memory of the node's own where the node is alone; nodes of a
+	// cluster that host actors have to share a store.
 	Store storage.Store
 
 	// CallTimeout ends calls whose context has no deadline. 0 means
@@ -55,16 +58,19 @@ type Config struct {
 	// Log is where the node and its actors write. Defaults to slog.Default.
 	Log *slog.Logger
 
-	// Placement joins the node to a cluster. Defaults to the placement driver
-	// whose addresses MALLEE_PD gives (host:port, separated by commas) and,
-	// without that, to placement.Solo: the node is alone.
+	// PD are the addresses of the placement drivers of a cluster, host:port.
+	PD []string
+
+	// Placement joins the node to a cluster. Defaults to the placement drivers
+	// PD and, without any, to placement.Solo. Where it is nil, fields that are
+	// zero are taken from the configuration of the process first, see Load.
 	Placement placement.Driver
 
 	// Labels are matched with those that actor types ask for (mallee.Labeled).
 	Labels map[string]string
 
 	// Cluster is the name that all nodes of a cluster have in common: nodes of
-	// another one are not talked to. Any text, also none.
+	// another one are not talked to. Defaults to "mallee".
 	Cluster string
 
 	// Listen is where the node accepts connections of the other nodes,
@@ -82,6 +88,23 @@ type Config struct {
 	// ClientAuth. Defaults to plain TCP, for networks that are trusted.
 	TLS *tls.Config
 
+	// Koala lets the node and unmodified Koala hosts of the cluster call each
+	// other's actors with plain data. Such hosts know neither TLS nor a
+	// password: it is for networks that are trusted.
+	Koala bool
+
+	// Admin is where the node serves its health and figures, host:port; see
+	// AdminHandler. Who can reach it sees much, so it is best on the loopback
+	// interface. Port 0 takes a free one. Defaults to nowhere.
+	Admin string
+
+	// Tracing gets spans of calls and turns, see docs/operations.md. It decides
+	// which of them are kept. Defaults to none, which costs nothing.
+	Tracing trace.TracerProvider
+
+	// TraceKeys puts the keys of actors into spans. They may be names of people.
+	TraceKeys bool
+
 	// Network reaches the other nodes; malleetest sets it. Defaults to TCP.
 	Network transport.Network
 }
@@ -91,12 +114,14 @@ type Node struct {
 	config   Config
 	hosted   []mallee.Type // config.Types and those of the system
 	addr     string        // where the others reach it; empty: by no address
+	admin    string        // where its health and figures are; empty: nowhere
 	runtime  *activation.Runtime
 	lease    atomic.Pointer[lease]
 	remote   remote
 	served   served
 	types    aliases
 	where    locations
+	tracing  *tracing // nil: none
 	strays   strays
 	posted   posted
 	carried  carried
@@ -117,11 +142,16 @@ type Node struct {
 
 // Start starts a node. ctx bounds the start alone: Stop ends the node.
 func Start(ctx context.Context, config Config) (*Node, error) {
+	if config.Placement == nil {
+		if err := config.load(); err != nil {
+			return nil, fmt.Errorf("start node: %w", err)
+		}
+	}
 	if config.Name == "" {
 		config.Name = "local"
 	}
-	if config.Store == nil {
-		config.Store = storage.Memory()
+	if config.Cluster == "" {
+		config.Cluster = "mallee"
 	}
 	if config.CallTimeout == 0 {
 		config.CallTimeout = DefaultCallTimeout
@@ -129,11 +159,14 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
+	if config.Tracing != nil {
+		config.Log = slog.New(traceHandler{config.Log.Handler()})
+	}
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
-	if config.Placement == nil {
-		config.Placement = defaultPlacement(&config)
+	if err := config.place(); err != nil {
+		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
 	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
 	n.remote.init()
@@ -143,6 +176,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	n.posted.init()
 	n.carried.init()
 	n.types.init(n.hosted)
+	n.tracing = newTracing(&config)
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.runtime = activation.New(activation.Config{
 		Node:        config.Name,
@@ -152,10 +186,11 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Reminders:   reminders.Service{Caller: n},
 		Log:         config.Log,
 		Release:     n.release,
+		Trace:       n.tracing.hook(),
 		Owns:        n.owns,
 		Carried:     n.carried.take,
 		Redeliver:   n.redeliver,
-	}, n.hosted)
+	}, append(slices.Clone(n.hosted), canary()))
 	if err := n.begin(ctx); err != nil {
 		n.end()
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
@@ -168,6 +203,9 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 
 // begin makes the node a member of its cluster.
 func (n *Node) begin(ctx context.Context) error {
+	if err := n.openAdmin(); err != nil {
+		return err
+	}
 	if err := n.openNetwork(); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/storage"
 )
 
 // slowToJoin loses its member's first lease, and answers its second Join only
@@ -55,7 +56,7 @@ func TestStopWhileJoiningAnew(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &slowToJoin{Driver: placement.Memory(5 * time.Second), joining: make(chan struct{}), answer: make(chan struct{}), left: make(chan placement.NodeID, 2)}
 				network := transport.NewMemory()
-				n, err := node.Start(t.Context(), node.Config{Types: game.Types(), Placement: d, Network: network, Log: slog.New(slog.DiscardHandler)})
+				n, err := node.Start(t.Context(), node.Config{Types: game.Types(), Store: storage.Memory(), Placement: d, Network: network, Log: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -74,17 +74,12 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 	if n.config.Network == nil {
 		return mallee.ErrUnavailable.Errorf("%s lives on node %s, and this node has no network", q.ID, g.Node)
 	}
-	args, err := q.Call.AppendArgs(nil)
+	m, err := n.message(ctx, g.Node, q, q.End)
 	if err != nil {
-		return mallee.ErrInvalid.Errorf("encode arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
+		return err
 	}
 	n.counts.sent.Add(1)
-	m := &transport.Message{
-		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: q.Call.Method(),
-		Timeout: time.Until(q.End), Chain: q.Parent.Chain(), Body: args, Encoding: encodingOf(q.Call),
-	}
 	if q.Call.Flags()&mallee.OneWay != 0 {
-		m.Chain = nil
 		n.posted.put(q.ID, g.Node)
 		return n.send(g.Node, m)
 	}
@@ -97,6 +92,26 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 		return err
 	}
 	return resultOf(answer, q)
+}
+
+// message is a call as a node takes it.
+func (n *Node) message(ctx context.Context, to placement.NodeID, q *activation.Request, end time.Time) (*transport.Message, error) {
+	encoding, err := n.encodingFor(ctx, to, q.Call)
+	if err != nil {
+		return nil, err
+	}
+	args, err := appendArgs(encoding, q.Call)
+	if err != nil {
+		return nil, mallee.ErrInvalid.Errorf("encode arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
+	}
+	m := &transport.Message{
+		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: methodName(encoding, q.Call),
+		Timeout: time.Until(end), Body: args, Encoding: encoding, Trace: traceOf(q),
+	}
+	if q.Call.Flags()&mallee.OneWay == 0 {
+		m.Chain = q.Parent.Chain()
+	}
+	return m, nil
 }
 
 func (n *Node) send(to placement.NodeID, m *transport.Message) error {
@@ -160,7 +175,7 @@ func resultOf(answer *transport.Message, q *activation.Request) error {
 	case answer.Owner.Node != 0:
 		return &movedError{owner: answer.Owner}
 	}
-	if err := q.Call.DecodeResults(answer.Body); err != nil {
+	if err := decodeResults(answer.Encoding, q.Call, answer.Body); err != nil {
 		return mallee.ErrInvalid.Errorf("decode results of %s.%s: %v", q.ID, q.Call.Method(), err)
 	}
 	return nil

@@ -135,7 +135,7 @@ func (n *Node) request(in incoming) (*activation.Request, error) {
 	if err := decodeArgs(in.Encoding, call, in.Body); err != nil {
 		return nil, mallee.ErrInvalid.Errorf("decode arguments of %s.%s: %v", in.Actor, in.Method, err).BeforeRun()
 	}
-	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end}, nil
+	return &activation.Request{ID: in.Actor, Call: call, Parent: activation.ParentOf(in.Chain), End: in.end, Trace: n.tracing.from(in.Message)}, nil
 }
 
 func (n *Node) noHost(id mallee.ID) *mallee.Error {
@@ -152,6 +152,9 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 			n.served.open.Done()
 		}
 		return err
+	}
+	if in.Encoding == transport.Pickle && q.Call.Flags()&mallee.OneWay != 0 {
+		return n.post(in, q)
 	}
 	who := origin{in.from, in.Call}
 	answered := false // guarded by served.mu: the answer may come before Deliver returns

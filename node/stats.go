@@ -26,7 +26,8 @@ type Stats struct {
 // counts are what Stats shows of the node itself. They are on no path that stays
 // within the node.
 type counts struct {
-	sent, served, repairs, movesIn, movesOut atomic.Int64
+	sent, served, repairs, movesIn, movesOut    atomic.Int64
+	lookups, renewals, failedRenewals, fencings atomic.Int64
 }
 
 // Stats may be called at any time.
@@ -49,5 +50,5 @@ func (l *lease) age() time.Duration {
 	if l.TTL == 0 {
 		return 0
 	}
-	return time.Since(l.until) + l.TTL - l.TTL/leaseMargin
+	return time.Since(l.sent())
 }

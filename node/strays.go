@@ -205,7 +205,7 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 		switch {
 		case table == nil:
 			err = n.noHost(s.id())
-		case n.closing.Load() && s.answered() && len(s.in.Chain) == 0:
+		case n.closing.Load() && s.answered() && !s.in.Nested():
 			err = n.errStopping()
 		case s.q == nil:
 			if table.Activate(s.in.Actor.Key, epoch, ended); s.in.Owner.Node != 0 {
@@ -250,7 +250,7 @@ func (n *Node) sendOn(g placement.Grant, calls []*stray) (rest []*stray, err err
 			n.settled(g, s.id())
 			sent = false
 		}
-		n.answer(s.in, &transport.Message{Owner: g})
+		n.redirect(s.in, g)
 	}
 	if sent {
 		n.settled(g, calls[0].id())
@@ -262,14 +262,12 @@ func (n *Node) sendOn(g placement.Grant, calls []*stray) (rest []*stray, err err
 func (n *Node) passOn(g placement.Grant, s *stray) error {
 	m := s.in.Message
 	if m == nil {
-		args, err := s.q.Call.AppendArgs(nil)
-		if err != nil {
-			n.lose(s, mallee.ErrInvalid.Errorf("encode arguments of %s.%s: %v", s.q.ID, s.q.Call.Method(), err).BeforeRun())
+		var err error
+		if m, err = n.message(n.ended, g.Node, s.q, s.end); passes(err) {
+			return err
+		} else if err != nil {
+			n.lose(s, err)
 			return nil
-		}
-		m = &transport.Message{
-			Kind: transport.Request, Actor: s.q.ID, Interface: s.q.Call.Interface(), Method: s.q.Call.Method(),
-			Timeout: time.Until(s.end), Body: args,
 		}
 	}
 	if err := n.send(g.Node, m); err != nil {

@@ -52,9 +52,6 @@ func (m *membership) run() {
 		if m.ctx.Err() != nil {
 			return
 		}
-		if status.Code(err) == codes.FailedPrecondition && errors.Is(m.keep(m.ctx), mallee.ErrFenced) {
-			return // else it was a leader of the past, who does not know the node
-		}
 		if lasted > 0 {
 			m.d.config.Log.Warn("session with the placement driver lost", "node", m.id, "at", addr, "error", err)
 			tried = failures{}
@@ -62,11 +59,14 @@ func (m *membership) run() {
 		tried.note(addr, err)
 		m.disconnect(tried.String())
 		m.d.processes.forget(addr)
-		var hint elsewhere
-		if e := (*elsewhere)(nil); errors.As(err, &e) {
-			hint = *e
+		if status.Code(err) == codes.FailedPrecondition && errors.Is(m.keep(m.ctx), mallee.ErrFenced) {
+			return // else it was a leader of the past, who does not know the node
 		}
-		if !wait(m.ctx, s.failed(lasted, hint.addr)) {
+		hint := ""
+		if e := (*elsewhere)(nil); errors.As(err, &e) {
+			hint = e.addr
+		}
+		if !wait(m.ctx, s.failed(lasted, hint)) {
 			return
 		}
 	}

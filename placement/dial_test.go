@@ -91,24 +91,37 @@ func TestDialRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// A node reports what it holds to the next leader in parts, and what it asks
-// meanwhile is answered.
+// A node reports what it holds to the next leader in parts. What it releases
+// meanwhile it says behind the report, which may tell of the grant.
 func TestDialReportsToTheNextLeader(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, 3)
 	a := f.join("a", nil)
-	const grants = 25_000
+	const grants = 45_000
 	locateAll(t, a, keys(grants))
 	first := a.locate(t, "17")
+	second := a.locate(t, "18")
 	f.mu.Lock()
 	f.record = true
+	f.lose = func(b *pb.NodeBatch) bool { // it only looks on
+		if len(b.Report) > 0 && !b.Reported {
+			_ = a.Release(t.Context(), id("18"), second, 0)
+		}
+		return false
+	}
 	f.mu.Unlock()
 	f.lead(1)
-	f.await("the report", func() bool { return f.directory.Reported(a.id) })
+	f.await("the report and the release", func() bool {
+		_, owned := f.directory.Owner(id("18"))
+		return f.directory.Reported(a.id) && !owned
+	})
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	reported := 0
 	for i, b := range f.batches {
+		if len(b.Releases) > 0 && !b.Reported && reported < grants {
+			t.Errorf("batch %d has a release after %d of the report", i, reported)
+		}
 		if len(b.Report) > 10_000 || b.Reported != (reported+len(b.Report) == grants) && reported < grants {
 			t.Errorf("batch %d reports %d after %d, the last one: %v", i, len(b.Report), reported, b.Reported)
 		}

@@ -47,6 +47,7 @@ func (a *Activation) giveUp(t *Turn, how ending) {
 	}
 	t.settled = true
 	err := how.sentinel.Errorf("%s: %s %s", t.name(), how.text, a.where(t))
+	a.count(t, err)
 	switch t.place {
 	case placeMailbox:
 		a.mailbox.remove(t)
@@ -105,7 +106,7 @@ func (t *Turn) name() string {
 	return t.id().String() + "." + t.call.Method()
 }
 
-func cycleError(t *Turn) error {
+func cycleError(t *Turn) *mallee.Error {
 	path := []string{t.name()}
 	for hop := t.parent; hop != nil; hop = hop.parent {
 		path = append(path, hop.id().String())
@@ -123,6 +124,6 @@ func depthError(t *Turn) error {
 	return mallee.ErrCycle.Errorf("call chain is more than %d calls deep at %s", maxDepth, t.parent.id()).BeforeRun()
 }
 
-func (a *Activation) overloadError() error {
+func (a *Activation) overloadError() *mallee.Error {
 	return mallee.ErrOverloaded.Errorf("mailbox of %s on node %s is full (%d calls wait)", a.ID(), a.table.runtime.config.Node, a.mailbox.n).BeforeRun()
 }

@@ -33,6 +33,7 @@ type Activation struct {
 	nested  turns  // waiting turns of chains that are active here
 	active  turns  // begun and not ended; more than one only by nesting and read-only interleaving
 	writers int32  // active turns that are not read-only
+	done    uint32 // calls that have succeeded since the watch's last visit
 	turnSeq uint64 // number of the latest turn; begins at random, so that a stale call chain matches none
 	idle    int64  // runtime's clock when it was last seen busy
 	keep    int64  // runtime's clock until which KeepAlive holds it
@@ -73,6 +74,8 @@ func newActivation(table *Table, key string, epoch uint64) *Activation {
 	a := &Activation{table: table, key: key, epoch: epoch, turnSeq: rand.Uint64(), watched: true}
 	a.self = mallee.NewSelf(a)
 	a.run = a.loop
+	a.mu.Lock() // the watch may visit it at once
+	defer a.mu.Unlock()
 	table.runtime.watch.add(a)
 	a.baton = a.newTurn(kindStart)
 	a.begin(a.baton)

@@ -22,16 +22,21 @@ func (a *Activation) accept(t *Turn) (start bool, err error) {
 	list, at := &a.mailbox, placeMailbox
 	if t.parent != nil && a.hosts(t.parent) {
 		if a.table.typ.NonReentrant || a.phase != running {
-			return false, cycleError(t)
+			err := cycleError(t)
+			a.count(t, err)
+			return false, err
 		}
 		list, at = &a.nested, placeNested
 	}
 	if t.kind == kindCall {
 		if list.n >= a.table.typ.MailboxSize {
-			return false, a.overloadError()
+			err := a.overloadError()
+			a.count(t, err)
+			return false, err
 		}
 		a.called = true
 	}
+	a.arrives(t, list.n)
 	list.push(t, at)
 	if !a.watched {
 		a.watched = true
@@ -115,7 +120,7 @@ func (a *Activation) begin(t *Turn) {
 	}
 	a.turnSeq++
 	t.number = a.turnSeq
-	t.began = a.table.runtime.clock.now.Load()
+	a.begins(t)
 	if t.deadline == 0 { // nobody waits: its time runs from here
 		t.deadline = a.table.runtime.defaultDeadline()
 	}
@@ -180,6 +185,10 @@ func (a *Activation) finish(t *Turn, err *mallee.Error) (more bool) {
 	}
 	unanswered := !t.settled
 	t.settled = true
+	a.ends(t)
+	if unanswered {
+		a.count(t, err)
+	}
 	more = (a.baton == t || a.baton == nil) && a.pass()
 	a.mu.Unlock()
 	t.end(canceled)

@@ -11,5 +11,5 @@
 // A goroutine exists only while a turn runs: the first call that finds the
 // baton free starts one, which takes turns until there are none.
 //
-// Lock order: shard.mu, Activation.mu, watch.mu.
+// Lock order: watch.visiting, shard.mu, Activation.mu, watch.mu.
 package activation

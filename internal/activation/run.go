@@ -79,7 +79,11 @@ func (a *Activation) dispatch(t *Turn) *mallee.Error {
 	var err error
 	switch t.kind {
 	case kindCall:
-		err = a.call(t)
+		if trace := a.table.runtime.config.Trace; trace != nil {
+			err = a.callTraced(t, trace)
+		} else {
+			err = a.call(t)
+		}
 	case kindTick:
 		t.tick.tick(t)
 	case kindStart:
@@ -174,7 +178,7 @@ func (a *Activation) takeLoads() (loads []func(context.Context) error) {
 
 func (a *Activation) broken(t *Turn, cause any) *mallee.Error {
 	a.deactivate(mallee.ReasonFailed) // takes effect after the turn, which has the baton
-	a.Log().Error("actor panicked", "turn", t.name(), "panic", cause, "stack", string(debug.Stack()))
+	a.Log().ErrorContext(t, "actor panicked", "turn", t.name(), "panic", cause, "stack", string(debug.Stack()))
 	return mallee.ErrPanic.Errorf("%s panicked: %v", t.name(), cause)
 }
 
@@ -187,6 +191,7 @@ func (a *Activation) leave(t *Turn, answer *mallee.Error) {
 	a.release()
 	waiting, orphans := a.close(answer == nil)
 	a.table.remove(a)
+	a.left(answer, waiting, orphans)
 	for _, t := range orphans {
 		a.table.runtime.Lost(t.id(), t.call, answer)
 	}
@@ -206,6 +211,7 @@ func (a *Activation) close(redeliver bool) (waiting, orphans []*Turn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase = stopped
+	a.counted()
 	var calls []mallee.Call
 	for t := a.mailbox.head; t != nil; t = a.mailbox.head {
 		a.mailbox.remove(t)

@@ -30,6 +30,8 @@ type Config struct {
 	// Redeliver takes one-way calls that have outlived their activation, in
 	// their order. It must not block. What cannot be delivered is to be Lost.
 	Redeliver func(id mallee.ID, calls []mallee.Call)
+	// Trace, unless nil, is told of the turns of calls.
+	Trace Trace
 }
 
 // Runtime is what the activations of one node share.
@@ -108,6 +110,7 @@ func (r *Runtime) Stats() Stats {
 func (r *Runtime) added(a *Activation) {
 	r.live.Add(1)
 	r.activations.Add(1)
+	a.table.figures.activations.Add(1)
 	if r.closed.Load() {
 		a.reason = mallee.ReasonStopping // serves what waits, then ends
 	}

@@ -18,6 +18,7 @@ type Table struct {
 	sweeper *time.Timer
 
 	usesStore atomic.Bool // the type's actors read or write
+	figures   figures
 	shards    [shardCount]shard
 	ended     [endedCount]atomic.Uint32 // activations that have ended, by key
 }
@@ -63,6 +64,8 @@ type Request struct {
 	Epoch  uint64 // of a grant under which the actor may be activated; 0: it may not
 	Ended  uint32 // what Table.Ended said before the grant was asked for
 	Parent *Turn  // the turn that waits for the call; nil at the head of a chain
+
+	Trace context.Context // the caller's values for Config.Trace; nil: none
 
 	// End is when the caller stops waiting; zero: the deadline of ctx, or the
 	// default. Invoke sets it when it returns ErrGone, so that a call which is
@@ -130,6 +133,9 @@ func (t *Turn) Cancel() { t.at.abandon(t, context.Canceled) }
 
 func (q *Request) turn() (*Turn, error) {
 	t := &Turn{call: q.Call, flags: q.Call.Flags()}
+	if q.Trace != nil {
+		t.traced = &traced{q.Trace}
+	}
 	if q.Parent != nil && t.flags&mallee.OneWay == 0 {
 		t.parent, t.depth = q.Parent, q.Parent.depth+1
 		if t.depth > maxDepth {

@@ -24,6 +24,7 @@ type Turn struct {
 	parent *Turn       // the turn that waits for this one; nil at the head of a call chain
 	waiter *waiter     // a caller on this node; nil when nobody waits here
 	abroad *abroad     // of a turn, or for a caller, on another node
+	traced *traced     // nil without tracing
 	done   atomic.Pointer[doneChannel]
 
 	// Guarded by the activation's mu. What is set before the turn begins may be
@@ -203,11 +204,14 @@ func (t *Turn) Err() error {
 	return nil
 }
 
-// Value knows only the turn itself: values of a caller's context do not travel
-// to other nodes, so they do not to other actors of this one.
+// Value knows only the turn itself and its trace: values of a caller's context
+// do not travel to other nodes, so they do not to other actors of this one.
 func (t *Turn) Value(key any) any {
 	if key == (turnKey{}) {
 		return t
+	}
+	if t.traced != nil {
+		return t.traced.values.Value(key)
 	}
 	return nil
 }

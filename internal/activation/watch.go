@@ -28,6 +28,8 @@ type watch struct {
 	clock *clock
 	tick  time.Duration
 
+	visiting sync.Mutex // held while a part of busy is not in it
+
 	mu    sync.Mutex
 	busy  []*Activation
 	awake bool
@@ -48,6 +50,8 @@ func (w *watch) add(a *Activation) {
 func (w *watch) visit() {
 	now := w.clock.read()
 	w.clock.now.Store(now)
+	w.visiting.Lock()
+	defer w.visiting.Unlock()
 	w.mu.Lock()
 	visited := w.busy
 	w.busy = nil
@@ -83,6 +87,7 @@ func (a *Activation) visit(now int64) (busy bool) {
 			t = next
 		}
 	}
+	a.counted()
 	if a.called {
 		a.called, a.idle = false, now
 	}

@@ -33,7 +33,9 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(demoCommand(), generateCommand(), newCommand(), storageCommand())
+	root.AddCommand(demoCommand(), generateCommand(), newCommand(), storageCommand(),
+		pdCommand(), configCommand(), statusCommand(), nodesCommand(), nodeCommand(), actorsCommand(), callCommand(), settingsCommand(),
+		chaosCommand(), localNodeCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

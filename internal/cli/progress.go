@@ -19,14 +19,14 @@ func isTerminal(w io.Writer) bool {
 // one that is not known.
 type progress struct{ bar *progressbar.ProgressBar }
 
-func newProgress(w io.Writer, what string, total int64) *progress {
+func newProgress(w io.Writer, what string, total int64, unit string) *progress {
 	if !isTerminal(w) {
 		return &progress{}
 	}
 	return &progress{progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetDescription(what),
-		progressbar.OptionSetItsString("rows"),
+		progressbar.OptionSetItsString(unit),
 		progressbar.OptionShowIts(),
 		progressbar.OptionShowCount(),
 		progressbar.OptionThrottle(100*time.Millisecond),

@@ -233,7 +233,7 @@ func export(cmd *cobra.Command, s storage.Store, tables []string, file string) (
 		defer func() { err = errors.Join(err, f.Sync(), f.Close()) }()
 		out = f
 	}
-	bar := newProgress(cmd.ErrOrStderr(), "exporting", -1)
+	bar := newProgress(cmd.ErrOrStderr(), "exporting", -1, "rows")
 	if isTerminal(out) {
 		bar = &progress{} // the lines themselves can be seen
 	}
@@ -264,7 +264,7 @@ func importCommand() *cobra.Command {
 				in = f
 			}
 			return withStore(cmd.Context(), openStore, args[0], func(s storage.Store) error {
-				bar := newProgress(cmd.ErrOrStderr(), "importing", -1)
+				bar := newProgress(cmd.ErrOrStderr(), "importing", -1, "rows")
 				w := &transfer.Writer{To: s, Replace: replace, Done: func(_ context.Context, _ storage.Key, rows int64) error {
 					bar.set(rows)
 					return nil
@@ -322,13 +322,13 @@ type copySummary struct {
 
 func (o *copyOptions) copy(cmd *cobra.Command, from, to storage.Store, name string) error {
 	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
-	bar := newProgress(errOut, "counting ", -1)
+	bar := newProgress(errOut, "counting ", -1, "rows")
 	total, err := transfer.Count(transfer.Select(ctx, from, storage.Key{}, o.tables), bar.set)
 	bar.end()
 	if err != nil {
 		return err
 	}
-	bar = newProgress(errOut, "copying  ", total)
+	bar = newProgress(errOut, "copying  ", total, "rows")
 	w := &transfer.Writer{To: to, Replace: o.replace}
 	c := transfer.Copy{From: from, Tables: o.tables, Writer: w, Name: name, Progress: bar.set}
 	before, err := c.Run(ctx)
@@ -336,7 +336,7 @@ func (o *copyOptions) copy(cmd *cobra.Command, from, to storage.Store, name stri
 	if err != nil {
 		return err
 	}
-	bar = newProgress(errOut, "verifying", total)
+	bar = newProgress(errOut, "verifying", total, "rows")
 	verified, more, err := transfer.Verify(transfer.Select(ctx, from, storage.Key{}, o.tables), transfer.Select(ctx, to, storage.Key{}, o.tables), bar.set)
 	bar.end()
 	if err != nil {

@@ -32,6 +32,7 @@ const (
 	sectionError                // 1 for NotRun or 0, code, message
 	sectionOwner                // node, epoch
 	sectionEncoding             // of the Body; without it MessagePack
+	sectionTrace                // traceparent, tracestate
 )
 
 // minHop is the shortest encoding of a hop, in bytes.
@@ -67,6 +68,9 @@ func AppendMeta(b []byte, m *Message) []byte {
 	if m.Encoding != MessagePack {
 		b = append(b, byte(m.Encoding))
 	}
+	if m.Trace != (Trace{}) {
+		b = appendText(appendText(b, m.Trace.Parent), m.Trace.State)
+	}
 	return b
 }
 
@@ -89,6 +93,9 @@ func (m *Message) sections() (s byte) {
 	}
 	if m.Encoding != MessagePack {
 		s |= sectionEncoding
+	}
+	if m.Trace != (Trace{}) {
+		s |= sectionTrace
 	}
 	return s
 }
@@ -129,6 +136,9 @@ func parseMeta(m *Message, b []byte, names *names) error {
 	}
 	if sections&sectionEncoding != 0 {
 		m.Encoding = Encoding(r.byte())
+	}
+	if sections&sectionTrace != 0 {
+		m.Trace = Trace{Parent: r.text(), State: r.text()}
 	}
 	if r.err != nil {
 		return fmt.Errorf("meta of a message: %w", r.err)

@@ -28,6 +28,10 @@ func samples() []transport.Message {
 		{Kind: transport.Cancel, Call: 1},
 		{Kind: transport.Handoff, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}, Timeout: time.Second, Owner: placement.Grant{Node: 2, Epoch: 3}},
 		{Kind: transport.Activate, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}},
+		{
+			Kind: transport.Request, Call: 2, Actor: mallee.ID{Type: "A", Key: "b"}, Chain: []activation.Hop{{Turn: 1}},
+			Trace: transport.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=b"},
+		},
 	}
 }
 
@@ -54,8 +58,8 @@ func TestMetaKeepsAllFields(t *testing.T) {
 // A field added to Message has to be added to its meta.
 func TestMetaKnowsTheFieldsOfMessage(t *testing.T) {
 	t.Parallel()
-	if n := reflect.TypeFor[transport.Message]().NumField(); n != 11 {
-		t.Errorf("Message has %d fields, and the meta was written for 11", n)
+	if n := reflect.TypeFor[transport.Message]().NumField(); n != 12 {
+		t.Errorf("Message has %d fields, and the meta was written for 12", n)
 	}
 }
 

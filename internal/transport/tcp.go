@@ -32,6 +32,10 @@ type TCPConfig struct {
 	// not known. It must return when ctx ends, with the dial timeout or Detach.
 	Resolve func(ctx context.Context, node placement.NodeID) (string, error)
 
+	// Foreign takes the connections of Koala hosts, which dial the address of
+	// each member. Nil refuses them.
+	Foreign *Koala
+
 	// TLS encrypts the connections, in both roles: it needs a certificate, and
 	// for mutual authentication RootCAs, ClientCAs and ClientAuth. The host of
 	// a node's address must be in its certificate, or ServerName. Defaults to
@@ -81,10 +85,11 @@ func (c *TCPConfig) setDefaults() {
 // and waits for it, for at most its Timeout and the dial timeout; whatever else
 // finds none fails at once, since the peer has lost what it belongs to.
 type TCP struct {
-	config TCPConfig
-	addr   string
-	first  atomic.Pointer[net.Listener] // until the first node is attached
-	life   atomic.Pointer[life]
+	config  TCPConfig
+	addr    string
+	first   atomic.Pointer[net.Listener] // until the first node is attached
+	life    atomic.Pointer[life]
+	figures figures
 }
 
 var _ Network = (*TCP)(nil)
@@ -117,7 +122,7 @@ func (t *TCP) Attach(node placement.NodeID, h Handler) {
 	if first := t.first.Swap(nil); first != nil {
 		listener = *first
 	}
-	l := newLife(t.config, node, h)
+	l := newLife(t.config, &t.figures, node, h)
 	if earlier := t.life.Swap(l); earlier != nil {
 		earlier.detach()
 	}

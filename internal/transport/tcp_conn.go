@@ -43,9 +43,16 @@ func newConn(l *life, raw net.Conn) *conn {
 // Read notes that the peer is there.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.life.figures.received.Add(int64(n))
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
 	}
+	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.life.figures.sent.Add(int64(n))
 	return n, err
 }
 
@@ -86,26 +93,10 @@ func (c *conn) finish(limit time.Duration) {
 	c.out.finish()
 }
 
-// maxWrite is the most that has to be taken by the peer within the time of
-// silence, in bytes.
-const maxWrite = 256 << 10
-
 func (c *conn) flush() {
-	for {
-		batch := c.out.take()
-		if len(batch) == 0 {
-			break
-		}
-		for rest := batch; len(rest) > 0; {
-			part := rest[:min(len(rest), maxWrite)]
-			_ = c.SetWriteDeadline(time.Now().Add(c.life.config.Silence))
-			if _, err := c.Write(part); err != nil {
-				c.fail(err)
-				return
-			}
-			rest = rest[len(part):]
-		}
-		c.out.wrote(batch)
+	if err := c.out.writeTo(c, c.life.config.Silence); err != nil {
+		c.fail(err)
+		return
 	}
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // the reader ends the rest

@@ -123,6 +123,18 @@ func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool
 	}
 	c := newConn(l, raw)
 	f := &frames{from: c, limit: maxHandshakeFrame}
+	if l.config.Foreign != nil {
+		first, err := f.first()
+		if err != nil {
+			return err
+		}
+		if first != metaMark {
+			if !stop() {
+				return context.Cause(ctx)
+			}
+			return l.config.Foreign.accept(raw, f)
+		}
+	}
 	meta, _, _, err := f.next()
 	if err != nil {
 		return err

@@ -45,6 +45,25 @@ func (f *frames) next() (meta, body []byte, owned bool, err error) {
 	}
 }
 
+// first is the byte that the meta of the next frame begins with: it tells a
+// Mallee node from a Koala host. 0 stands for an empty meta, too.
+func (f *frames) first() (byte, error) {
+	for {
+		m, _, complete, err := wire.ParseFrameHeader(f.rest)
+		switch {
+		case err != nil:
+			return 0, err
+		case complete && m == 0:
+			return 0, nil
+		case len(f.rest) > wire.FrameHeader:
+			return f.rest[wire.FrameHeader], nil
+		}
+		if err := f.more(); err != nil {
+			return 0, err
+		}
+	}
+}
+
 // large reads a frame that the buffer cannot hold.
 func (f *frames) large(m, n int) (meta, body []byte, owned bool, err error) {
 	frame := make([]byte, m+n)

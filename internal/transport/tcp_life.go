@@ -13,6 +13,7 @@ import (
 // life is a node on a network over TCP, from Attach to Detach.
 type life struct {
 	config  TCPConfig
+	figures *figures
 	node    placement.NodeID
 	handler Handler
 	ctx     context.Context // ends with Detach; dials and handshakes end with it
@@ -38,8 +39,8 @@ type tie struct {
 	reason   error     // of the last failure
 }
 
-func newLife(config TCPConfig, node placement.NodeID, h Handler) *life {
-	l := &life{config: config, node: node, handler: h, ties: make(map[placement.NodeID]*tie)}
+func newLife(config TCPConfig, f *figures, node placement.NodeID, h Handler) *life {
+	l := &life{config: config, figures: f, node: node, handler: h, ties: make(map[placement.NodeID]*tie)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }

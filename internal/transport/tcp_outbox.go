@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"net"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/wire"
@@ -45,7 +47,30 @@ func (o *outbox) init(limit int) {
 func (o *outbox) append(kind Kind, meta, body []byte) outcome {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	total := len(o.buf) + o.writing + wire.FrameHeader + len(meta) + len(body)
+	if denied := o.admit(kind, wire.FrameHeader+len(meta)+len(body)); denied != appended {
+		return denied
+	}
+	o.push(meta, body)
+	return appended
+}
+
+// frame takes a frame that has been written already.
+func (o *outbox) frame(kind Kind, frame []byte) outcome {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if denied := o.admit(kind, len(frame)); denied != appended {
+		return denied
+	}
+	if len(o.buf) == 0 {
+		o.filled.Signal()
+	}
+	o.buf = append(o.buf, frame...)
+	return appended
+}
+
+// admit decides about a frame. It needs mu.
+func (o *outbox) admit(kind Kind, size int) outcome {
+	total := len(o.buf) + o.writing + size
 	switch {
 	case o.ending:
 		return ended
@@ -56,7 +81,6 @@ func (o *outbox) append(kind Kind, meta, body []byte) outcome {
 	case kind != Reply && total > o.limit && len(o.buf)+o.writing > 0:
 		return full
 	}
-	o.push(meta, body)
 	return appended
 }
 
@@ -133,6 +157,29 @@ func (o *outbox) wrote(batch []byte) {
 	o.writing = 0
 	if cap(batch) <= keepBuffer {
 		o.spare = batch[:0]
+	}
+}
+
+// maxWrite is the most that has to be taken by the peer within the time of
+// silence, in bytes.
+const maxWrite = 256 << 10
+
+// writeTo writes what is appended until finish or drop.
+func (o *outbox) writeTo(c net.Conn, silence time.Duration) error {
+	for {
+		batch := o.take()
+		if len(batch) == 0 {
+			return nil
+		}
+		for rest := batch; len(rest) > 0; {
+			part := rest[:min(len(rest), maxWrite)]
+			_ = c.SetWriteDeadline(time.Now().Add(silence))
+			if _, err := c.Write(part); err != nil {
+				return err
+			}
+			rest = rest[len(part):]
+		}
+		o.wrote(batch)
 	}
 }
 

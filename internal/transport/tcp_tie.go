@@ -123,6 +123,7 @@ func (l *life) failed(to placement.NodeID, d *dialing, err error) {
 	}
 	k.dialing = nil
 	k.failures++
+	l.figures.failed.Add(1)
 	k.retry, k.reason = time.Now().Add(backoff(k.failures)), err
 	if !l.ended {
 		l.config.Log.Warn("node not reached", "node", l.node, "to", to, "error", err)
@@ -151,6 +152,7 @@ func (l *life) install(k *tie, c *conn, f *frames, told bool) error {
 		c.out.control(controlClosing)
 	}
 	k.conn, k.failures, k.retry = c, 0, time.Time{}
+	l.figures.made.Add(1)
 	k.settle(c, nil)
 	c.start(f)
 	return nil

@@ -2,6 +2,7 @@
 package transport
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -60,6 +61,12 @@ const (
 	Pickle                      // a body of Koala's RPC, see package plain
 )
 
+// Trace names a place in a trace, in the words of W3C Trace Context.
+type Trace struct {
+	Parent string // traceparent; empty: there is no trace
+	State  string // tracestate
+}
+
 // Message is one message between two nodes.
 type Message struct {
 	Kind Kind
@@ -71,6 +78,7 @@ type Message struct {
 	Method    string
 	Timeout   time.Duration
 	Chain     []activation.Hop // turns that wait for this call, the nearest first
+	Trace     Trace            // that the call belongs to
 
 	// Of a Reply: an error, or the owner that the caller should ask, or neither.
 	// A Reply with neither to a Handoff or an Activate says that it is done.
@@ -79,4 +87,9 @@ type Message struct {
 
 	Body     []byte // arguments, results or state
 	Encoding Encoding
+}
+
+// Nested reports whether a turn of a Mallee node waits for the call.
+func (m *Message) Nested() bool {
+	return slices.ContainsFunc(m.Chain, func(hop activation.Hop) bool { return !isForeign(hop) })
 }

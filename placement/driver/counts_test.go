@@ -22,6 +22,7 @@ func TestCounts(t *testing.T) {
 		}
 		members := []placement.Member{{ID: 1, Types: hosts("types of 1")}, {ID: 2, Types: hosts("types of 2")}}
 		d := newDirectory(members)
+		d.SetSettings(driver.Settings{Settle: -1})
 		lastID, lastEpoch := placement.NodeID(2), uint64(0)
 		node := func() placement.NodeID { return placement.NodeID(rapid.IntRange(1, int(lastID)).Draw(t, "node")) }
 		id := rapid.Custom(func(t *rapid.T) mallee.ID {
@@ -52,6 +53,13 @@ func TestCounts(t *testing.T) {
 				actor := id.Draw(t, "id")
 				if g, ok := d.Owner(actor); ok {
 					d.Release(actor, g, node())
+				}
+			},
+			"plan": func(t *rapid.T) {
+				for _, m := range d.Plan(3) {
+					if g, _ := d.Owner(m.ID); g != m.Grant || m.To == g.Node {
+						t.Fatalf("%+v, and the owner is %+v", m, g)
+					}
 				}
 			},
 			"": func(t *rapid.T) {

@@ -8,7 +8,8 @@
 // activate an ID, and the epochs of its grants grow. It rests on three things
 // from outside. Terms of leaders grow and no two leaders have one. A node's
 // lease ends, for the leader, after the node has fenced itself. A node that
-// joins gets an ID that no node had before.
+// joins gets an ID that no node had before, and joins through the last leader
+// that was elected.
 package driver
 
 import (
@@ -260,9 +261,10 @@ func (d *Directory) retry() (answers []Answer) {
 }
 
 // Release takes a grant back whose activation has fully stopped. When to is a
-// live node that hosts the type, and is not foreign, that one gets the next
-// grant: so an actor moves, also to a node that was cordoned meanwhile. It reports false to a node that has yet to report: its report may be on its way and tell of
-// the grant, so it must release again.
+// live node that hosts the type, and no foreign one, it gets the next grant: so
+// an actor moves, also to a node that was cordoned meanwhile. Release reports
+// false to a node that has yet to report: its report may be on its way and tell
+// of the grant, so it must release again.
 func (d *Directory) Release(id mallee.ID, g Grant, to NodeID) (taken bool) {
 	m := d.members[g.Node]
 	if m == nil {

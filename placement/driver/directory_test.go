@@ -106,6 +106,9 @@ func TestReportsInParts(t *testing.T) {
 	if n := d.Nodes(); d.Recovering() || n[0].Actors != 10 || n[0].Load != 10 || n[1].Actors != 1 || !n[1].Reported {
 		t.Errorf("%+v", n)
 	}
+	if moves := d.Plan(10); len(moves) != 0 {
+		t.Errorf("%+v", moves)
+	}
 	d.Lost(1)
 	if page, _ := d.Page(driver.Filter{}, mallee.ID{}, 100); len(page) != 1 || page[0].Grant.Node != 2 {
 		t.Errorf("%+v", page)

@@ -87,8 +87,8 @@ func (k *kind) search(n NodeID) (int, bool) {
 	return slices.BinarySearchFunc(k.hosts, n, func(h *host, n NodeID) int { return cmp.Compare(h.ID, n) })
 }
 
-// says describes the type as the newest of its hosts does: while programs are
-// replaced, the newer one counts.
+// says describes a type that has hosts as the newest of them does: while
+// programs are replaced, the newer one counts.
 func (k *kind) says() Type { return k.hosts[len(k.hosts)-1].of }
 
 // count notes that a member has got a grant or lost one.

@@ -36,15 +36,24 @@ func (d *Directory) Plan(limit int) (moves []Move) {
 	b := d.balance()
 	for _, name := range slices.Sorted(maps.Keys(d.kinds)) {
 		k := d.kinds[name]
-		if t := k.says(); t.Stateless || t.Strategy != mallee.Balanced {
-			continue
+		if k.moves() {
+			moves = append(moves, d.pick(k, b.steps(k, limit-len(moves)))...)
 		}
-		moves = append(moves, d.pick(k, b.steps(k, limit-len(moves)))...)
 	}
 	for _, m := range moves {
 		d.moves[m.ID] = plannedMove{m, d.now}
 	}
 	return moves
+}
+
+// moves reports whether actors of the type move to balance loads: those that
+// are where they are for that reason alone.
+func (k *kind) moves() bool {
+	if len(k.hosts) == 0 {
+		return false
+	}
+	t := k.says()
+	return !t.Stateless && t.Strategy == mallee.Balanced
 }
 
 // balance is what members would have if all planned moves were done.

@@ -33,15 +33,17 @@ func (w *world) renewGuest(g *guest) {
 	p := w.drivers[w.random.IntN(simDrivers)]
 	w.send(&g.process, &p.process, func() {
 		d := p.directory
-		if d == nil || w.cut[[2]string{p.name, "etcd"}] {
+		if w.cut[[2]string{p.name, "etcd"}] {
 			return
 		}
-		if _, live := w.leases[g.id]; live {
+		if _, live := w.leases[g.id]; live { // any process can prolong it
 			w.leases[g.id] = w.now + simTTL
-			d.Renew(g.id, driver.Status{Load: w.random.IntN(4) - 1})
+			if d != nil {
+				d.Renew(g.id, driver.Status{Load: w.random.IntN(4) - 1})
+			}
 			return
 		}
-		if d.Term() != w.term {
+		if d == nil || d.Term() != w.term {
 			return
 		}
 		w.lastID++

@@ -7,8 +7,9 @@ import (
 
 // weighted chooses among Koala's hosts as Koala's own placement driver does: at
 // random, with less chance for more load, where the most loaded one keeps about
-// a tenth of the chance of an idle one. Koala compares with <=, so that the first host has one
-// ticket too many and the last one too few; here each has its share.
+// a tenth of the chance of an idle one. Koala compares with <=, which gives the
+// first host a ticket too many and the last one a ticket too few; here each has
+// its share.
 func weighted(random *rand.Rand, able []*host) NodeID {
 	most := 10
 	for _, h := range able {
@@ -19,13 +20,11 @@ func weighted(random *rand.Rand, able []*host) NodeID {
 		tickets += top - h.load()
 	}
 	drawn := random.IntN(tickets)
-	for _, h := range able {
-		drawn -= top - h.load()
-		if drawn < 0 {
-			return h.ID
+	for i := 0; ; i++ {
+		if drawn -= top - able[i].load(); drawn < 0 {
+			return able[i].ID
 		}
 	}
-	panic("tickets were not counted")
 }
 
 func allForeign(able []*host) bool {

@@ -62,15 +62,15 @@ func newConfig(t testing.TB, name string) *embed.Config {
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	config.EnableGRPCGateway = false           // nobody here speaks JSON to it
 	config.TickMs, config.ElectionMs = 20, 200 // all are near
-	peers, clients := freeAddress(t), freeAddress(t)
+	peers, clients := FreeAddress(t), FreeAddress(t)
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peers}, []url.URL{peers}
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{clients}, []url.URL{clients}
 	return config
 }
 
-// freeAddress is one that no other program is given by chance while a server
+// FreeAddress is a loopback URL that no other program is given by chance while a server
 // is stopped: systems give out ports from 32768 on to who does not choose.
-func freeAddress(t testing.TB) url.URL {
+func FreeAddress(t testing.TB) url.URL {
 	t.Helper()
 	for range 100 {
 		host := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))

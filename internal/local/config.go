@@ -1,0 +1,103 @@
+// Package local runs a whole cluster on this machine: placement drivers and
+// nodes, each a process of this very program on the loopback interface.
+package local
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config says what cluster to run.
+type Config struct {
+	// Dir keeps the data of the placement drivers and the logs of all processes.
+	Dir string
+	// PDs and Nodes are how many processes there are of each.
+	PDs, Nodes int
+	// Lease is how long a node that has gone silent keeps its actors.
+	Lease time.Duration
+	// Store is the URL of the store that the nodes share. Defaults to the etcd of
+	// the placement drivers.
+	Store string
+	// Types names the actor types that the nodes host, as mallee local-node does.
+	Types string
+	// NodeArgs are further arguments of one life of a node. Defaults to none.
+	NodeArgs func(life string) []string
+	// Front gives the address by which a process is reached instead of the one
+	// on which it listens. Defaults to that one.
+	Front func(process, listen string) (addr string, err error)
+	// Exited hears of each life that has ended; asked says whether the cluster
+	// has ended it. It must not block. Defaults to nobody.
+	Exited func(life string, asked bool, err error)
+}
+
+// PDName is the name of the placement driver with a number, from 1.
+func PDName(n int) string { return fmt.Sprint("pd", n) }
+
+// NodeName is the name of the node with a number, from 1.
+func NodeName(n int) string { return fmt.Sprint("node", n) }
+
+// LifeName is the name of one life of a process, from 1.
+func LifeName(process string, life int) string { return fmt.Sprint(process, ".", life) }
+
+const (
+	// Name is that of the cluster.
+	Name = "local"
+	// Ready is what nodes print when they can be used.
+	Ready = "ready"
+)
+
+// seat is what a process keeps from one life to the next.
+type seat struct {
+	name              string
+	listen, advertise string
+	peer              string // of a placement driver
+}
+
+// pdArgs are the arguments of a placement driver.
+func (c *Cluster) pdArgs(s *seat) []string {
+	peers := make([]string, len(c.pds))
+	for i, pd := range c.pds {
+		peers[i] = pd.name + "=http://" + pd.peer
+	}
+	return []string{
+		"pd", "--name", s.name, "--cluster", Name, "--data-dir", filepath.Join(c.config.Dir, s.name),
+		"--listen", s.listen, "--advertise", s.advertise, "--peer-listen", s.peer,
+		"--initial-cluster", strings.Join(peers, ","), "--lease-ttl", c.config.Lease.String(),
+	}
+}
+
+// nodeArgs are the arguments of one life of a node.
+func (c *Cluster) nodeArgs(s *seat, life string) []string {
+	args := []string{
+		"local-node", "--name", s.name, "--listen", s.listen, "--advertise", s.advertise,
+		"--pd", strings.Join(c.PDAddrs(), ","), "--store", c.Store(), "--types", c.config.Types,
+	}
+	if c.config.NodeArgs != nil {
+		args = append(args, c.config.NodeArgs(life)...)
+	}
+	return args
+}
+
+// PDAddrs are the addresses of the placement drivers, host:port.
+func (c *Cluster) PDAddrs() (addrs []string) {
+	for _, pd := range c.pds {
+		addrs = append(addrs, pd.advertise)
+	}
+	return addrs
+}
+
+// Store is the URL of the store of the nodes. The etcd of the placement drivers
+// is named by the addresses on which it listens, past any Front: so a node that
+// is cut off from them can try to write, as with a store of its own.
+func (c *Cluster) Store() string {
+	if c.config.Store != "" {
+		return c.config.Store
+	}
+	var addrs []string
+	for _, pd := range c.pds {
+		addrs = append(addrs, pd.listen)
+	}
+	return "etcd://" + strings.Join(addrs, ",")
+}

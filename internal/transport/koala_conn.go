@@ -1,0 +1,173 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/wire/koala"
+)
+
+// koalaConn is a connection with a Koala host. One goroutine writes, one reads.
+// What it does with calls is in koala_calls.go.
+type koalaConn struct {
+	net.Conn
+	life  *koalaLife
+	id    placement.NodeID // of the member that was dialled, or of the connection
+	out   outbox
+	cause atomic.Pointer[error] // why it ended, the first reason
+
+	heard  atomic.Bool // since the last beat
+	silent time.Duration
+
+	mu      sync.Mutex
+	waiting map[uint64]*waitingChain // calls that have gone out, by Message.Call
+	asked   map[uint64]int64         // calls that have come, by Message.Call: their request ids
+	last    uint64                   // Message.Call of those that have come
+}
+
+func newKoalaConn(l *koalaLife, id placement.NodeID, raw net.Conn) *koalaConn {
+	c := &koalaConn{Conn: raw, life: l, id: id, waiting: make(map[uint64]*waitingChain), asked: make(map[uint64]int64)}
+	c.out.init(l.config.Pending)
+	return c
+}
+
+// Read notes that the host is there.
+func (c *koalaConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
+func (c *koalaConn) fail(err error) {
+	c.cause.CompareAndSwap(nil, &err)
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		_ = secure.NetConn().Close() // without a farewell, which could block
+		return
+	}
+	_ = c.Close()
+}
+
+func (c *koalaConn) end(err error) {
+	c.fail(err)
+	c.out.drop()
+	there := c.life.forget(c)
+	c.forgetAll()
+	if !there {
+		return
+	}
+	err = *c.cause.Load()
+	if errors.Is(err, io.EOF) {
+		c.life.config.Log.Info("connection of a host ended", "node", c.life.node, "host", c.id, "addr", c.RemoteAddr())
+	} else {
+		c.life.config.Log.Warn("connection of a host lost", "node", c.life.node, "host", c.id, "addr", c.RemoteAddr(), "error", err)
+	}
+	c.life.handler.Lost(c.id)
+}
+
+func (c *koalaConn) flush() {
+	if err := c.out.writeTo(c, c.life.config.Silence); err != nil {
+		c.fail(err)
+		return
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // the reader ends the rest
+		return
+	}
+	_ = c.Close()
+}
+
+// finish sends what waits, and ends when the host has taken it or the time is up.
+func (c *koalaConn) finish(limit time.Duration) {
+	_ = c.SetReadDeadline(time.Now().Add(limit))
+	c.out.finish()
+}
+
+// watch comes with each beat.
+func (c *koalaConn) watch() {
+	if !isInbound(c.id) {
+		c.beat()
+	}
+	if c.heard.Swap(false) {
+		c.silent = 0
+		return
+	}
+	if c.silent += c.life.config.Beat; c.silent >= c.life.config.Silence {
+		c.fail(fmt.Errorf("nothing has come from the host for %v", c.silent))
+	}
+}
+
+// beat asks for a sign of life. One that finds no room is not missed: the host
+// does not read.
+func (c *koalaConn) beat() {
+	_ = c.send(Cancel, &koala.RequestHeartBeat{MilliSeconds: time.Now().UnixMilli()}, nil)
+}
+
+// send appends a frame to what waits for the host. The kind says how much may
+// wait before it.
+func (c *koalaConn) send(kind Kind, m koala.Message, body []byte) error {
+	frame, err := koala.Append(nil, m, body)
+	if err != nil {
+		return err
+	}
+	switch c.out.frame(kind, frame) {
+	case full:
+		return errSlow
+	case overfull:
+		c.fail(errNotReading)
+		return errNotReading
+	case ended:
+		return errEnding
+	}
+	return nil
+}
+
+var (
+	errSlow   = errors.New("the host is slow to read")
+	errEnding = errors.New("the connection has ended")
+)
+
+// receive returns the error that ends the connection: whatever is no message.
+func (c *koalaConn) receive(f *frames) error {
+	for {
+		meta, body, owned, err := f.next()
+		if err != nil {
+			return err
+		}
+		m, err := koala.Parse(meta)
+		if err != nil {
+			return err
+		}
+		if !owned { // the buffer is used again
+			body = append([]byte(nil), body...)
+		}
+		if err := c.take(m, body); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *koalaConn) take(m koala.Message, body []byte) error {
+	switch m := m.(type) {
+	case *koala.RequestHeartBeat:
+		if err := c.send(Reply, &koala.ResponseHeartBeat{MilliSeconds: m.MilliSeconds}, nil); err != nil {
+			return fmt.Errorf("answer a heartbeat: %w", err)
+		}
+	case *koala.ResponseHeartBeat: // that it came is what counts
+	case *koala.RPCRequest:
+		return c.asks(m, body)
+	case *koala.RPCResponse:
+		c.answers(m, body)
+	default: // of gateways, or of an application's own
+		c.life.config.Log.Debug("message skipped", "node", c.life.node, "host", c.id, "type", m.TypeName())
+	}
+	return nil
+}

@@ -1,0 +1,286 @@
+package pd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/gen/placementpb"
+	"github.com/mallee-io/mallee/placement/driver"
+)
+
+// record is a member in etcd. Its key is under its lease.
+type record struct {
+	member driver.Member
+	ttl    int64 // seconds
+	load   int64 // that a Koala host has told
+
+	lease    clientv3.LeaseID
+	revision int64 // of its last change
+}
+
+// recordFormat is the version of what follows. Fields may be added to it; a
+// process that finds a higher one is too old.
+const recordFormat = 1
+
+type recordJSON struct {
+	Format int             `json:"format"`
+	Member json.RawMessage `json:"member"`
+	TTL    int64           `json:"ttl"`
+	Load   int64           `json:"load,omitempty"`
+}
+
+func (r *record) encode() (string, error) {
+	member, err := protojson.Marshal(memberPB(&r.member))
+	if err != nil {
+		return "", fmt.Errorf("encode a member: %w", err)
+	}
+	text, err := json.Marshal(recordJSON{recordFormat, member, r.ttl, r.load})
+	return string(text), err
+}
+
+func (s *Server) readRecord(kv *mvccpb.KeyValue) (record, error) {
+	id, ok := s.keys.memberID(string(kv.Key))
+	r, err := decodeRecord(kv.Value)
+	if err == nil && (!ok || r.member.ID != id) {
+		err = errors.New("it is of another node")
+	}
+	if err != nil {
+		return r, fmt.Errorf("the key %s of etcd is damaged: %w", kv.Key, err)
+	}
+	r.lease, r.revision = clientv3.LeaseID(kv.Lease), kv.ModRevision
+	return r, nil
+}
+
+func decodeRecord(text []byte) (record, error) {
+	var j recordJSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return record{}, err
+	}
+	if j.Format != recordFormat {
+		return record{}, fmt.Errorf("it has format %d, and this process knows %d alone", j.Format, recordFormat)
+	}
+	member := new(placementpb.Member)
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(j.Member, member); err != nil {
+		return record{}, err
+	}
+	return record{member: memberOf(member), ttl: j.TTL, load: j.Load}, nil
+}
+
+// listMembers reads all members, at a revision.
+func (s *Server) listMembers(ctx context.Context) (all []record, revision int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
+	defer cancel()
+	got, err := s.client.Get(ctx, s.keys.members(), clientv3.WithPrefix())
+	if err != nil {
+		return nil, 0, noAnswer("list members", err)
+	}
+	for _, kv := range got.Kvs {
+		r, err := s.readRecord(kv)
+		if err != nil {
+			return nil, 0, err
+		}
+		all = append(all, r)
+	}
+	return all, got.Header.Revision, nil
+}
+
+// Join implements placementpb.PlacementServer.
+func (s *Server) Join(ctx context.Context, req *placementpb.JoinRequest) (*placementpb.JoinResponse, error) {
+	return atLeader(ctx, s, req, s.join, client.Join)
+}
+
+func (s *Server) join(ctx context.Context, l *leader, req *placementpb.JoinRequest) (*placementpb.JoinResponse, error) {
+	r := record{member: memberOf(req.GetMember())}
+	if req.GetCluster() != s.config.Cluster {
+		return nil, mallee.ErrInvalid.Errorf("this is the placement driver of the cluster %q, not of %q", s.config.Cluster, req.GetCluster())
+	}
+	if err := checkMember(&r.member); err != nil {
+		return nil, err
+	}
+	ttl, err := s.config.ttl(time.Duration(req.GetTtlMs()) * time.Millisecond)
+	if err != nil {
+		return nil, mallee.ErrInvalid.Errorf("%v", err)
+	}
+	if !r.member.Foreign {
+		if r.member.ID, err = s.ids.node(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r.member.Since = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
+	defer cancel()
+	lease, err := s.client.Grant(ctx, ttl)
+	if err != nil {
+		return nil, noAnswer("give a lease", err)
+	}
+	r.lease, r.ttl = lease.ID, lease.TTL
+	if err := s.enter(ctx, l, &r); err != nil {
+		s.revokeLater(lease.ID)
+		return nil, err
+	}
+	return &placementpb.JoinResponse{Node: uint64(r.member.ID), Lease: int64(lease.ID), TtlMs: lease.TTL * 1000, Term: l.term}, nil
+}
+
+// enter writes a member, while l leads, and waits until its Directory knows it.
+// So each node is among those with which a later term begins, or has joined in
+// that term.
+func (s *Server) enter(ctx context.Context, l *leader, r *record) error {
+	text, err := r.encode()
+	if err != nil {
+		return err
+	}
+	told := l.expect(r.member.ID)
+	defer l.forgetJoin(r.member.ID)
+	known := s.keys.known(r.member.ID)
+	done, err := s.client.Txn(ctx).
+		If(l.guard, clientv3.Compare(clientv3.CreateRevision(known), "=", 0)).
+		Then(clientv3.OpPut(s.keys.member(r.member.ID), text, clientv3.WithLease(r.lease)), clientv3.OpPut(known, knownLiving)).
+		Else(clientv3.OpGet(known, clientv3.WithCountOnly())).Commit()
+	switch {
+	case err != nil:
+		return noAnswer("join", err)
+	case !done.Succeeded && done.Responses[0].GetResponseRange().Count > 0:
+		return mallee.ErrConflict.Errorf("node %s is or was a member", r.member.ID)
+	case !done.Succeeded:
+		return errNotLeader
+	}
+	select {
+	case <-told:
+	case <-l.done:
+		return errNotLeader
+	case <-ctx.Done():
+		return noAnswer("join", ctx.Err())
+	}
+	if !l.isMember(r.member.ID) {
+		return mallee.ErrUnavailable.Errorf("the lease has ended before the node was a member")
+	}
+	return nil
+}
+
+// revokeLater ends a lease that is of no use; if etcd does not answer, it ends
+// by itself.
+func (s *Server) revokeLater(lease clientv3.LeaseID) {
+	s.running.Go(func() {
+		ctx, cancel := context.WithTimeout(s.life, etcdPatience)
+		defer cancel()
+		_, _ = s.client.Revoke(ctx, lease)
+	})
+}
+
+const (
+	maxText  = 256 // names and addresses, in bytes
+	maxTypes = 10_000
+	maxNotes = 100 // labels, interfaces
+)
+
+// checkMember refuses what a node cannot be.
+func checkMember(m *driver.Member) error {
+	switch {
+	case m.Addr == "":
+		return mallee.ErrInvalid.Errorf("a member needs an address")
+	case len(m.Name) > maxText || len(m.Addr) > maxText || len(m.Admin) > maxText:
+		return mallee.ErrInvalid.Errorf("name or address of the member has more than %d bytes", maxText)
+	case len(m.Types) > maxTypes || len(m.Labels) > maxNotes:
+		return mallee.ErrInvalid.Errorf("a member has at most %d types and %d labels", maxTypes, maxNotes)
+	case m.Foreign != (m.ID != 0):
+		return mallee.ErrInvalid.Errorf("foreign members, and they alone, bring an id")
+	}
+	for _, t := range m.Types {
+		if err := (mallee.ID{Type: t.Name, Key: "x"}).Validate(); err != nil {
+			return err
+		}
+		if t.Strategy > mallee.Hashed || t.Weight < 0 || len(t.Labels) > maxNotes || len(t.Interfaces) > maxNotes {
+			return mallee.ErrInvalid.Errorf("actor type %s: strategy %d, weight %d: is the placement driver older than the node?", t.Name, t.Strategy, t.Weight)
+		}
+	}
+	return nil
+}
+
+// Renew implements placementpb.PlacementServer.
+func (s *Server) Renew(ctx context.Context, req *placementpb.RenewRequest) (*placementpb.RenewResponse, error) {
+	if err := s.await(ctx); err != nil {
+		return nil, statusOf(err)
+	}
+	ttl, err := s.renew(ctx, driver.NodeID(req.GetNode()), clientv3.LeaseID(req.GetLease()))
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &placementpb.RenewResponse{TtlMs: ttl * 1000}, nil
+}
+
+func (s *Server) renew(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) (ttl int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
+	defer cancel()
+	if _, err := s.memberUnder(ctx, id, lease); err != nil {
+		return 0, err
+	}
+	alive, err := s.client.KeepAliveOnce(ctx, lease)
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return 0, fenced(id)
+	}
+	if err != nil {
+		return 0, noAnswer("renew", err)
+	}
+	return alive.TTL, nil
+}
+
+// memberUnder finds a member that has a lease; an ErrFenced otherwise.
+func (s *Server) memberUnder(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) (r record, err error) {
+	got, err := s.client.Get(ctx, s.keys.member(id))
+	if err != nil {
+		return r, noAnswer("find the member", err)
+	}
+	if len(got.Kvs) == 0 || clientv3.LeaseID(got.Kvs[0].Lease) != lease {
+		return r, fenced(id)
+	}
+	return s.readRecord(got.Kvs[0])
+}
+
+// Leave implements placementpb.PlacementServer.
+func (s *Server) Leave(ctx context.Context, req *placementpb.LeaveRequest) (*placementpb.LeaveResponse, error) {
+	if err := s.await(ctx); err != nil {
+		return nil, statusOf(err)
+	}
+	return &placementpb.LeaveResponse{}, statusOf(s.leave(ctx, driver.NodeID(req.GetNode()), clientv3.LeaseID(req.GetLease())))
+}
+
+func (s *Server) leave(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) error {
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
+	defer cancel()
+	_, err := s.memberUnder(ctx, id, lease)
+	if errors.Is(err, mallee.ErrFenced) {
+		return nil // it has left
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.client.Revoke(ctx, lease); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return noAnswer("leave", err)
+	}
+	return nil
+}
+
+// Members implements placementpb.PlacementServer.
+func (s *Server) Members(ctx context.Context, _ *placementpb.MembersRequest) (*placementpb.MembersResponse, error) {
+	if err := s.await(ctx); err != nil {
+		return nil, statusOf(err)
+	}
+	records, _, err := s.listMembers(ctx)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	all := new(placementpb.MembersResponse)
+	for _, r := range records {
+		all.Members = append(all.Members, memberPB(&r.member))
+	}
+	return all, nil
+}
