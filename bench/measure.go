@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -52,6 +53,7 @@ func measureOne(ctx context.Context, w io.Writer, s suite, pair string, d time.D
 		return fmt.Errorf("start: %w", err)
 	}
 	got, err := b.measure(ctx, c, d)
+	runtime.KeepAlive(c) // with the pipes that keep its other processes
 	if err != nil {
 		return err
 	}

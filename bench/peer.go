@@ -39,7 +39,7 @@ func startPeer(ctx context.Context, name string, args ...string) (*peer, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{cmd: exec.CommandContext(ctx, exe, append([]string{"-serve", name}, args...)...)}
+	p := &peer{cmd: exec.Command(exe, append([]string{"-serve", name}, args...)...)}
 	p.cmd.Stderr = os.Stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

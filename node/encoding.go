@@ -36,11 +36,11 @@ func methodName(e transport.Encoding, call mallee.Call) string {
 	return call.Method()
 }
 
-func appendArgs(e transport.Encoding, call mallee.Call) ([]byte, error) {
+func appendArgs(b []byte, e transport.Encoding, call mallee.Call) ([]byte, error) {
 	if e == transport.Pickle {
-		return plain.AppendArgs(nil, call)
+		return plain.AppendArgs(b, call)
 	}
-	return call.AppendArgs(nil)
+	return call.AppendArgs(b)
 }
 
 func decodeArgs(e transport.Encoding, call mallee.Call, body []byte) error {

@@ -75,7 +75,7 @@ func (n *Node) post(in incoming, q *activation.Request) error {
 	if _, err := n.runtime.Table(in.Actor.Type).Deliver(q, nil); err != nil {
 		return err
 	}
-	n.answer(in, &transport.Message{Body: none, Encoding: in.Encoding})
+	n.answer(in, transport.Message{Body: none, Encoding: in.Encoding})
 	return nil
 }
 
@@ -86,14 +86,14 @@ func (n *Node) redirect(in incoming, owner placement.Grant) {
 		go n.forward(in)
 		return
 	}
-	n.answer(in, &transport.Message{Owner: owner})
+	n.answer(in, transport.Message{Owner: owner})
 }
 
 // forward runs a call of a host on the node that owns its actor, in the place
 // of the host.
 func (n *Node) forward(in incoming) {
 	results, err := n.routeFor(in)
-	m := &transport.Message{Body: results, Encoding: in.Encoding}
+	m := transport.Message{Body: results, Encoding: in.Encoding}
 	if err != nil {
 		m.Error = refusal(err)
 	}

@@ -88,16 +88,15 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 			n.queueUp(ctx, id, grant.Node)
 			err = n.callAt(ctx, grant, q)
 		}
-		var moved *movedError
-		switch {
-		case err == nil:
+		if err == nil {
 			return nil
-		case errors.As(err, &moved):
+		}
+		if owner := movedTo(err); owner != (placement.Grant{}) {
 			n.counts.repairs.Add(1)
-			if moved.owner.Node != n.ID() { // its own grants a node hears from the placement driver alone
-				n.where.put(id, moved.owner)
+			if owner.Node != n.ID() { // its own grants a node hears from the placement driver alone
+				n.where.put(id, owner)
 			}
-		case !passes(err):
+		} else if !passes(err) {
 			return err
 		}
 		n.where.drop(id, grant)

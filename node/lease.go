@@ -23,7 +23,7 @@ type lease struct {
 // epochs fence the writes.
 func (n *Node) owns() bool {
 	l := n.lease.Load()
-	return l.TTL == 0 || time.Now().Before(l.until)
+	return l.TTL == 0 || time.Until(l.until) > 0
 }
 
 // leaseMargin is the part of the TTL by which a node fences itself before the

@@ -169,7 +169,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
 	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
-	n.remote.init()
+	n.remote.init(config.CallTimeout)
 	n.served.init()
 	n.where.init()
 	n.strays.init()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -20,38 +21,106 @@ const answerGrace = 50 * time.Millisecond
 // remote holds the calls that wait for answers of other nodes, by node, so
 // that a lost node fails them at once.
 type remote struct {
-	last    atomic.Uint64
+	tick time.Duration // how often it looks for overdue calls
+	last atomic.Uint64
+	done sync.Pool // of outgoing calls that have ended
+
 	mu      sync.Mutex
 	waiting map[placement.NodeID]map[uint64]*outgoing
+	n       int // calls that wait
+	awake   bool
 }
 
-// outgoing is a call on its way. done gets its one answer.
-type outgoing struct{ done chan *transport.Message }
+// outgoing is a call on its way. It is used again for another one once it has
+// ended.
+type outgoing struct {
+	transport.Message
+	end    time.Time               // when it is overdue
+	answer chan *transport.Message // gets its one answer; nil when it is overdue
+}
 
 // movedError answers a call that reached a node that does not own the actor.
 type movedError struct{ owner placement.Grant }
 
 func (e *movedError) Error() string { return fmt.Sprintf("moved to node %s", e.owner.Node) }
 
-func (r *remote) init() { r.waiting = make(map[placement.NodeID]map[uint64]*outgoing) }
-
-func (r *remote) add(node placement.NodeID, call uint64) *outgoing {
-	o := &outgoing{done: make(chan *transport.Message, 1)}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.waiting[node] == nil {
-		r.waiting[node] = make(map[uint64]*outgoing)
+// movedTo is the owner that an error tells, or zero.
+func movedTo(err error) placement.Grant {
+	var moved *movedError
+	if errors.As(err, &moved) {
+		return moved.owner
 	}
-	r.waiting[node][call] = o
+	return placement.Grant{}
+}
+
+// ticksPerTimeout is as in internal/activation: an overdue call ends up to a
+// fiftieth of the call timeout late.
+const ticksPerTimeout = 50
+
+func (r *remote) init(callTimeout time.Duration) {
+	r.tick = max(callTimeout/ticksPerTimeout, time.Millisecond)
+	r.waiting = make(map[placement.NodeID]map[uint64]*outgoing)
+}
+
+// begin makes room for a call.
+func (r *remote) begin(end time.Time) *outgoing {
+	o, ok := r.done.Get().(*outgoing)
+	if !ok {
+		o = &outgoing{answer: make(chan *transport.Message, 1)}
+	}
+	o.end = end.Add(answerGrace)
 	return o
 }
 
+// forget takes a call back of which nobody else knows any more.
+func (r *remote) forget(o *outgoing) {
+	o.Message = transport.Message{Body: keep(o.Body)}
+	r.done.Put(o)
+}
+
+// keep is the memory of a body, for the next one.
+func keep(body []byte) []byte {
+	if cap(body) > maxKept {
+		return nil
+	}
+	return body[:0]
+}
+
+// maxKept bounds it, in bytes.
+const maxKept = 4 << 10
+
+func (r *remote) add(node placement.NodeID, o *outgoing) {
+	o.Call = r.last.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := r.waiting[node]
+	if calls == nil {
+		calls = make(map[uint64]*outgoing)
+		r.waiting[node] = calls
+	}
+	calls[o.Call] = o
+	r.n++
+	if !r.awake {
+		r.awake = true
+		time.AfterFunc(r.tick, r.expire)
+	}
+}
+
+// take gives a call to the one who answers it, or gives it up.
 func (r *remote) take(node placement.NodeID, call uint64) *outgoing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.waiting[node][call]
-	delete(r.waiting[node], call)
+	if o != nil {
+		r.remove(node, call)
+	}
 	return o
+}
+
+// remove needs mu.
+func (r *remote) remove(node placement.NodeID, call uint64) {
+	delete(r.waiting[node], call)
+	r.n--
 }
 
 // fail answers the calls that wait for nodes which will not answer any more.
@@ -63,9 +132,29 @@ func (r *remote) fail(lost func(placement.NodeID) bool) {
 			continue
 		}
 		for _, o := range calls {
-			o.done <- &transport.Message{Error: mallee.ErrUnavailable.Errorf("node %s was lost while it had the call; it may have run", node)}
+			o.answer <- &transport.Message{Error: mallee.ErrUnavailable.Errorf("node %s was lost while it had the call; it may have run", node)}
 		}
+		r.n -= len(calls)
 		delete(r.waiting, node)
+	}
+}
+
+// expire ends what is overdue. One timer for the node instead of one for each
+// call; there is none while no call waits.
+func (r *remote) expire() {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for node, calls := range r.waiting {
+		for call, o := range calls {
+			if o.end.Before(now) {
+				r.remove(node, call)
+				o.answer <- nil
+			}
+		}
+	}
+	if r.awake = r.n > 0; r.awake {
+		time.AfterFunc(r.tick, r.expire)
 	}
 }
 
@@ -74,20 +163,19 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 	if n.config.Network == nil {
 		return mallee.ErrUnavailable.Errorf("%s lives on node %s, and this node has no network", q.ID, g.Node)
 	}
-	m, err := n.message(ctx, g.Node, q, q.End)
-	if err != nil {
+	o := n.remote.begin(q.End)
+	if err := n.message(ctx, &o.Message, g.Node, q, q.End); err != nil {
+		n.remote.forget(o)
 		return err
 	}
 	n.counts.sent.Add(1)
 	if q.Call.Flags()&mallee.OneWay != 0 {
 		n.posted.put(q.ID, g.Node)
-		return n.send(g.Node, m)
-	}
-	o, err := n.open(g.Node, m)
-	if err != nil {
+		err := n.send(g.Node, &o.Message)
+		n.remote.forget(o)
 		return err
 	}
-	answer, err := n.awaitRemote(ctx, o, g.Node, m, q.End)
+	answer, err := n.exchange(ctx, g.Node, o)
 	if err != nil {
 		return err
 	}
@@ -95,77 +183,71 @@ func (n *Node) callRemote(ctx context.Context, g placement.Grant, q *activation.
 }
 
 // message is a call as a node takes it.
-func (n *Node) message(ctx context.Context, to placement.NodeID, q *activation.Request, end time.Time) (*transport.Message, error) {
-	encoding, err := n.encodingFor(ctx, to, q.Call)
-	if err != nil {
-		return nil, err
+func (n *Node) message(ctx context.Context, m *transport.Message, to placement.NodeID, q *activation.Request, end time.Time) (err error) {
+	m.Kind, m.Actor, m.Interface, m.Timeout, m.Trace = transport.Request, q.ID, q.Call.Interface(), time.Until(end), traceOf(q)
+	if m.Encoding, err = n.encodingFor(ctx, to, q.Call); err != nil {
+		return err
 	}
-	args, err := appendArgs(encoding, q.Call)
-	if err != nil {
-		return nil, mallee.ErrInvalid.Errorf("encode arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
-	}
-	m := &transport.Message{
-		Kind: transport.Request, Actor: q.ID, Interface: q.Call.Interface(), Method: methodName(encoding, q.Call),
-		Timeout: time.Until(end), Body: args, Encoding: encoding, Trace: traceOf(q),
+	m.Method = methodName(m.Encoding, q.Call)
+	if m.Body, err = appendArgs(m.Body, m.Encoding, q.Call); err != nil {
+		return mallee.ErrInvalid.Errorf("encode arguments of %s.%s: %v", q.ID, q.Call.Method(), err).BeforeRun()
 	}
 	if q.Call.Flags()&mallee.OneWay == 0 {
 		m.Chain = q.Parent.Chain()
 	}
-	return m, nil
+	return nil
 }
 
 func (n *Node) send(to placement.NodeID, m *transport.Message) error {
 	return n.config.Network.Send(n.ID(), to, m)
 }
 
-// open sends what will be answered.
-func (n *Node) open(to placement.NodeID, m *transport.Message) (*outgoing, error) {
-	m.Call = n.remote.last.Add(1)
-	o := n.remote.add(to, m.Call)
-	if err := n.send(to, m); err != nil {
-		n.remote.take(to, m.Call)
-		return nil, err
-	}
-	return o, nil
-}
-
 // ask sends what is no call and returns when it is answered.
 func (n *Node) ask(ctx context.Context, to placement.NodeID, m *transport.Message) error {
-	o, err := n.open(to, m)
-	if err != nil {
+	o := n.remote.begin(time.Now().Add(m.Timeout))
+	body := append(o.Body, m.Body...) // the memory of o is used again
+	o.Message, o.Body = *m, body
+	answer, err := n.exchange(ctx, to, o)
+	switch {
+	case err != nil:
 		return err
+	case answer.Error != nil:
+		return answer.Error
+	case answer.Owner.Node != 0:
+		return &movedError{answer.Owner}
 	}
-	select {
-	case answer := <-o.done:
-		if answer.Error != nil {
-			return answer.Error
-		}
-		if answer.Owner.Node != 0 {
-			return &movedError{answer.Owner}
-		}
-		return nil
-	case <-ctx.Done():
-		n.remote.take(to, m.Call)
-		return mallee.ErrTimeout.Errorf("node %s has not answered in time", to)
-	}
+	return nil
 }
 
-func (n *Node) awaitRemote(ctx context.Context, o *outgoing, node placement.NodeID, m *transport.Message, end time.Time) (*transport.Message, error) {
-	timer := time.NewTimer(time.Until(end) + answerGrace)
-	defer timer.Stop()
+// exchange sends what will be answered, and returns the answer. The call has
+// ended then.
+func (n *Node) exchange(ctx context.Context, to placement.NodeID, o *outgoing) (*transport.Message, error) {
+	n.remote.add(to, o)
+	if err := n.send(to, &o.Message); err != nil {
+		if n.remote.take(to, o.Call) != nil {
+			n.remote.forget(o)
+		}
+		return nil, err
+	}
 	sentinel := mallee.ErrTimeout
 	select {
-	case answer := <-o.done:
-		return answer, nil
+	case answer := <-o.answer:
+		if answer != nil {
+			n.remote.forget(o)
+			return answer, nil
+		}
+		n.cancel(to, o.Call)
 	case <-ctx.Done():
 		sentinel = mallee.AsError(ctx.Err())
-	case <-timer.C:
+		if n.remote.take(to, o.Call) != nil {
+			n.cancel(to, o.Call)
+		}
 	}
-	if n.remote.take(node, m.Call) != nil {
-		cancel := &transport.Message{Kind: transport.Cancel, Call: m.Call}
-		_ = n.config.Network.Send(n.ID(), node, cancel) // a lost node has lost the call too
-	}
-	return nil, sentinel.Errorf("%s.%s: node %s has not answered in time; the call may have run", m.Actor, m.Method, node)
+	return nil, sentinel.Errorf("%s.%s: node %s has not answered in time; the call may have run", o.Actor, o.Method, to)
+}
+
+func (n *Node) cancel(to placement.NodeID, call uint64) {
+	_ = n.send(to, &transport.Message{Kind: transport.Cancel, Call: call}) // a lost node has lost the call too
 }
 
 func resultOf(answer *transport.Message, q *activation.Request) error {

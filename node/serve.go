@@ -77,10 +77,10 @@ func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 		n.stray(&stray{in: in, end: in.end})
 	case transport.Handoff:
 		n.served.open.Add(1)
-		n.answer(incoming{from, m, time.Time{}}, &transport.Message{Error: n.carried.put(n, m)})
+		n.answer(incoming{from, m, time.Time{}}, transport.Message{Error: n.carried.put(n, m)})
 	case transport.Reply:
 		if o := n.remote.take(from, m.Call); o != nil {
-			o.done <- m
+			o.answer <- m
 		}
 	case transport.Cancel:
 		if t := n.served.take(origin{from, m.Call}); t != nil {
@@ -109,7 +109,7 @@ func (n *Node) serve(in incoming) {
 		return
 	}
 	if err != nil {
-		n.answer(in, &transport.Message{Error: refusal(err)})
+		n.answer(in, transport.Message{Error: refusal(err)})
 	}
 }
 
@@ -167,7 +167,7 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 			n.serve(in)
 			return
 		}
-		n.answer(in, &transport.Message{Body: results, Error: err, Encoding: in.Encoding})
+		n.answer(in, transport.Message{Body: results, Error: err, Encoding: in.Encoding})
 	})
 	if err != nil {
 		return err
@@ -180,8 +180,8 @@ func (n *Node) deliver(in incoming, q *activation.Request) error {
 	return nil
 }
 
-// answer ends a call that has arrived.
-func (n *Node) answer(in incoming, m *transport.Message) {
+// answer ends a call that has arrived. It may not be looked at any more then: the answer takes its memory.
+func (n *Node) answer(in incoming, m transport.Message) {
 	defer n.served.open.Done()
 	if in.Call == 0 {
 		if m.Error != nil {
@@ -194,7 +194,8 @@ func (n *Node) answer(in incoming, m *transport.Message) {
 		return
 	}
 	m.Kind, m.Call = transport.Reply, in.Call
-	if err := n.config.Network.Send(n.ID(), in.from, m); err != nil {
+	*in.Message = m
+	if err := n.send(in.from, in.Message); err != nil {
 		n.config.Log.Debug("answer not sent: its caller's node is lost", "to", in.from, "error", err)
 	}
 }

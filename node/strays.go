@@ -100,7 +100,7 @@ func (n *Node) stray(s *stray) {
 	first, err := n.strays.push(s.in.Actor, maxStrays, s)
 	switch {
 	case err != nil:
-		n.answer(s.in, &transport.Message{Error: refusal(err)})
+		n.answer(s.in, transport.Message{Error: refusal(err)})
 	case first:
 		go n.settle(s.in.Actor) // asks the placement driver, so not on the network's goroutine
 	}
@@ -169,7 +169,7 @@ func (n *Node) settleAt(id mallee.ID, calls []*stray) (rest []*stray, err error)
 func (n *Node) refuse(calls []*stray, err error) (others []*stray) {
 	for _, s := range calls {
 		if s.answered() {
-			n.answer(s.in, &transport.Message{Error: refusal(err).BeforeRun()})
+			n.answer(s.in, transport.Message{Error: refusal(err).BeforeRun()})
 		} else {
 			others = append(others, s)
 		}
@@ -196,7 +196,7 @@ func (n *Node) lose(s *stray, err error) {
 		n.served.open.Done()
 		return
 	}
-	n.answer(s.in, &transport.Message{Error: refusal(err)})
+	n.answer(s.in, transport.Message{Error: refusal(err)})
 }
 
 // deliverHere puts strays into the mailbox of the actor, which lives here.
@@ -211,7 +211,7 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 			if table.Activate(s.in.Actor.Key, epoch, ended); s.in.Owner.Node != 0 {
 				n.counts.movesIn.Add(1)
 			}
-			n.answer(s.in, &transport.Message{})
+			n.answer(s.in, transport.Message{})
 			continue
 		default:
 			s.q.Epoch, s.q.Ended = epoch, ended
@@ -262,8 +262,8 @@ func (n *Node) sendOn(g placement.Grant, calls []*stray) (rest []*stray, err err
 func (n *Node) passOn(g placement.Grant, s *stray) error {
 	m := s.in.Message
 	if m == nil {
-		var err error
-		if m, err = n.message(n.ended, g.Node, s.q, s.end); passes(err) {
+		m = new(transport.Message)
+		if err := n.message(n.ended, m, g.Node, s.q, s.end); passes(err) {
 			return err
 		} else if err != nil {
 			n.lose(s, err)

@@ -121,10 +121,12 @@ func (t *tracing) from(m *transport.Message) context.Context {
 }
 
 // traceOf is what another node is told of the trace of a call.
-func traceOf(q *activation.Request) (t transport.Trace) {
-	if q.Trace != nil {
-		propagation.TraceContext{}.Inject(q.Trace, (*carrier)(&t))
+func traceOf(q *activation.Request) transport.Trace {
+	if q.Trace == nil {
+		return transport.Trace{}
 	}
+	var t transport.Trace // takes memory
+	propagation.TraceContext{}.Inject(q.Trace, (*carrier)(&t))
 	return t
 }
 

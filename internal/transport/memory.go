@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/mallee-io/mallee"
@@ -79,7 +80,9 @@ func (n *Memory) Send(from, to placement.NodeID, m *Message) error {
 	if !reachable {
 		return mallee.ErrUnavailable.Errorf("node %s is not reachable", to).BeforeRun()
 	}
-	e.Receive(from, m)
+	own := *m
+	own.Body = bytes.Clone(m.Body)
+	e.Receive(from, &own)
 	return nil
 }
 

@@ -23,7 +23,7 @@ type Network interface {
 	Detach(node placement.NodeID)
 	// Send returns an error when the message has certainly not arrived. What
 	// asks for something may wait for a connection, up to its Timeout; the
-	// other kinds, which a Handler may send, do not block.
+	// other kinds, which a Handler may send, do not block. It keeps nothing of m.
 	// Messages between two nodes arrive in the order in which they were sent.
 	Send(from, to placement.NodeID, m *Message) error
 }
