@@ -22,6 +22,8 @@ func remoteBenches() []bench {
 		remoteLatency(),
 		remoteCalls(64),
 		coldCalls(64),
+		clusterBytes(64, idleKeys),
+		pdRecovery(1_000_000),
 	}
 }
 
@@ -73,4 +75,37 @@ func coldCalls(callers int) bench {
 	b := activateBench(callers, maxKeys)
 	b.name = fmt.Sprintf("cold-call-%d", callers)
 	return b
+}
+
+// clustered is a contestant whose activations and directory are in other
+// processes.
+type clustered interface {
+	activator
+	liveBytes() (int64, error)
+}
+
+// clusterBytes weighs activations that have answered one call each and now
+// idle, where they live and where it is known that they live there.
+func clusterBytes(callers, keys int) bench {
+	return bench{
+		name:   "idle-bytes-cluster",
+		unit:   "bytes",
+		admits: func(c contestant) bool { _, ok := c.(clustered); return ok },
+		measure: func(ctx context.Context, c contestant, d time.Duration) (sample, error) {
+			warm, err := drive(ctx, callers, d, activating(ctx, c, "warm-", warmKeys))
+			if err != nil {
+				return sample{}, err
+			}
+			before, err := c.(clustered).liveBytes()
+			if err != nil {
+				return sample{}, err
+			}
+			firsts, err := drive(ctx, callers, 10*d, activating(ctx, c, "key-", keys))
+			if err != nil {
+				return sample{}, err
+			}
+			after, err := c.(clustered).liveBytes()
+			return newSample(float64(after-before)/float64(firsts.done), warm, firsts), err
+		},
+	}
 }

@@ -205,7 +205,8 @@ func (n *Node) send(to placement.NodeID, m *transport.Message) error {
 // ask sends what is no call and returns when it is answered.
 func (n *Node) ask(ctx context.Context, to placement.NodeID, m *transport.Message) error {
 	o := n.remote.begin(time.Now().Add(m.Timeout))
-	body := append(o.Body, m.Body...) // the memory of o is used again
+	body := o.Body // its memory is used again
+	body = append(body, m.Body...)
 	o.Message, o.Body = *m, body
 	answer, err := n.exchange(ctx, to, o)
 	switch {
