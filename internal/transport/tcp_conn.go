@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
@@ -81,7 +82,11 @@ func (c *conn) end(err error) {
 		if errors.Is(err, io.EOF) {
 			err = errors.New("the peer has closed it")
 		}
-		c.life.config.Log.Info("connection lost", "node", c.life.node, "to", c.peer, "error", err)
+		level, what := slog.LevelInfo, "connection lost"
+		if c.out.refusing() { // it has said that it leaves
+			level, what = slog.LevelDebug, "node has left"
+		}
+		c.life.config.Log.Log(c.life.ctx, level, what, "node", c.life.node, "to", c.peer, "error", err)
 		c.life.handler.Lost(c.peer)
 	}
 	close(c.gone)

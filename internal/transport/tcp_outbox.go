@@ -111,6 +111,13 @@ func (o *outbox) refuse() {
 	}
 }
 
+// refusing reports whether the peer takes no requests.
+func (o *outbox) refusing() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.refuses
+}
+
 // ping makes sure that something is on its way.
 func (o *outbox) ping() {
 	o.mu.Lock()

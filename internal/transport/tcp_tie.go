@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -126,7 +127,11 @@ func (l *life) failed(to placement.NodeID, d *dialing, err error) {
 	l.figures.failed.Add(1)
 	k.retry, k.reason = time.Now().Add(backoff(k.failures)), err
 	if !l.ended {
-		l.config.Log.Warn("node not reached", "node", l.node, "to", to, "error", err)
+		level := slog.LevelWarn
+		if k.failures > 1 { // it has been said
+			level = slog.LevelDebug
+		}
+		l.config.Log.Log(l.ctx, level, "node not reached", "node", l.node, "to", to, "error", err)
 	}
 	k.settle(nil, unavailable("node %s cannot be reached: %v", to, err))
 }
