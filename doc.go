@@ -84,4 +84,17 @@
 // Timers ([Self.Every], [Self.After]) run as turns and end with the activation.
 // [Reminders] outlive it. [Activator] and [Deactivator] are called at the
 // beginning and the end of an activation.
+//
+// # Many processes
+//
+// The same program runs in as many processes as it is started in, once it is
+// told of a cluster: by MALLEE_PD=host:port or node.Config.PD, the addresses of
+// the placement driver (mallee pd), and by a node.Config.Store that all of them
+// share. Each actor then lives on one of the nodes, and its references find it
+// there. When a node stops, its actors move to the others while they are
+// called; when it dies, they are activated elsewhere after its lease has ended.
+//
+// [Placed], [Labeled] and [Weight] say where actors of a type may live. A
+// [Migrator] takes along what it has in memory. docs/cluster.md is a walk
+// through it.
 package mallee

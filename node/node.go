@@ -4,6 +4,11 @@
 //	n, err := node.Start(ctx, node.Config{Types: []mallee.Type{game.PlayerType(game.NewPlayer)}})
 //	defer n.Stop(ctx)
 //	total, err := game.PlayerOf(n, "1001").Give(ctx, "sword", 1)
+//
+// With Config.PD or Config.Placement it is a member of a cluster: it holds a
+// lease, activates actors only by grants of the placement driver, and ends all
+// of them when it loses the lease. Stop moves its actors to other nodes.
+// docs/placement.md says what callers see when something fails.
 package node
 
 import (

@@ -1,5 +1,10 @@
 // Package placement decides which node an actor lives on: who is a member of
 // the cluster, and which of them has the grant to activate an ID.
+//
+// A node takes a Driver: Dial for a cluster whose placement driver runs in
+// processes of its own (package placement/pd), Solo for a node that is alone,
+// Memory for tests in one process. The decisions are in placement/driver; the
+// rules, and what happens in every failure, in docs/placement.md.
 package placement
 
 import (
