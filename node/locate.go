@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/placement"
 )
 
@@ -94,17 +95,20 @@ func (l *locations) remove(id mallee.ID) {
 	}
 }
 
-func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error) {
-	if g, ok := n.where.get(id); ok {
+// locate finds the owner of the actor that a call is for.
+func (n *Node) locate(ctx context.Context, q *activation.Request) (placement.Grant, error) {
+	if g, ok := n.where.get(q.ID); ok {
 		return g, nil
 	}
 	n.counts.lookups.Add(1)
-	g, err := n.config.Placement.Locate(ctx, n.ID(), id)
+	ctx, cancel := context.WithDeadline(ctx, q.End)
+	defer cancel()
+	g, err := n.config.Placement.Locate(ctx, n.ID(), q.ID)
 	if err != nil {
 		return placement.Grant{}, err
 	}
 	if g.Node != n.ID() && g.Epoch != 0 {
-		n.where.put(id, g)
+		n.where.put(q.ID, g)
 	}
 	return g, nil
 }

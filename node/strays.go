@@ -95,6 +95,22 @@ func (s *strays) before(id mallee.ID) <-chan struct{} {
 	return nil
 }
 
+// waitFor returns when a call of this node can overtake no stray, or its time is
+// over.
+func (s *strays) waitFor(ctx context.Context, q *activation.Request) {
+	earlier := s.before(q.ID)
+	if earlier == nil {
+		return
+	}
+	end := time.NewTimer(time.Until(q.End))
+	defer end.Stop()
+	select {
+	case <-earlier:
+	case <-end.C:
+	case <-ctx.Done():
+	}
+}
+
 // stray takes a message in whose actor is not active here.
 func (n *Node) stray(s *stray) {
 	first, err := n.strays.push(s.in.Actor, maxStrays, s)
