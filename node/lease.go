@@ -160,6 +160,7 @@ func (n *Node) cutOff() {
 		n.config.Network.Detach(n.ID())
 	}
 	n.remote.fail(func(placement.NodeID) bool { return true })
+	n.carried.clear()
 	n.runtime.Fence()
 }
 

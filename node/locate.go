@@ -103,7 +103,7 @@ func (n *Node) locate(ctx context.Context, q *activation.Request) (placement.Gra
 	n.counts.lookups.Add(1)
 	ctx, cancel := context.WithDeadline(ctx, q.End)
 	defer cancel()
-	g, err := n.config.Placement.Locate(ctx, n.ID(), q.ID)
+	g, err := n.lookUp(ctx, q.ID)
 	if err != nil {
 		return placement.Grant{}, err
 	}
@@ -111,6 +111,15 @@ func (n *Node) locate(ctx context.Context, q *activation.Request) (placement.Gra
 		n.where.put(q.ID, g)
 	}
 	return g, nil
+}
+
+// lookUp asks the placement driver for the owner of an actor.
+func (n *Node) lookUp(ctx context.Context, id mallee.ID) (placement.Grant, error) {
+	g, err := n.config.Placement.Locate(ctx, n.ID(), id)
+	if err == nil && g.Node != n.ID() {
+		n.carried.outdate(id, g.Epoch)
+	}
+	return g, err
 }
 
 // release gives the grant of a stopped activation back.

@@ -168,7 +168,7 @@ func (n *Node) settleAt(id mallee.ID, calls []*stray) (rest []*stray, err error)
 	}
 	ctx, cancel := context.WithTimeout(n.ended, n.config.CallTimeout)
 	defer cancel()
-	grant, err := n.config.Placement.Locate(ctx, n.ID(), id)
+	grant, err := n.lookUp(ctx, id)
 	switch {
 	case err != nil:
 		return n.refuse(calls, err), err
