@@ -110,6 +110,9 @@ func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Requ
 		}
 		q.Epoch = g.Epoch
 		table := n.runtime.Table(q.ID.Type)
+		if table == nil {
+			return n.noHost(q.ID)
+		}
 		if call, ok := q.Call.(*jsonCall); ok {
 			return call.invokeHere(ctx, table, q)
 		}

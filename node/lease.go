@@ -50,6 +50,9 @@ func (n *Node) join(ctx context.Context) error {
 		defer cancel()
 		return errors.Join(errEnded, n.config.Placement.Leave(leaving, l.ID))
 	}
+	if n.leaving() {
+		n.renewSoon() // a member begins as one that takes actors
+	}
 	if l.TTL > 0 {
 		go n.keepLease()
 	}
