@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,4 +77,46 @@ func TestStopWhileJoiningAnew(t *testing.T) {
 			})
 		})
 	}
+}
+
+// renewed notes what its member tells, and loses the lease when it is told to.
+type renewed struct {
+	placement.Driver
+	control placement.Control
+	lose    atomic.Bool
+	told    sync.Map // of IDs: whether the node was cordoned
+}
+
+func (r *renewed) Join(ctx context.Context, m placement.Member, c placement.Control) (placement.Lease, error) {
+	r.control = c
+	return r.Driver.Join(ctx, m, c)
+}
+
+func (r *renewed) Renew(ctx context.Context, id placement.NodeID, s placement.Status) error {
+	if r.lose.CompareAndSwap(true, false) {
+		return mallee.ErrFenced.Errorf("the lease has ended")
+	}
+	r.told.Store(id, s.Cordoned)
+	return r.Driver.Renew(ctx, id, s)
+}
+
+// A node that is cordoned says so at once when it has joined anew, before it
+// gets actors.
+func TestCordonedNodeJoinsAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const ttl = 3 * time.Second
+		d := &renewed{Driver: placement.Memory(ttl)}
+		n := join(t, node.Config{Types: game.Types(), Store: storage.Memory(), Placement: d, Network: transport.NewMemory()})
+		d.control.Cordon(true)
+		synctest.Wait()
+		first := n.ID()
+		d.lose.Store(true)
+		time.Sleep(ttl / 3) // the next renewal
+		synctest.Wait()
+		id := n.ID()
+		if cordoned, ok := d.told.Load(id); id == first || !ok || cordoned != true {
+			t.Errorf("node %s, which was %s, has told %v", id, first, cordoned)
+		}
+	})
 }

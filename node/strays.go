@@ -95,6 +95,22 @@ func (s *strays) before(id mallee.ID) <-chan struct{} {
 	return nil
 }
 
+// waitFor returns when a call of this node can overtake no stray, or its time is
+// over.
+func (s *strays) waitFor(ctx context.Context, q *activation.Request) {
+	earlier := s.before(q.ID)
+	if earlier == nil {
+		return
+	}
+	end := time.NewTimer(time.Until(q.End))
+	defer end.Stop()
+	select {
+	case <-earlier:
+	case <-end.C:
+	case <-ctx.Done():
+	}
+}
+
 // stray takes a message in whose actor is not active here.
 func (n *Node) stray(s *stray) {
 	first, err := n.strays.push(s.in.Actor, maxStrays, s)
@@ -152,7 +168,7 @@ func (n *Node) settleAt(id mallee.ID, calls []*stray) (rest []*stray, err error)
 	}
 	ctx, cancel := context.WithTimeout(n.ended, n.config.CallTimeout)
 	defer cancel()
-	grant, err := n.config.Placement.Locate(ctx, n.ID(), id)
+	grant, err := n.lookUp(ctx, id)
 	switch {
 	case err != nil:
 		return n.refuse(calls, err), err
@@ -213,6 +229,9 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 			}
 			n.answer(s.in, transport.Message{})
 			continue
+		case s.answered() && !time.Now().Before(s.end):
+			table.Activate(s.in.Actor.Key, epoch, ended) // its idle timeout gives the grant back
+			err = mallee.ErrTimeout.Errorf("%s: the deadline passed until it was known that it lives on node %s", s.id(), n.config.Name).BeforeRun()
 		default:
 			s.q.Epoch, s.q.Ended = epoch, ended
 			err = n.deliver(s.in, s.q)
