@@ -69,6 +69,9 @@ func call(t testing.TB, n *node.Node) *callers {
 			counter := crowd.CounterOf(n, fmt.Sprint("caller", i))
 			for want := int64(1); ctx.Err() == nil; want++ {
 				sum, err := counter.Add(t.Context(), want, 1)
+				if t.Context().Err() != nil {
+					return // the test has failed
+				}
 				if err != nil || sum != want {
 					t.Errorf("caller %d: sum %d after %d calls: %v", i, sum, want, err)
 					stop()
