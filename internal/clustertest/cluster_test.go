@@ -27,7 +27,7 @@ import (
 const (
 	// patience bounds what has to happen; nothing is measured by it.
 	patience = time.Minute
-	leaseTTL = 2 * time.Second
+	leaseTTL = 15 * time.Second // a busy machine forgets nobody
 )
 
 func within(t testing.TB) context.Context {
@@ -71,7 +71,12 @@ func newCluster(t testing.TB, processes int, adjust ...func(*pd.Config)) *cluste
 	for i := range c.configs {
 		c.configs[i].InitialCluster = strings.Join(initial, ",")
 	}
-	t.Cleanup(c.stopAll)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the nodes' logs:\n%s", c.log)
+		}
+		c.stopAll()
+	})
 	c.startAll()
 	return c
 }

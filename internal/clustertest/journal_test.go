@@ -33,6 +33,12 @@ func (j *journal) has(parts ...string) (n int) {
 	return n
 }
 
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Join(j.lines, "\n")
+}
+
 // await waits for a line.
 func (j *journal) await(t testing.TB, parts ...string) {
 	t.Helper()
@@ -40,7 +46,7 @@ func (j *journal) await(t testing.TB, parts ...string) {
 	defer pause.Stop()
 	for ctx := within(t); j.has(parts...) == 0; <-pause.C {
 		if ctx.Err() != nil {
-			t.Fatalf("no line with %q; there are\n%s", parts, strings.Join(j.lines, "\n"))
+			t.Fatalf("no line with %q", parts)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
-	"github.com/mallee-io/mallee/placement/pd"
 )
 
 // Calls to live actors go on while leaders of the placement driver end, and new
@@ -54,7 +53,7 @@ func TestLeadersEnd(t *testing.T) {
 // comes back by itself.
 func TestAllPlacementDriversEnd(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, func(config *pd.Config) { config.LeaseTTL = 15 * time.Second }) // to stop without a majority takes half of it
+	c := newCluster(t, 3)
 	c.keepInEtcd()
 	hosts := []*node.Node{c.host("node0"), c.host("node1"), c.host("node2")}
 	client := c.client()
