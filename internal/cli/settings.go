@@ -18,7 +18,7 @@ func settingsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "settings [NAME=VALUE…]",
 		Short:   "Show or change the settings of a cluster",
-		Example: "  mallee settings\n  mallee settings rebalance=false",
+		Example: "  mallee settings\n  mallee settings rebalance=off",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set := make(map[string]string)
 			for _, arg := range args {

@@ -4,9 +4,9 @@ package clustertest_test
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,25 +14,14 @@ import (
 	"testing"
 )
 
-// The demo as a user runs it from the source, to its end.
-func TestDemo(t *testing.T) {
-	t.Parallel()
-	demo := exec.CommandContext(within(t), "go", "run", "./cmd/mallee", "demo", "--processes", "3", "--for", "5s", "--players", "20", "--listen", "127.0.0.1:0", "--json")
-	demo.Dir = "../.."
-	var errOut strings.Builder
-	demo.Stderr = &errOut
-	out, err := demo.Output()
-	var summary struct{ Calls, Errors, Active int }
-	if jsonErr := json.Unmarshal(out, &summary); err != nil || jsonErr != nil || summary.Calls == 0 || summary.Errors != 0 {
-		t.Errorf("%v, %s, %v, %s", err, out, jsonErr, &errOut)
-	}
-}
-
 // Ctrl-C ends the demo and all of its processes.
 func TestDemoInterrupted(t *testing.T) {
 	t.Parallel()
-	demo := exec.CommandContext(within(t), "go", "run", "./cmd/mallee", "demo", "--processes", "3", "--players", "20", "--listen", "127.0.0.1:0")
-	demo.Dir = "../.."
+	program := filepath.Join(t.TempDir(), "mallee")
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/mallee").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	demo := exec.CommandContext(t.Context(), program, "demo", "--processes", "3", "--players", "20", "--listen", "127.0.0.1:0")
 	demo.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell does, so that a terminal can interrupt all of it
 	var errOut strings.Builder
 	demo.Stderr = &errOut
@@ -57,7 +46,6 @@ func TestDemoInterrupted(t *testing.T) {
 			}
 		}
 	}
-	// go run ends with the program's status.
 	if err := demo.Wait(); err != nil || !strings.Contains(summary, "0 failed") {
 		t.Errorf("%v, %q, %s", err, summary, &errOut)
 	}
