@@ -17,7 +17,6 @@ import (
 	"github.com/mallee-io/mallee/internal/chaos/crowd"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/node"
-	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/placement/pd"
 	"github.com/mallee-io/mallee/storage"
 	"github.com/mallee-io/mallee/storage/etcd"
@@ -181,11 +180,6 @@ func (c *cluster) host(name string) *node.Node {
 func (c *cluster) client() *node.Node {
 	c.t.Helper()
 	return c.node("client", node.Config{CallTimeout: patience / 2})
-}
-
-// driver is for members that a test plays itself.
-func (c *cluster) driver() placement.Driver {
-	return placement.DialWith(placement.DialConfig{Addrs: c.addrs(), TLS: c.secure, Log: slog.New(slog.DiscardHandler)})
 }
 
 // tools asks the placement driver what people ask of it, at one process that
