@@ -55,6 +55,9 @@ func (f *failures) note(addr string, err error) {
 	if errors.As(err, &s) {
 		cause = s.GRPCStatus().Message()
 	}
+	if strings.HasSuffix(cause, "server preface: EOF\"") { // it has hung up on what it took for no TLS
+		cause += ", which may want TLS"
+	}
 	f.all = slices.DeleteFunc(f.all, func(known failure) bool { return known.addr == addr })
 	f.all = append(f.all, failure{addr, cause})
 	if len(f.all) > maxFailures {
