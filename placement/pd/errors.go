@@ -38,6 +38,8 @@ func grpcCode(c mallee.Code) codes.Code {
 		return codes.InvalidArgument
 	case mallee.CodeNotFound:
 		return codes.NotFound
+	case mallee.CodeConflict:
+		return codes.AlreadyExists
 	case mallee.CodeFenced:
 		return codes.FailedPrecondition
 	case mallee.CodeOverloaded:

@@ -14,7 +14,7 @@ import (
 	"github.com/mallee-io/mallee/placement/pd"
 )
 
-func registerAgain(h koalaHost, t testing.TB, s *pd.Server) (status int, text string) {
+func (h koalaHost) registerAgain(t testing.TB, s *pd.Server) (status int, text string) {
 	t.Helper()
 	return koalaPost(t, s, "/membership/register", fmt.Sprintf(`{"server_id":%d,"address":%q}`, h.id, h.address), nil)
 }
@@ -26,7 +26,7 @@ func TestKoalaIDsAreUsedOnce(t *testing.T) {
 	c := config(t)
 	s := start(t, c)
 	h := koalaJoin(t, s, 60)
-	if status, text := registerAgain(h, t, s); status != 400 || !strings.HasSuffix(text, ` exist"`) {
+	if status, text := h.registerAgain(t, s); status != 400 || !strings.HasSuffix(text, ` exist"`) {
 		t.Errorf("while it lives: %d %s", status, text)
 	}
 	var deleted struct{}
@@ -36,16 +36,16 @@ func TestKoalaIDsAreUsedOnce(t *testing.T) {
 	}
 	stop(t, s)
 	s = start(t, c)
-	if status, text := registerAgain(h, t, s); status != 400 || !strings.HasSuffix(text, ` exist"`) {
+	if status, text := h.registerAgain(t, s); status != 400 || !strings.HasSuffix(text, ` exist"`) {
 		t.Errorf("after it was forgotten: %d %s", status, text)
 	}
 	h.id++
-	if status, text := registerAgain(h, t, s); status != 400 || !strings.HasSuffix(text, ` was never issued"`) {
+	if status, text := h.registerAgain(t, s); status != 400 || !strings.HasSuffix(text, ` was never issued"`) {
 		t.Errorf("not issued: %d %s", status, text)
 	}
 	n := joinOnce(t, dial(t, s.Addr()), "a")
 	h.id = int64(n.id)
-	if status, text := registerAgain(h, t, s); status != 400 || !strings.HasSuffix(text, ` exist"`) {
+	if status, text := h.registerAgain(t, s); status != 400 || !strings.HasSuffix(text, ` exist"`) {
 		t.Errorf("that of a node: %d %s", status, text)
 	}
 }
@@ -72,7 +72,7 @@ func TestKoalaRegistrationIsRepeated(t *testing.T) {
 		t.Errorf("%v", st)
 	}
 	request.Member.Addr = "127.0.0.1:2"
-	if _, err := c.Join(within(t), request); status.Code(err) != codes.Internal || !strings.Contains(err.Error(), "is or was that of a member") {
+	if _, err := c.Join(within(t), request); status.Code(err) != codes.AlreadyExists || !strings.Contains(err.Error(), "is or was that of a member") {
 		t.Errorf("another host: %v", err)
 	}
 	request.Member.Addr = "127.0.0.1:1"

@@ -14,15 +14,15 @@ type counts struct {
 	answers, grants, releases, moves, reports, lost, renewals atomic.Uint64
 }
 
-// metrics shows them to Prometheus, and what this process is just now.
+// metrics shows them to Prometheus, and how this process stands just now.
 type metrics struct {
 	server *Server
 	descs  map[string]*prometheus.Desc
 }
 
-// docs/operations.md has a line for each of these, and a test compares them.
 var _ prometheus.Collector = (*metrics)(nil)
 
+// newMetrics has the figures that docs/operations.md has; a test compares them.
 func newMetrics(s *Server) *metrics {
 	m := &metrics{server: s, descs: make(map[string]*prometheus.Desc)}
 	for name, help := range map[string]string{
