@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/activation"
 )
 
 // aliases know which actor type serves an interface, so that a reference of
@@ -39,14 +40,17 @@ func (a *aliases) get(iface string) []string {
 	return a.byName[iface]
 }
 
-// resolve turns an ID whose type is the name of an interface into the ID of
-// the actor that serves it.
-func (a *aliases) resolve(ctx context.Context, n *Node, id mallee.ID) (mallee.ID, error) {
+// resolve is the ID of a call; one whose type is the name of an interface
+// becomes the ID of the actor that serves it.
+func (a *aliases) resolve(ctx context.Context, n *Node, q *activation.Request) (mallee.ID, error) {
+	id := q.ID
 	if n.runtime.Table(id.Type) != nil {
 		return id, nil
 	}
 	types := a.get(id.Type)
 	if len(types) == 0 {
+		ctx, cancel := context.WithDeadline(ctx, q.End)
+		defer cancel()
 		members, err := n.config.Placement.Members(ctx)
 		if err != nil {
 			return id, err

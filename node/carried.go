@@ -17,7 +17,9 @@ const (
 )
 
 // carried is what actors that move to this node have had in memory on the other
-// one, until they are activated.
+// one, until they are activated. It is worth something to the very next
+// activation alone: once the actor has lived elsewhere, or the node has lost its
+// lease, it is of the past.
 type carried struct {
 	mu    sync.Mutex
 	of    map[mallee.ID]luggage
@@ -73,6 +75,25 @@ func (c *carried) expire(id mallee.ID, epoch uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of[id].epoch == epoch {
+		c.remove(id)
+	}
+}
+
+// outdate drops what an actor has brought that has lived on another node since,
+// under an epoch.
+func (c *carried) outdate(id mallee.ID, epoch uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[id].epoch < epoch {
+		c.remove(id)
+	}
+}
+
+// clear drops everything.
+func (c *carried) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.of {
 		c.remove(id)
 	}
 }

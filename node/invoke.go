@@ -61,7 +61,10 @@ func (n *Node) encodes() bool {
 // route finds out where the actor lives and calls it there, until the call has
 // begun to run or its time is over.
 func (n *Node) route(ctx context.Context, q *activation.Request) error {
-	id, err := n.types.resolve(ctx, n, q.ID)
+	if q.End.IsZero() {
+		q.End = endOf(ctx, n.config.CallTimeout)
+	}
+	id, err := n.types.resolve(ctx, n, q)
 	if err != nil {
 		return err
 	}
@@ -69,21 +72,13 @@ func (n *Node) route(ctx context.Context, q *activation.Request) error {
 	if err := id.Validate(); err != nil {
 		return mallee.AsError(err).BeforeRun()
 	}
-	if q.End.IsZero() {
-		q.End = endOf(ctx, n.config.CallTimeout)
-	}
 	wait := backoff{end: q.End}
 	for {
-		if earlier := n.strays.before(id); earlier != nil {
-			select {
-			case <-earlier:
-			case <-ctx.Done():
-			}
-		}
+		n.strays.waitFor(ctx, q)
 		if table := n.runtime.Table(id.Type); table != nil {
 			q.Ended = table.Ended(id.Key)
 		}
-		grant, err := n.locate(ctx, id)
+		grant, err := n.locate(ctx, q)
 		if err == nil {
 			n.queueUp(ctx, id, grant.Node)
 			err = n.callAt(ctx, grant, q)
@@ -115,6 +110,9 @@ func (n *Node) callAt(ctx context.Context, g placement.Grant, q *activation.Requ
 		}
 		q.Epoch = g.Epoch
 		table := n.runtime.Table(q.ID.Type)
+		if table == nil {
+			return n.noHost(q.ID)
+		}
 		if call, ok := q.Call.(*jsonCall); ok {
 			return call.invokeHere(ctx, table, q)
 		}

@@ -17,13 +17,14 @@ type lease struct {
 
 // owns reports whether the lease still holds. The fence does not fire while the
 // process is stopped (SIGSTOP, a debugger, a starved machine), and what it goes on
-// with afterwards may be as quick as the fence. So this is asked where something
-// leaves the node: before an answer, a write and an activation. Go's monotonic
-// clock counts such a stop. It does not count that the machine has slept: then
-// epochs fence the writes.
+// with afterwards may be as quick as the fence. So this is asked before each turn
+// and activation, and where something leaves the node: an answer or a write. A
+// caller on this node gets the answer of a turn that began in time: it could have
+// had it before the stop. Go's monotonic clock counts a stop. It does not count
+// that the machine has slept: then epochs fence the writes.
 func (n *Node) owns() bool {
 	l := n.lease.Load()
-	return l.TTL == 0 || time.Now().Before(l.until)
+	return l.TTL == 0 || time.Until(l.until) > 0
 }
 
 // leaseMargin is the part of the TTL by which a node fences itself before the
@@ -48,6 +49,9 @@ func (n *Node) join(ctx context.Context) error {
 		leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.CallTimeout)
 		defer cancel()
 		return errors.Join(errEnded, n.config.Placement.Leave(leaving, l.ID))
+	}
+	if n.leaving() {
+		n.renewSoon() // a member begins as one that takes actors
 	}
 	if l.TTL > 0 {
 		go n.keepLease()
@@ -159,6 +163,7 @@ func (n *Node) cutOff() {
 		n.config.Network.Detach(n.ID())
 	}
 	n.remote.fail(func(placement.NodeID) bool { return true })
+	n.carried.clear()
 	n.runtime.Fence()
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/placement"
 )
 
@@ -94,19 +95,31 @@ func (l *locations) remove(id mallee.ID) {
 	}
 }
 
-func (n *Node) locate(ctx context.Context, id mallee.ID) (placement.Grant, error) {
-	if g, ok := n.where.get(id); ok {
+// locate finds the owner of the actor that a call is for.
+func (n *Node) locate(ctx context.Context, q *activation.Request) (placement.Grant, error) {
+	if g, ok := n.where.get(q.ID); ok {
 		return g, nil
 	}
 	n.counts.lookups.Add(1)
-	g, err := n.config.Placement.Locate(ctx, n.ID(), id)
+	ctx, cancel := context.WithDeadline(ctx, q.End)
+	defer cancel()
+	g, err := n.lookUp(ctx, q.ID)
 	if err != nil {
 		return placement.Grant{}, err
 	}
 	if g.Node != n.ID() && g.Epoch != 0 {
-		n.where.put(id, g)
+		n.where.put(q.ID, g)
 	}
 	return g, nil
+}
+
+// lookUp asks the placement driver for the owner of an actor.
+func (n *Node) lookUp(ctx context.Context, id mallee.ID) (placement.Grant, error) {
+	g, err := n.config.Placement.Locate(ctx, n.ID(), id)
+	if err == nil && g.Node != n.ID() {
+		n.carried.outdate(id, g.Epoch)
+	}
+	return g, err
 }
 
 // release gives the grant of a stopped activation back.

@@ -193,6 +193,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	}, append(slices.Clone(n.hosted), canary()))
 	if err := n.begin(ctx); err != nil {
 		n.end()
+		_ = n.runtime.Stop(n.ended) // has timers, and at most the activation of a health check
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
 	if len(n.hosted) > 0 {
@@ -286,6 +287,7 @@ func (n *Node) Abort() {
 	n.stopping.Store(true)
 	n.finish()
 	n.cutOff()
+	_ = n.runtime.Stop(n.ended) // ends its timers, and waits for nothing
 }
 
 var _ mallee.Caller = (*Node)(nil)

@@ -76,3 +76,45 @@ func TestStopWhileJoiningAnew(t *testing.T) {
 		})
 	}
 }
+
+// renewed notes what its member tells, and loses the lease when it is told to.
+type renewed struct {
+	placement.Driver
+	control placement.Control
+	lose    bool
+	told    map[placement.NodeID]bool // whether it is cordoned
+}
+
+func (r *renewed) Join(ctx context.Context, m placement.Member, c placement.Control) (placement.Lease, error) {
+	r.control = c
+	return r.Driver.Join(ctx, m, c)
+}
+
+func (r *renewed) Renew(ctx context.Context, id placement.NodeID, s placement.Status) error {
+	if r.lose {
+		r.lose = false
+		return mallee.ErrFenced.Errorf("the lease has ended")
+	}
+	r.told[id] = s.Cordoned
+	return r.Driver.Renew(ctx, id, s)
+}
+
+// A node that is cordoned says so at once when it has joined anew, before it
+// gets actors.
+func TestCordonedNodeJoinsAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const ttl = 3 * time.Second
+		d := &renewed{Driver: placement.Memory(ttl), told: make(map[placement.NodeID]bool)}
+		n := join(t, node.Config{Types: game.Types(), Store: storage.Memory(), Placement: d, Network: transport.NewMemory()})
+		d.control.Cordon(true)
+		synctest.Wait()
+		first := n.ID()
+		d.lose = true
+		time.Sleep(ttl / 3) // the next renewal
+		synctest.Wait()
+		if id := n.ID(); id == first || !d.told[id] {
+			t.Errorf("node %s has told %v", id, d.told)
+		}
+	})
+}

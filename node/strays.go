@@ -95,6 +95,22 @@ func (s *strays) before(id mallee.ID) <-chan struct{} {
 	return nil
 }
 
+// waitFor returns when a call of this node can overtake no stray, or its time is
+// over.
+func (s *strays) waitFor(ctx context.Context, q *activation.Request) {
+	earlier := s.before(q.ID)
+	if earlier == nil {
+		return
+	}
+	end := time.NewTimer(time.Until(q.End))
+	defer end.Stop()
+	select {
+	case <-earlier:
+	case <-end.C:
+	case <-ctx.Done():
+	}
+}
+
 // stray takes a message in whose actor is not active here.
 func (n *Node) stray(s *stray) {
 	first, err := n.strays.push(s.in.Actor, maxStrays, s)
@@ -152,7 +168,7 @@ func (n *Node) settleAt(id mallee.ID, calls []*stray) (rest []*stray, err error)
 	}
 	ctx, cancel := context.WithTimeout(n.ended, n.config.CallTimeout)
 	defer cancel()
-	grant, err := n.config.Placement.Locate(ctx, n.ID(), id)
+	grant, err := n.lookUp(ctx, id)
 	switch {
 	case err != nil:
 		return n.refuse(calls, err), err
@@ -207,6 +223,8 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 			err = n.noHost(s.id())
 		case n.closing.Load() && s.answered() && !s.in.Nested():
 			err = n.errStopping()
+		case s.answered() && !time.Now().Before(s.end):
+			err = mallee.ErrTimeout.Errorf("%s: the deadline passed until it was known that it lives on node %s", s.id(), n.config.Name).BeforeRun()
 		case s.q == nil:
 			if table.Activate(s.in.Actor.Key, epoch, ended); s.in.Owner.Node != 0 {
 				n.counts.movesIn.Add(1)

@@ -68,6 +68,7 @@ type world struct {
 	runtime  *activation.Runtime
 	epoch    atomic.Uint64
 	released atomic.Int64
+	fenced   atomic.Bool // the lease has ended
 }
 
 // quiet is a log for tests whose actors fail on purpose.
@@ -91,7 +92,7 @@ func newWorld(t testing.TB, create func(self *mallee.Self) *actor, options ...ma
 		Store:       storage.Memory(),
 		Log:         quiet(),
 		Release:     func(mallee.ID, uint64) { w.released.Add(1) },
-		Owns:        func() bool { return true },
+		Owns:        func() bool { return !w.fenced.Load() },
 		Carried:     func(mallee.ID, uint64) ([]byte, bool) { return nil, false },
 		Redeliver: func(id mallee.ID, calls []mallee.Call) {
 			go func() {

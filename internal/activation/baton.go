@@ -94,17 +94,27 @@ func (a *Activation) nextTurn() *Turn {
 		a.nested.remove(t)
 		return t
 	}
-	serves := a.phase == running && (a.reason == 0 || a.reason == mallee.ReasonStopping)
+	if a.phase != running || a.mailbox.head == nil && a.reason == 0 {
+		return nil
+	}
+	if a.reason < mallee.ReasonFailed && !a.owns() { // what waits is for the owner that there is now
+		a.reason = mallee.ReasonFenced
+	}
+	serves := a.reason == 0 || a.reason == mallee.ReasonStopping
 	if t := a.mailbox.head; t != nil && serves && a.admits(t) {
 		a.mailbox.remove(t)
 		return t
 	}
-	if a.phase == running && a.reason != 0 && a.active.n == 0 {
+	if a.reason != 0 && a.active.n == 0 {
 		a.phase = stopping
 		return a.newTurn(kindStop)
 	}
 	return nil
 }
+
+// owns reports whether the activation may still act for its actor. It looks at
+// the clock: a process that was stopped goes on before it is fenced.
+func (a *Activation) owns() bool { return a.epoch == 0 || a.table.runtime.config.Owns() }
 
 // admits reports whether a turn of another chain may begin now: only a
 // read-only one among read-only ones interleaves. Only the head of the mailbox

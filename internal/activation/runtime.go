@@ -22,7 +22,7 @@ type Config struct {
 	// Release gives back the grant of an activation that has fully stopped.
 	Release func(id mallee.ID, epoch uint64)
 	// Owns reports whether the node may still act for its actors. It is asked
-	// before each write.
+	// before each turn, OnDeactivate and write, and must not block.
 	Owns func() bool
 	// Carried takes what the actor has brought from another node, if there is
 	// anything that is older than the epoch.

@@ -21,7 +21,7 @@ func (a *Activation) Write(ctx context.Context, ops ...storage.Op) ([]uint64, er
 }
 
 func (a *Activation) apply(ctx context.Context, ops []storage.Op) ([]uint64, error) {
-	if a.epoch != 0 && !a.table.runtime.config.Owns() {
+	if !a.owns() {
 		return nil, fmt.Errorf("write of %s: the lease of its node has ended: %w", a.ID(), storage.ErrFenced)
 	}
 	return a.Store().Apply(ctx, a.epoch, ops...)
