@@ -103,7 +103,7 @@ func (k koala) KeepAlive(ctx context.Context, id, lease, load int64) error {
 // setLoad notes what a host measures, for the leader to see.
 func (k koala) setLoad(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID, load int64) error {
 	for {
-		r, err := k.memberUnder(ctx, id, lease)
+		r, _, err := k.memberUnder(ctx, id, lease)
 		if errors.Is(err, mallee.ErrFenced) {
 			return koalahttp.ErrNoHost
 		}
