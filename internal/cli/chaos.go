@@ -32,13 +32,19 @@ func chaosCommand() *cobra.Command {
 		Use:   "chaos",
 		Short: "Break a cluster of real processes, and judge what its actors answered",
 		Long: `Starts three placement drivers and some nodes on this machine, and a crowd that
-calls counters and registers. Kills, pauses, cuts off, drains and restarts the
-processes meanwhile, as the seed decides. Then checks that every actor was
-linearizable, that no acknowledged write is lost, that no actor ran in two places
-at once, and that no call failed while a node was drained. Ctrl-C mends the
-cluster and judges what there is.
+calls counters and registers, half of the time through actors on other nodes.
+Kills, pauses, cuts off, drains and restarts the processes meanwhile, up to two
+at a time, as the seed decides. Then checks that every actor was linearizable,
+that no acknowledged write is lost, that no actor ran in two places at once, and
+that no call failed while a node was drained or restarted. Ctrl-C mends the
+cluster and judges what there is. docs/chaos.md tells more.
+
+Links are cut on Linux alone, and processes are paused on Unix.
 
 ` + storeHelp,
+		Example: `  mallee chaos --seed 103 --lease 5s
+  mallee chaos --only kill_node --for 3m --json
+  mallee chaos --only roll_node --callers 64`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("seed") {
