@@ -154,6 +154,9 @@ func (p *planner) fault(kind Kind) Fault {
 	switch kind {
 	case KillNode:
 		f.Process = a
+		if p.only(KillNode) { // each is to be measured by itself: nothing may be placed on the one before
+			f.After, f.For = p.between(lease, lease+lease/2), p.between(lease/4, lease)
+		}
 	case PauseNode:
 		f.Process, f.For = a, p.between(lease+lease/4, 2*lease)
 	case CutLink:
@@ -183,7 +186,7 @@ func (p *planner) fault(kind Kind) Fault {
 	case RollNode, DrainNode:
 		f.Process, f.For = local.NodeName(1+p.rolled%p.size.Nodes), lease/4
 		p.rolled++
-		if !p.onlyDrains() { // what the step before has left behind must not be laid to the drain
+		if !p.only(RollNode, DrainNode) { // what the step before has left behind must not be laid to the drain
 			f.After = 2 * lease
 		}
 	}
@@ -197,8 +200,9 @@ func (p *planner) during(other Fault, kind Kind) Fault {
 	return f
 }
 
-func (p *planner) onlyDrains() bool {
-	return len(p.size.Only) > 0 && !slices.ContainsFunc(p.size.Only, func(k Kind) bool { return !k.drains() })
+// only reports whether nothing but some of these kinds is to be done.
+func (p *planner) only(kinds ...Kind) bool {
+	return len(p.size.Only) > 0 && !slices.ContainsFunc(p.size.Only, func(k Kind) bool { return !slices.Contains(kinds, k) })
 }
 
 func both(a, b string) []Link { return []Link{{a, b}, {b, a}} }
