@@ -1,6 +1,7 @@
 package pd_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/pd"
+	"github.com/mallee-io/mallee/storage/etcd/etcdtest"
 )
 
 // moveLeader gives etcd another leader.
@@ -81,4 +83,23 @@ func TestLeaseIsRevokedByAFormerLeaderOfEtcd(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.ended()
+}
+
+// A leader that was killed and is started again does not wait for the end of the
+// lease under which it led.
+func TestLeaderIsKilledAndStartedAgain(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	raw := rawEtcd(t, etcd.Endpoints()[0])
+	lease, err := raw.Grant(within(t), int64(time.Hour/time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := etcdtest.FreeAddress(t).Host
+	before := fmt.Sprintf(`{"format":1,"name":"a","addr":%q}`, addr)
+	if _, err := raw.Put(within(t), "/mallee/mallee/election/1", before, clientv3.WithLease(lease.ID)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, pd.Config{Name: "a", Listen: addr, Etcd: etcd.Endpoints()})
+	leading(t, dial(t, addr), 1)
 }
