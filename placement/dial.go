@@ -14,6 +14,7 @@ import (
 	"github.com/mallee-io/mallee"
 	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // DialConfig says how a node reaches the placement driver.
@@ -115,7 +116,8 @@ func (d *dialed) Join(ctx context.Context, who Member, c Control) (Lease, error)
 	if err := d.vacate(who.Name); err != nil {
 		return Lease{}, err
 	}
-	request := &pb.JoinRequest{Cluster: d.config.Cluster, Member: memberMessage(who), TtlMs: d.config.LeaseTTL.Milliseconds()}
+	who.ID, who.Since = 0, time.Time{} // the placement driver gives them
+	request := &pb.JoinRequest{Cluster: d.config.Cluster, Member: words.MemberMessage(&who), TtlMs: d.config.LeaseTTL.Milliseconds()}
 	var joined *pb.JoinResponse
 	var asked time.Duration
 	err := d.processes.call(ctx, "join the cluster", joinTimeout, func(ctx context.Context, client pb.PlacementClient) (err error) {

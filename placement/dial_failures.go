@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mallee-io/mallee"
-	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // refusal is the mallee error of an answer that another process would give as
@@ -27,18 +27,10 @@ func refusal(what string, err error) error {
 	default:
 		return nil
 	}
-	for _, detail := range s.Details() {
-		if e, ok := detail.(*pb.Error); ok && s.Code() != codes.FailedPrecondition {
-			sentinel = answeredError(e)
-		}
+	if cause := words.Cause(err); cause != nil && s.Code() != codes.FailedPrecondition {
+		sentinel = cause.BeforeRun() // nothing has been placed
 	}
 	return sentinel.Errorf("%s: %s", what, s.Message())
-}
-
-// answeredError is an error that the leader has answered with: nothing has
-// been placed.
-func answeredError(e *pb.Error) *mallee.Error {
-	return mallee.AsError(&mallee.Error{Code: mallee.Code(e.Code), Message: e.Message}).BeforeRun()
 }
 
 // maxFailures bounds how many processes an error tells of.

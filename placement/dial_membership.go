@@ -164,3 +164,13 @@ func (m *membership) prolong(ctx context.Context, client pb.PlacementClient) err
 	}
 	return nil
 }
+
+// maxLease bounds what is believed of a lease's length.
+const maxLease = 24 * time.Hour
+
+func leaseTime(ms int64) (time.Duration, error) {
+	if ms <= 0 || ms > maxLease.Milliseconds() {
+		return 0, mallee.ErrUnavailable.Errorf("the placement driver tells of a lease of %d ms; it has to be between 1 ms and %s", ms, maxLease)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}

@@ -1,8 +1,10 @@
 package placement
 
 import (
+	"github.com/mallee-io/mallee"
 	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // Bounds of one batch to the leader.
@@ -72,7 +74,7 @@ func (m *membership) batch() *pb.NodeBatch {
 
 func (m *membership) takeReport(room *int) (grants []*pb.Grant) {
 	for len(m.report) > 0 && len(grants) < maxBatch && *room > 0 {
-		grants = append(grants, grantMessage(m.report[0]))
+		grants = append(grants, words.GrantMessage(m.report[0].ID, m.report[0].Epoch))
 		*room -= size(m.report[0].ID)
 		m.report = m.report[1:]
 	}
@@ -88,7 +90,7 @@ func (m *membership) takeReleases(room *int) (all []*pb.Release) {
 		m.releases = m.releases[1:]
 		if r := m.releasing[h]; r != nil && r.queued {
 			r.queued, r.round = false, m.round
-			all = append(all, &pb.Release{Grant: grantMessage(h), To: uint64(r.to)})
+			all = append(all, &pb.Release{Grant: words.GrantMessage(h.ID, h.Epoch), To: uint64(r.to)})
 			*room -= size(h.ID)
 		}
 	}
@@ -121,3 +123,6 @@ func (m *membership) takeQuestions(room *int) []*pb.Question {
 	m.questions = m.questions[:rest]
 	return all
 }
+
+// size is about what the name of an actor takes in a batch, in bytes.
+func size(id mallee.ID) int { return len(id.Type) + len(id.Key) + batchOverhead }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // maxQuestions bounds how many questions wait for the leader.
@@ -138,7 +139,7 @@ func (m *membership) answer(a *pb.Answer, term uint64) {
 	g := Grant{Node: NodeID(a.Node), Epoch: a.Epoch}
 	switch {
 	case a.Error != nil:
-		m.finish(q, Grant{}, answeredError(a.Error))
+		m.finish(q, Grant{}, words.Error(a.Error).BeforeRun())
 	case g.Node == 0:
 		m.finish(q, Grant{}, mallee.ErrUnavailable.Errorf("locate %s: the placement driver answers without a node", q.id).BeforeRun())
 	case q.successor || g.Epoch == 0 || g.Node != m.id: // not a grant to this node

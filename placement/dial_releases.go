@@ -6,6 +6,7 @@ import (
 
 	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // release is a grant given back which the leader has yet to take.
@@ -39,7 +40,7 @@ func (m *membership) enqueue(h driver.Held, r *release) {
 // taken notes what the leader of a term has taken. It needs mu.
 func (m *membership) taken(grants []*pb.Grant, term uint64) {
 	for _, g := range grants {
-		h := driver.Held{ID: actorID(g.Actor), Epoch: g.Epoch}
+		h := driver.Held{ID: words.ID(g.Actor), Epoch: g.Epoch}
 		if m.releasing[h] != nil {
 			m.holder.Released(term, h.ID, h.Epoch)
 			delete(m.releasing, h)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // roster remembers the addresses of the members. An address belongs to one life
@@ -38,7 +39,7 @@ func (r *roster) members(ctx context.Context) ([]Member, error) {
 	all := make([]Member, 0, len(response.Members))
 	addrs := make(map[NodeID]string, len(response.Members))
 	for _, message := range response.Members {
-		m := memberOf(message)
+		m := words.Member(message)
 		all = append(all, m)
 		addrs[m.ID] = m.Addr
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/mallee-io/mallee"
 	pb "github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 const (
@@ -237,7 +238,7 @@ func (m *membership) obey(b *pb.LeaderBatch, term uint64) {
 		m.control.Lost(NodeID(node))
 	}
 	for _, move := range b.Moves {
-		m.control.Move(actorID(move.GetGrant().GetActor()), Grant{Node: m.id, Epoch: move.GetGrant().GetEpoch()}, NodeID(move.GetTo()))
+		m.control.Move(words.ID(move.GetGrant().GetActor()), Grant{Node: m.id, Epoch: move.GetGrant().GetEpoch()}, NodeID(move.GetTo()))
 	}
 	switch b.Command {
 	case pb.Command_COMMAND_CORDON:

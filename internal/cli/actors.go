@@ -58,6 +58,7 @@ func actorsCommand() *cobra.Command {
 	c.Flags().Uint64Var(&o.request.Node, "node", 0, "only actors on this node")
 	c.Flags().StringVar(&o.request.Prefix, "prefix", "", "only actors whose keys begin so")
 	c.Flags().IntVar(&o.limit, "limit", actorsPage, "list at most so many; 0: all")
+	_ = c.RegisterFlagCompletionFunc("type", o.completeType) // the flag is there
 	c.AddCommand(findCommand(), moveCommand())
 	return c
 }

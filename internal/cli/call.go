@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +15,7 @@ import (
 
 type callOptions struct {
 	clusterOptions
-	cluster string
-	iface   string
+	iface string
 }
 
 func callCommand() *cobra.Command {
@@ -45,8 +43,7 @@ func callCommand() *cobra.Command {
 			return err
 		},
 	}
-	o.flags(c, askTimeout)
-	c.Flags().StringVar(&o.cluster, "cluster", "", "name of the cluster (default mallee)")
+	o.flags(c, askTimeout, "cluster")
 	c.Flags().StringVar(&o.iface, "interface", "", "interface of the method, where several of the actor have one of its name")
 	return c
 }
@@ -63,12 +60,18 @@ func (o *callOptions) call(ctx context.Context, args []string) (results []byte, 
 			return nil, &usageError{fmt.Errorf("%q is no JSON; quote it for the shell", args[2])}
 		}
 	}
+	s, secure, err := o.settings()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	log := slog.New(slog.DiscardHandler) // what matters comes back as the error
+	// Where a Placement is given, a node takes no other settings: the addresses,
+	// types and store of a node on this machine are not for the command.
 	n, err := node.Start(ctx, node.Config{
-		Name: "mallee-call", Cluster: o.cluster, Log: log,
-		Placement: placement.DialWith(placement.DialConfig{Addrs: strings.Split(o.pd, ","), Cluster: o.cluster, Log: log}),
+		Name: "mallee-call", Cluster: s.Cluster, TLS: secure, Log: log,
+		Placement: placement.DialWith(placement.DialConfig{Addrs: s.PD, Cluster: s.Cluster, TLS: secure, Log: log}),
 	})
 	if err != nil {
 		return nil, err

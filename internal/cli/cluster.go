@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,16 +15,18 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/config"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 )
 
 // clusterOptions are the flags of commands that talk to a cluster.
 type clusterOptions struct {
-	pd      string
+	load    func() (*config.Config, error)
 	timeout time.Duration
 	json    bool
 }
@@ -34,20 +36,49 @@ const defaultPD = "127.0.0.1:2379"
 // askTimeout bounds commands by default.
 const askTimeout = 10 * time.Second
 
-func (o *clusterOptions) flags(c *cobra.Command, timeout time.Duration) {
-	c.Flags().StringVar(&o.pd, "pd", cmp.Or(os.Getenv("MALLEE_PD"), defaultPD), "addresses of the placement driver, host:port,…; MALLEE_PD by default")
+// flags also takes those of settings that a command uses beside the addresses
+// of the placement drivers and what connections to them need.
+func (o *clusterOptions) flags(c *cobra.Command, timeout time.Duration, settings ...string) {
+	o.load = configured(c, "", func(name string) bool {
+		return name == "pd" || strings.HasPrefix(name, "tls.") || slices.Contains(settings, name)
+	})
+	c.Flags().Lookup("pd").Usage = "client addresses of the placement drivers (default " + defaultPD + ")"
 	c.Flags().DurationVar(&o.timeout, "timeout", timeout, "give up after this time")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
+}
+
+// settings are those of the command; some placement driver is always named.
+func (o *clusterOptions) settings() (*config.Config, *tls.Config, error) {
+	s, err := o.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(s.PD) == 0 {
+		s.PD = []string{defaultPD}
+	}
+	secure, err := s.TLS.Config()
+	if err != nil {
+		return nil, nil, &usageError{err}
+	}
+	return s, secure, nil
 }
 
 // ask runs work with a connection to the first process of the placement driver
 // that answers: any of them can, since followers forward.
 func (o *clusterOptions) ask(ctx context.Context, work func(context.Context, placementpb.AdminClient) error) error {
+	s, secure, err := o.settings()
+	if err != nil {
+		return err
+	}
+	connect := insecure.NewCredentials()
+	if secure != nil {
+		connect = credentials.NewTLS(secure)
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	var failed []error
-	for addr := range strings.SplitSeq(o.pd, ",") {
-		conn, err := grpc.NewClient("passthrough:///"+strings.TrimSpace(addr), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	for _, addr := range s.PD {
+		conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(connect))
 		if err != nil {
 			return fmt.Errorf("placement driver %s: %w", addr, err)
 		}

@@ -72,9 +72,10 @@ func (o *clusterOptions) tell(ctx context.Context, node string, command placemen
 func tellCommand(verb, short string, command placementpb.Command) *cobra.Command {
 	o := clusterOptions{}
 	c := &cobra.Command{
-		Use:   verb + " NODE",
-		Short: short,
-		Args:  arguments(1, 1),
+		Use:               verb + " NODE",
+		Short:             short,
+		Args:              arguments(1, 1),
+		ValidArgsFunction: o.completeNode,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := o.tell(cmd.Context(), args[0], command)
 			if err != nil {
@@ -97,7 +98,8 @@ func drainCommand() *cobra.Command {
 		Short: "Move all actors of a node to others, and place no new ones there",
 		Long: "Move all actors of a node to others, and place no new ones there. Calls go on meanwhile. The process stays a\n" +
 			"member that hosts nothing: end it, or let it host again with mallee node uncordon.",
-		Args: arguments(1, 1),
+		Args:              arguments(1, 1),
+		ValidArgsFunction: o.completeNode,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := o.tell(cmd.Context(), args[0], placementpb.Command_COMMAND_DRAIN)
 			if err == nil && wait {

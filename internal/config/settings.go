@@ -35,6 +35,7 @@ type PDServer struct {
 	DataDir        string
 	Listen         string
 	Advertise      string
+	Admin          string
 	PeerListen     string
 	PeerAdvertise  string
 	InitialCluster []string
@@ -64,10 +65,11 @@ func (s *Settings) table() []Setting {
 		{Name: "pd_server.data_dir", Default: "mallee-pd", Doc: "directory of the embedded etcd", value: text(&s.PDServer.DataDir)},
 		{Name: "pd_server.listen", Default: "127.0.0.1:2379", Doc: "address for nodes and tools", value: address(&s.PDServer.Listen)},
 		{Name: "pd_server.advertise", Doc: "address at which they reach it, where it is another", value: address(&s.PDServer.Advertise)},
+		{Name: "pd_server.admin", Doc: "address of health, metrics and profiles, best on loopback; none without it", value: address(&s.PDServer.Admin)},
 		{Name: "pd_server.peer_listen", Default: "127.0.0.1:2380", Doc: "address for the other placement drivers", value: address(&s.PDServer.PeerListen)},
 		{Name: "pd_server.peer_advertise", Doc: "address at which they reach it, where it is another", value: address(&s.PDServer.PeerAdvertise)},
 		{Name: "pd_server.initial_cluster", Doc: "all placement drivers of a new cluster, as NAME=HOST:PORT of their peer addresses", value: list(&s.PDServer.InitialCluster)},
 		{Name: "pd_server.join", Doc: "client address of a placement driver whose cluster this one joins", value: address(&s.PDServer.Join)},
-		{Name: "pd_server.etcd", Secret: true, Doc: "URL of an etcd to use instead of an embedded one, etcd://HOST:PORT,…", value: text(&s.PDServer.Etcd)},
+		{Name: "pd_server.etcd", Secret: true, Doc: "etcd to use instead of an embedded one, HOST:PORT,…; etcd:// may stand before it", value: text(&s.PDServer.Etcd)},
 	}
 }

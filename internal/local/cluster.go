@@ -130,7 +130,7 @@ func (c *Cluster) launch(name string) (*procs.Process, error) {
 func (c *Cluster) describe(spec *procs.Spec, life string) error {
 	for _, s := range c.pds {
 		if s.name == spec.Name {
-			spec.Args, spec.Ready = c.pdArgs(s), procs.HTTPReady("http://"+s.listen+"/readyz")
+			spec.Args, spec.Env, spec.Ready = c.pdArgs(s), noSettings(), procs.HTTPReady("http://"+s.listen+"/readyz")
 			return nil
 		}
 	}

@@ -4,9 +4,12 @@ package local
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/mallee-io/mallee/internal/config"
 )
 
 // Config says what cluster to run.
@@ -67,10 +70,19 @@ func (c *Cluster) pdArgs(s *seat) []string {
 		peers[i] = pd.name + "=http://" + pd.peerAdvertise
 	}
 	return []string{
-		"pd", "--name", s.name, "--cluster", Name, "--data-dir", filepath.Join(c.config.Dir, s.name),
+		"pd", "--config", os.DevNull, "--name", s.name, "--cluster", Name, "--data-dir", filepath.Join(c.config.Dir, s.name),
 		"--listen", s.listen, "--advertise", s.advertise, "--peer-listen", s.peerListen, "--peer-advertise", s.peerAdvertise,
 		"--initial-cluster", strings.Join(peers, ","), "--lease-ttl", c.config.Lease.String(),
 	}
+}
+
+// noSettings empties the variables that are settings: those of this process
+// mean a cluster of others.
+func noSettings() (environ []string) {
+	for _, s := range config.All() {
+		environ = append(environ, s.Env()+"=")
+	}
+	return environ
 }
 
 // nodeArgs are the arguments of one life of a node.

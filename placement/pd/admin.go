@@ -13,6 +13,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // Status implements placementpb.AdminServer.
@@ -40,7 +41,7 @@ func (l *leader) nodes() *placementpb.StatusResponse {
 	for _, n := range l.directory.Nodes() {
 		r.Actors += int64(n.Actors)
 		r.Nodes = append(r.Nodes, &placementpb.NodeStatus{
-			Member: memberPB(&n.Member), Actors: int64(n.Actors), Load: int64(n.Load),
+			Member: words.MemberMessage(&n.Member), Actors: int64(n.Actors), Load: int64(n.Load),
 			Status:   &placementpb.Status{Cordoned: n.Status.Cordoned, Load: int64(n.Status.Load)},
 			Reported: n.Reported, Connected: l.sessions[n.Member.ID] != nil,
 		})
@@ -135,7 +136,7 @@ func (s *Server) actors(_ context.Context, l *leader, req *placementpb.ActorsReq
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	page, more := l.directory.Page(driver.Filter{Type: req.GetType(), Prefix: req.GetPrefix(), Node: driver.NodeID(req.GetNode())}, idOf(req.GetAfter()), limit)
+	page, more := l.directory.Page(driver.Filter{Type: req.GetType(), Prefix: req.GetPrefix(), Node: driver.NodeID(req.GetNode())}, words.ID(req.GetAfter()), limit)
 	r := &placementpb.ActorsResponse{More: more}
 	for _, p := range page {
 		r.Actors = append(r.Actors, placedPB(p.ID, p.Grant))
@@ -144,7 +145,7 @@ func (s *Server) actors(_ context.Context, l *leader, req *placementpb.ActorsReq
 }
 
 func placedPB(id mallee.ID, g driver.Grant) *placementpb.Placed {
-	return &placementpb.Placed{Grant: grantPB(id, g.Epoch), Node: uint64(g.Node)}
+	return &placementpb.Placed{Grant: words.GrantMessage(id, g.Epoch), Node: uint64(g.Node)}
 }
 
 // Find implements placementpb.AdminServer.
@@ -153,7 +154,7 @@ func (s *Server) Find(ctx context.Context, req *placementpb.FindRequest) (*place
 }
 
 func (s *Server) find(_ context.Context, l *leader, req *placementpb.FindRequest) (*placementpb.FindResponse, error) {
-	id := idOf(req.GetActor())
+	id := words.ID(req.GetActor())
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
@@ -249,7 +250,7 @@ func (s *Server) Migrate(ctx context.Context, req *placementpb.MigrateRequest) (
 }
 
 func (s *Server) migrate(_ context.Context, l *leader, req *placementpb.MigrateRequest) (*placementpb.MigrateResponse, error) {
-	id, to := idOf(req.GetActor()), driver.NodeID(req.GetTo())
+	id, to := words.ID(req.GetActor()), driver.NodeID(req.GetTo())
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
@@ -270,7 +271,8 @@ func (s *Server) migrate(_ context.Context, l *leader, req *placementpb.MigrateR
 	if err != nil {
 		return nil, err
 	}
-	of.out.move(&placementpb.Move{Grant: grantPB(id, g.Epoch), To: uint64(to)})
+	l.counts.moves.Add(1)
+	of.out.move(&placementpb.Move{Grant: words.GrantMessage(id, g.Epoch), To: uint64(to)})
 	return &placementpb.MigrateResponse{Placed: placedPB(id, g)}, nil
 }
 

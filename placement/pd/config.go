@@ -36,8 +36,8 @@ type Config struct {
 	// PeerAdvertise is where they reach it. Defaults to PeerListen.
 	PeerAdvertise string
 	// InitialCluster names the processes of a new cluster with their peer
-	// addresses: "a=http://10.0.0.1:2380,b=http://10.0.0.2:2380,…", the same text
-	// for each. A process that has data does not look at it. Defaults to this
+	// addresses: "a=10.0.0.1:2380,b=10.0.0.2:2380,…", the same text for each. The
+	// addresses may be URLs, as etcd has them: "a=http://10.0.0.1:2380". A process that has data does not look at it. Defaults to this
 	// process alone.
 	InitialCluster string
 	// Join is the client host:port of a process of a running cluster, to which
@@ -56,6 +56,9 @@ type Config struct {
 	// actors. In seconds, at least one; the embedded etcd gives no less than two.
 	// Defaults to 5 s.
 	LeaseTTL time.Duration
+	// Admin is the host:port of health, figures and profiles, best on loopback:
+	// there is no authentication. Port 0 is any free one. Defaults to none.
+	Admin string
 	// Version of the program, for people.
 	Version string
 	// Log is told what is worth a person's attention. Defaults to nothing.
@@ -95,7 +98,7 @@ func (c Config) complete() (Config, error) {
 	setDefault(&c.Advertise, c.Listen)
 	setDefault(&c.PeerListen, "127.0.0.1:2380")
 	setDefault(&c.PeerAdvertise, c.PeerListen)
-	setDefault(&c.InitialCluster, c.Name+"="+c.TLS.scheme()+"://"+c.PeerAdvertise)
+	setDefault(&c.InitialCluster, c.Name+"="+c.PeerAdvertise)
 	if c.LeaseTTL == 0 {
 		c.LeaseTTL = defaultLease
 	}
@@ -184,18 +187,23 @@ func (c *Config) ttl(asked time.Duration) (int64, error) {
 	return int64((asked + time.Second - 1) / time.Second), nil
 }
 
-// peers reads InitialCluster.
-func (c *Config) peers() (map[string]string, error) {
-	all := make(map[string]string)
+// peers is InitialCluster as etcd reads it. There is a text even with an error,
+// for a process that has data.
+func (c *Config) peers() (cluster string, err error) {
+	var all []string
+	here := false
 	for part := range strings.SplitSeq(c.InitialCluster, ",") {
 		name, address, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if u, err := url.Parse(address); !ok || err != nil || u.Host == "" {
-			return nil, fmt.Errorf("initial cluster: %q: want name=%s://host:port", part, c.TLS.scheme())
+		if !strings.Contains(address, "://") {
+			address = c.TLS.scheme() + "://" + address
 		}
-		all[name] = address
+		if u, parseErr := url.Parse(address); !ok || parseErr != nil || u.Port() == "" {
+			err = fmt.Errorf("initial cluster: %q: want name=host:port", part)
+		}
+		all, here = append(all, name+"="+address), here || name == c.Name
 	}
-	if _, ok := all[c.Name]; !ok {
-		return nil, fmt.Errorf("initial cluster %q does not name this process, %s", c.InitialCluster, c.Name)
+	if err == nil && !here {
+		err = fmt.Errorf("initial cluster %q does not name this process, %s", c.InitialCluster, c.Name)
 	}
-	return all, nil
+	return strings.Join(all, ","), err
 }

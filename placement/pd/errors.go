@@ -8,14 +8,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mallee-io/mallee"
-	"github.com/mallee-io/mallee/internal/gen/placementpb"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
-
-// errorPB is an error as it travels.
-func errorPB(err error) *placementpb.Error {
-	e := mallee.AsError(err)
-	return &placementpb.Error{Code: string(e.Code), Message: e.Message}
-}
 
 // statusOf is an error as gRPC returns it. One that is a status already stays:
 // the leader has made it.
@@ -30,7 +24,7 @@ func statusOf(err error) error {
 	if !errors.As(err, &e) { // etcd and the network, which may come back
 		err = mallee.ErrUnavailable.Errorf("%v", err)
 	}
-	detail := errorPB(err)
+	detail := words.ErrorMessage(err)
 	s, failed := status.New(grpcCode(mallee.Code(detail.GetCode())), detail.GetMessage()).WithDetails(detail)
 	if failed != nil {
 		return errors.Join(err, failed)

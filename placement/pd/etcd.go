@@ -131,10 +131,11 @@ func embeddedConfig(ctx, life context.Context, c *Config) (*embed.Config, error)
 		config.InitialCluster, config.ClusterState = cluster, embed.ClusterStateFlagExisting
 		return config, nil
 	}
-	if _, err := c.peers(); err != nil && !hasData(c.Dir) {
+	cluster, err := c.peers()
+	if err != nil && !hasData(c.Dir) {
 		return nil, err
 	}
-	config.InitialCluster = c.InitialCluster
+	config.InitialCluster = cluster
 	return config, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -20,6 +21,7 @@ import (
 type grantWrite struct {
 	id      mallee.ID
 	grant   driver.Grant
+	created time.Time
 	lease   clientv3.LeaseID
 	waiting []asker // for its answer
 }
@@ -28,6 +30,14 @@ type grantWrite struct {
 type grantJSON struct {
 	Format int    `json:"format"`
 	Epoch  uint64 `json:"epoch"`
+	// Created is when the actor was placed, in Unix milliseconds; 0: it is not known.
+	Created int64 `json:"created,omitempty"`
+}
+
+// heldSince is a grant of a foreign member.
+type heldSince struct {
+	driver.Held
+	created time.Time // zero: it is not known
 }
 
 // keep begins to write a new grant, if that is of a foreign member; it has the
@@ -37,11 +47,22 @@ func (l *leader) keep(id mallee.ID, g driver.Grant) {
 	if !ok || !m.member.Foreign || g.Epoch == 0 {
 		return
 	}
-	l.writes[id] = &grantWrite{id: id, grant: g, lease: m.lease}
+	w := &grantWrite{id: id, grant: g, created: time.Now(), lease: m.lease}
+	l.writes[id] = w
+	l.place(g.Node, id, w.created)
 	select {
 	case l.written <- struct{}{}:
 	default:
 	}
+}
+
+// place notes when an actor came to a foreign member; it has the lock, or is
+// alone.
+func (l *leader) place(node driver.NodeID, id mallee.ID, at time.Time) {
+	if l.placed[node] == nil {
+		l.placed[node] = make(map[mallee.ID]time.Time)
+	}
+	l.placed[node][id] = at
 }
 
 // dropWrites asks anew where a foreign member was the answer that is none any
@@ -113,7 +134,7 @@ func (l *leader) unwritten() (batch []*grantWrite) {
 func (s *Server) putGrants(ctx context.Context, l *leader, batch []*grantWrite) error {
 	var puts []clientv3.Op
 	for _, w := range batch {
-		text, err := json.Marshal(grantJSON{recordFormat, w.grant.Epoch})
+		text, err := json.Marshal(grantJSON{recordFormat, w.grant.Epoch, w.created.UnixMilli()})
 		if err != nil {
 			return err
 		}
@@ -150,10 +171,10 @@ func (l *leader) kept(batch []*grantWrite) {
 }
 
 // listGrants reads what foreign members have.
-func (s *Server) listGrants(ctx context.Context) (map[driver.NodeID][]driver.Held, error) {
+func (s *Server) listGrants(ctx context.Context) (map[driver.NodeID][]heldSince, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*etcdPatience)
 	defer cancel()
-	all := make(map[driver.NodeID][]driver.Held)
+	all := make(map[driver.NodeID][]heldSince)
 	from, end := s.keys.foreign(), clientv3.GetPrefixRangeEnd(s.keys.foreign())
 	for {
 		got, err := s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(listAtOnce))
@@ -166,7 +187,11 @@ func (s *Server) listGrants(ctx context.Context) (map[driver.NodeID][]driver.Hel
 			if err := json.Unmarshal(kv.Value, &g); err != nil || !ok || g.Format != recordFormat || g.Epoch == 0 {
 				return nil, fmt.Errorf("the key %s of etcd is damaged: %q", kv.Key, kv.Value)
 			}
-			all[node] = append(all[node], driver.Held{ID: id, Epoch: g.Epoch})
+			held := heldSince{Held: driver.Held{ID: id, Epoch: g.Epoch}}
+			if g.Created > 0 {
+				held.created = time.UnixMilli(g.Created)
+			}
+			all[node] = append(all[node], held)
 			from = string(kv.Key) + "\x00"
 		}
 		if !got.More {

@@ -82,6 +82,30 @@ func (i *ids) node(ctx context.Context) (driver.NodeID, error) {
 	return driver.NodeID(before + 1), err
 }
 
+// issuedLife is how long a Koala host has to register after it got its ID, in
+// seconds. Hosts do so at once.
+const issuedLife = 3600
+
+// host gives an ID to a Koala host, and the right to register under it, which
+// is a key that its registration takes away. So nothing has to be remembered of
+// IDs that were used.
+func (i *ids) host(ctx context.Context, k keys) (driver.NodeID, error) {
+	id, err := i.node(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
+	defer cancel()
+	lease, err := i.nodes.client.Grant(ctx, issuedLife)
+	if err != nil {
+		return 0, noAnswer("issue an id", err)
+	}
+	if _, err := i.nodes.client.Put(ctx, k.issued(id), "", clientv3.WithLease(lease.ID)); err != nil {
+		return 0, noAnswer("issue an id", err)
+	}
+	return id, nil
+}
+
 // maxBlocks bounds the memory for sequences, which clients name. Whatever is
 // left of their blocks is lost when there are more.
 const maxBlocks = 10_000

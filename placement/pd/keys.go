@@ -34,6 +34,9 @@ func (k keys) member(id driver.NodeID) string { return k.members() + id.String()
 func (k keys) known(id driver.NodeID) string { return k.knownAll() + id.String() }
 func (k keys) knownAll() string              { return string(k) + "known/" }
 
+// issued is the right of a Koala host to register under an ID.
+func (k keys) issued(id driver.NodeID) string { return string(k) + "issued/" + id.String() }
+
 // memberID reads the key of a member.
 func (k keys) memberID(key string) (driver.NodeID, bool) {
 	return nodeID(strings.TrimPrefix(key, k.members()))

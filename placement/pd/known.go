@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/mallee-io/mallee/placement/driver"
@@ -17,8 +18,14 @@ import (
 // the first one has gone with its lease: Koala's hosts forget a member only
 // when they are told for a while that it left, by whichever process of the
 // placement driver they ask. The value is empty while the member lives, or
-// nobody has noticed; then it is when the leader did, in Unix milliseconds.
-const knownLiving = ""
+// nobody has noticed; then it is when the leader did, in Unix milliseconds, with
+// a word more for a host that somebody has deleted.
+const (
+	knownLiving  = ""
+	knownDeleted = " deleted"
+)
+
+func knownGone(at time.Time) string { return strconv.FormatInt(at.UnixMilli(), 10) }
 
 // sweepEvery is how often the leader looks for members that have gone.
 const sweepEvery = 5 * time.Second
@@ -27,7 +34,21 @@ const sweepEvery = 5 * time.Second
 type former struct {
 	id       driver.NodeID
 	gone     int64 // 0: not noticed yet
+	deleted  bool  // and its lease has not ended by itself
 	revision int64
+}
+
+func (s *Server) readFormer(kv *mvccpb.KeyValue) (f former, err error) {
+	id, ok := nodeID(strings.TrimPrefix(string(kv.Key), s.keys.knownAll()))
+	f = former{id: id, revision: kv.ModRevision}
+	text, deleted := strings.CutSuffix(string(kv.Value), knownDeleted)
+	if f.deleted = deleted; text != knownLiving {
+		f.gone, err = strconv.ParseInt(text, 10, 64)
+	}
+	if !ok || err != nil {
+		return f, fmt.Errorf("the key %s of etcd is damaged: %q", kv.Key, kv.Value)
+	}
+	return f, nil
 }
 
 // listKnown reads members and former ones at the same time.
@@ -50,15 +71,11 @@ func (s *Server) listKnown(ctx context.Context) (members []record, gone []former
 		members, living[r.member.ID] = append(members, r), true
 	}
 	for _, kv := range got.Responses[1].GetResponseRange().Kvs {
-		id, ok := nodeID(strings.TrimPrefix(string(kv.Key), s.keys.knownAll()))
-		f := former{id: id, revision: kv.ModRevision}
-		if text := string(kv.Value); ok && text != knownLiving {
-			f.gone, err = strconv.ParseInt(text, 10, 64)
+		f, err := s.readFormer(kv)
+		if err != nil {
+			return nil, nil, err
 		}
-		if !ok || err != nil {
-			return nil, nil, fmt.Errorf("the key %s of etcd is damaged: %q", kv.Key, kv.Value)
-		}
-		if !living[id] {
+		if !living[f.id] {
 			gone = append(gone, f)
 		}
 	}
@@ -83,7 +100,7 @@ func (s *Server) sweepOnce(ctx context.Context, l *leader, now time.Time) error 
 	}
 	for _, f := range gone {
 		key := s.keys.known(f.id)
-		op := clientv3.OpPut(key, strconv.FormatInt(now.UnixMilli(), 10))
+		op := clientv3.OpPut(key, knownGone(now))
 		if f.gone != 0 {
 			if now.Sub(time.UnixMilli(f.gone)) < koalahttp.EventLife {
 				continue

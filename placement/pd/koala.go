@@ -9,11 +9,11 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/grpc/status"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 	"github.com/mallee-io/mallee/placement/pd/koalahttp"
 )
 
@@ -27,7 +27,7 @@ func (k koala) NextID(ctx context.Context) (int64, error) {
 	if err := k.await(ctx); err != nil {
 		return 0, err
 	}
-	id, err := k.ids.node(ctx)
+	id, err := k.ids.host(ctx, k.keys)
 	return int64(id), err
 }
 
@@ -49,66 +49,56 @@ func (k koala) Register(ctx context.Context, h koalahttp.Host, ttl time.Duration
 	if h.ServerID > issued {
 		return 0, koalahttp.ErrNotIssued
 	}
-	m := &placementpb.Member{Id: uint64(h.ServerID), Name: h.Desc, Addr: h.Address, Labels: h.Labels, Foreign: true}
+	m := &placementpb.Member{
+		Id: uint64(h.ServerID), Name: h.Desc, Addr: h.Address, Labels: h.Labels, Foreign: true,
+		SinceUnixMs: h.StartTime, // the same when the handler tries again
+	}
 	for service, implementation := range h.Services {
 		if implementation != "" {
 			m.Types = append(m.Types, &placementpb.Type{Name: service, Interfaces: []string{implementation}})
 		}
 	}
 	slices.SortFunc(m.Types, func(a, b *placementpb.Type) int { return strings.Compare(a.GetName(), b.GetName()) })
-	joined, err := k.Join(ctx, &placementpb.JoinRequest{Cluster: k.config.Cluster, Member: m, TtlMs: ttl.Milliseconds()})
-	if codeOf(err) == mallee.CodeConflict {
+	joined, err := k.Join(ctx, &placementpb.JoinRequest{Cluster: k.config.Cluster, Member: m, TtlMs: ttl.Milliseconds(), Load: h.Load})
+	cause := words.Cause(err)
+	switch {
+	case cause != nil && cause.Code == mallee.CodeConflict:
 		return 0, koalahttp.ErrRegistered
+	case cause != nil:
+		return 0, cause
 	}
-	if err != nil {
-		return 0, fromStatus(err)
-	}
-	return joined.GetLease(), k.setLoad(ctx, driver.NodeID(h.ServerID), clientv3.LeaseID(joined.GetLease()), h.Load)
+	return joined.GetLease(), err
 }
 
-// codeOf is the mallee code of a gRPC error.
-func codeOf(err error) mallee.Code {
-	for _, d := range status.Convert(err).Details() {
-		if e, ok := d.(*placementpb.Error); ok {
-			return mallee.Code(e.GetCode())
-		}
-	}
-	return ""
-}
-
-// fromStatus is a gRPC error as it was before.
-func fromStatus(err error) error {
-	if code := codeOf(err); code != "" {
-		return &mallee.Error{Code: code, Message: status.Convert(err).Message()}
-	}
-	return err
-}
-
+// KeepAlive looks first whose the lease is.
 func (k koala) KeepAlive(ctx context.Context, id, lease, load int64) error {
 	if err := k.await(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
 	defer cancel()
-	alive, err := k.client.KeepAliveOnce(ctx, clientv3.LeaseID(lease))
-	if errors.Is(err, rpctypes.ErrLeaseNotFound) || err == nil && alive.TTL <= 0 {
-		return koalahttp.ErrNoLease
+	err := k.setLoad(ctx, driver.NodeID(id), clientv3.LeaseID(lease), load)
+	if err == nil {
+		_, err = k.renew(ctx, driver.NodeID(id), clientv3.LeaseID(lease))
 	}
-	if err != nil {
-		return noAnswer("renew", err)
+	if errors.Is(err, mallee.ErrFenced) {
+		return k.whyGone(ctx, driver.NodeID(id))
 	}
-	return k.setLoad(ctx, driver.NodeID(id), clientv3.LeaseID(lease), load)
+	return err
 }
 
-// setLoad notes what a host measures, for the leader to see.
+// setLoad notes what a host measures, for the leader to see. An ErrFenced when
+// the lease is not that of a host.
 func (k koala) setLoad(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID, load int64) error {
 	for {
 		r, _, err := k.memberUnder(ctx, id, lease)
-		if errors.Is(err, mallee.ErrFenced) {
-			return koalahttp.ErrNoHost
-		}
-		if err != nil || r.load == load {
+		switch {
+		case err != nil:
 			return err
+		case !r.member.Foreign:
+			return fenced(id)
+		case r.load == load:
+			return nil
 		}
 		r.load = load
 		text, err := r.encode()
@@ -119,7 +109,7 @@ func (k koala) setLoad(ctx context.Context, id driver.NodeID, lease clientv3.Lea
 		done, err := k.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", r.revision)).
 			Then(clientv3.OpPut(key, text, clientv3.WithLease(lease))).Commit()
 		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			return koalahttp.ErrNoLease
+			return fenced(id)
 		}
 		if err != nil {
 			return noAnswer("note the load", err)
@@ -130,24 +120,52 @@ func (k koala) setLoad(ctx context.Context, id driver.NodeID, lease clientv3.Lea
 	}
 }
 
+// whyGone says why a host is a member no more, as Koala does.
+func (k koala) whyGone(ctx context.Context, id driver.NodeID) error {
+	got, err := k.client.Get(ctx, k.keys.known(id))
+	if err != nil {
+		return noAnswer("find who the host was", err)
+	}
+	for _, kv := range got.Kvs {
+		switch f, err := k.readFormer(kv); {
+		case err != nil:
+			return err
+		case f.deleted:
+			return koalahttp.ErrNoHost
+		}
+	}
+	return koalahttp.ErrNoLease
+}
+
 func (k koala) Delete(ctx context.Context, id int64, addr string) error {
 	if err := k.await(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
 	defer cancel()
-	got, err := k.client.Get(ctx, k.keys.member(driver.NodeID(id)))
-	if err != nil {
-		return noAnswer("find the member", err)
+	for {
+		key := k.keys.member(driver.NodeID(id))
+		got, err := k.client.Get(ctx, key)
+		if err != nil {
+			return noAnswer("find the member", err)
+		}
+		if len(got.Kvs) == 0 {
+			return nil
+		}
+		r, err := k.readRecord(got.Kvs[0])
+		if err != nil || !r.member.Foreign || r.member.Addr != addr {
+			return err
+		}
+		done, err := k.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", r.revision)).
+			Then(clientv3.OpDelete(key), clientv3.OpPut(k.keys.known(r.member.ID), knownGone(time.Now())+knownDeleted)).Commit()
+		if err != nil {
+			return noAnswer("delete the member", err)
+		}
+		if done.Succeeded { // otherwise it has told its load meanwhile
+			k.discard(ctx, r.lease)
+			return nil
+		}
 	}
-	if len(got.Kvs) == 0 {
-		return nil
-	}
-	r, err := k.readRecord(got.Kvs[0])
-	if err != nil || !r.member.Foreign || r.member.Addr != addr {
-		return err
-	}
-	return k.leave(ctx, r.member.ID, r.lease)
 }
 
 // Hosts lists Mallee nodes too: each of their types is a service.
@@ -213,7 +231,7 @@ func (k koala) Position(ctx context.Context, actorType, actorID string) (koalaht
 	case a.Err != nil:
 		return koalahttp.Position{}, koalahttp.ErrNoServer
 	}
-	return mine.position(a.Grant)
+	return mine.position(mallee.ID{Type: actorType, Key: actorID}, a.Grant)
 }
 
 // locate asks the Directory for somebody who has no session, and waits.
@@ -232,14 +250,21 @@ func (l *leader) locate(ctx context.Context, id mallee.ID) (driver.Answer, error
 	}
 }
 
-func (l *leader) position(g driver.Grant) (koalahttp.Position, error) {
+func (l *leader) position(id mallee.ID, g driver.Grant) (koalahttp.Position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, ok := l.members[g.Node]
 	if !ok {
 		return koalahttp.Position{}, mallee.ErrUnavailable.Errorf("node %s has just gone", g.Node)
 	}
-	return koalahttp.Position{Created: r.member.Since, ServerID: int64(g.Node), Address: r.member.Addr}, nil
+	created, ok := l.placed[g.Node][id]
+	if !ok { // at some time after
+		created = r.member.Since
+		if l.began.After(created) {
+			created = l.began
+		}
+	}
+	return koalahttp.Position{Created: created, ServerID: int64(g.Node), Address: r.member.Addr}, nil
 }
 
 func (k koala) Leader(ctx context.Context) (here bool, url string, err error) {

@@ -111,6 +111,18 @@ func koalaFind(t testing.TB, s *pd.Server, query, actor string) int64 {
 	return 0
 }
 
+// koalaPosition asks once more for an actor that has a host.
+func koalaPosition(t testing.TB, s *pd.Server, actor string) (found struct {
+	ServerID   int64 `json:"server_id"`
+	CreateTime int64 `json:"create_time"`
+}) {
+	t.Helper()
+	if status, text := koalaPost(t, s, "/placement/find_position", fmt.Sprintf(`{"actor_type":"IPlayer","actor_id":%q}`, actor), &found); status != 200 {
+		t.Fatalf("find_position: %d %s", status, text)
+	}
+	return found
+}
+
 // TestKoalaHostLife runs Koala hosts from registration to end.
 func TestKoalaHostLife(t *testing.T) {
 	t.Parallel()
@@ -123,6 +135,9 @@ func TestKoalaHostLife(t *testing.T) {
 	at := koalaFind(t, s, "", "1")
 	if again := koalaFind(t, s, "?x=1", "1"); again != at {
 		t.Errorf("on %d, then on %d", at, again)
+	}
+	if positions := koalaPosition(t, s, "1"); positions.CreateTime < members.Hosts[a.id].StartTime+5000 {
+		t.Errorf("%+v: it was placed when its host was 5 s old", positions)
 	}
 	stolen := koalaHost{id: a.id, lease: b.lease}
 	if _, status, text := stolen.keepAlive(t, s); status != 400 {
@@ -138,7 +153,7 @@ func TestKoalaHostLife(t *testing.T) {
 		t.Errorf("deleted by another address: %d %s", status, text)
 	}
 	koalaPost(t, s, "/membership/delete", fmt.Sprintf(`{"server_id":%d,"address":%q}`, owner.id, owner.address), &deleted)
-	if _, status, text := owner.keepAlive(t, s); status != 400 {
+	if _, status, text := owner.keepAlive(t, s); status != 400 || text != `"ServerID not found"` {
 		t.Errorf("keep_alive of a deleted host: %d %s", status, text)
 	}
 	if members, _, text := other.keepAlive(t, s); !members.removed(owner.id) || members.removed(other.id) || len(members.Hosts) != 1 {

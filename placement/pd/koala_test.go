@@ -3,7 +3,6 @@ package pd_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -32,21 +31,33 @@ func post(t testing.TB, addr, path string, body any) (int, map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	decoder := json.NewDecoder(bytes.NewReader(got))
+	decoder.UseNumber() // leases have 63 bits
 	var object map[string]any
-	if json.Unmarshal(got, &object) != nil {
+	if decoder.Decode(&object) != nil {
 		object = map[string]any{"error": string(got)}
 	}
 	return answer.StatusCode, object
 }
 
+// integer reads a number of an answer.
+func integer(t testing.TB, field any) int64 {
+	t.Helper()
+	text, ok := field.(json.Number)
+	n, err := text.Int64()
+	if !ok || err != nil {
+		t.Fatalf("%v is no number", field)
+	}
+	return n
+}
+
 func number(t testing.TB, addr, path, field string, body any) int64 {
 	t.Helper()
 	code, answer := post(t, addr, path, body)
-	n, ok := answer[field].(float64)
-	if code != http.StatusOK || !ok {
+	if code != http.StatusOK {
 		t.Fatalf("%s: %d %v", path, code, answer)
 	}
-	return int64(n)
+	return integer(t, answer[field])
 }
 
 type object = map[string]any
@@ -72,7 +83,7 @@ func TestKoalaHosts(t *testing.T) {
 	if code != http.StatusOK {
 		t.Fatalf("%d %v", code, answer)
 	}
-	lease := json.Number(fmt.Sprintf("%.0f", answer["lease_id"]))
+	lease := integer(t, answer["lease_id"])
 	if code, answer := post(t, addr, "/membership/register", host); code != http.StatusBadRequest {
 		t.Errorf("registered twice: %d %v", code, answer)
 	}
@@ -86,7 +97,7 @@ func TestKoalaHosts(t *testing.T) {
 			t.Fatal(code, position)
 		}
 	}
-	if position["server_id"] != float64(id) || position["server_address"] != "127.0.0.1:15001" {
+	if integer(t, position["server_id"]) != id || position["server_address"] != "127.0.0.1:15001" {
 		t.Fatal(position)
 	}
 	if code, answer := post(t, addr, "/placement/find_position", object{"actor_type": "INone", "actor_id": "1"}); code != http.StatusBadRequest || answer["error"] != `"not find actor type"` {
@@ -97,10 +108,13 @@ func TestKoalaHosts(t *testing.T) {
 	if after.GetActors() != 1 || after.GetRecovering() {
 		t.Errorf("%v", after)
 	}
-	if code, again := post(t, follower, "/placement/find_position", object{"actor_type": "IPlayer", "actor_id": "1/ü"}); code != http.StatusOK || again["server_id"] != float64(id) {
+	if code, again := post(t, follower, "/placement/find_position", object{"actor_type": "IPlayer", "actor_id": "1/ü"}); code != http.StatusOK || integer(t, again["server_id"]) != id || again["create_time"] != position["create_time"] {
 		t.Errorf("%d %v", code, again)
 	}
-	if code, answer := post(t, follower, "/membership/keep_alive", object{"server_id": id, "lease_id": lease + "1"}); code != http.StatusBadRequest {
+	if code, answer := post(t, follower, "/membership/keep_alive", object{"server_id": id, "lease_id": lease, "load": 3}); code != http.StatusOK {
+		t.Errorf("%d %v", code, answer)
+	}
+	if code, answer := post(t, follower, "/membership/keep_alive", object{"server_id": id, "lease_id": lease - 1}); code != http.StatusBadRequest {
 		t.Errorf("a wrong lease: %d %v", code, answer)
 	}
 	if code, _ := post(t, follower, "/membership/delete", object{"server_id": id, "address": "127.0.0.1:9"}); code != http.StatusOK {
@@ -128,8 +142,13 @@ func removed(t testing.TB, addr string) (ids []int64) {
 		t.Fatalf("%d %v", code, answer)
 	}
 	for _, e := range events {
-		for _, id := range e.(map[string]any)["remove"].([]any) {
-			ids = append(ids, int64(id.(float64)))
+		event, _ := e.(map[string]any)
+		left, ok := event["remove"].([]any)
+		if !ok {
+			t.Fatalf("%v", e)
+		}
+		for _, id := range left {
+			ids = append(ids, integer(t, id))
 		}
 	}
 	return ids

@@ -14,6 +14,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // leader is a term of this process: the Directory, and those who talk to it.
@@ -21,11 +22,13 @@ import (
 // and nothing waits under it: answers are put into outboxes.
 type leader struct {
 	term  uint64
+	began time.Time
 	guard clientv3.Cmp // holds in etcd while this process leads
 	done  <-chan struct{}
 	// abdicate ends the term when etcd shows that it is over: whoever has
 	// removed the key of the election has not ended its lease.
 	abdicate context.CancelCauseFunc
+	counts   *counts
 
 	mu        sync.Mutex // before that of any outbox
 	directory *driver.Directory
@@ -34,9 +37,10 @@ type leader struct {
 	sessions  map[driver.NodeID]*session
 	asked     map[uint64]asker // questions that the Directory has not answered
 	ticket    uint64
-	pace      int                       // moves a second, for rebalancing
-	writes    map[mallee.ID]*grantWrite // grants of foreign members that etcd has yet to keep
-	written   chan struct{}             // has room for one, and holds it while there may be writes
+	pace      int                                       // moves a second, for rebalancing
+	writes    map[mallee.ID]*grantWrite                 // grants of foreign members that etcd has yet to keep
+	written   chan struct{}                             // has room for one, and holds it while there may be writes
+	placed    map[driver.NodeID]map[mallee.ID]time.Time // when actors came to foreign members
 }
 
 // asker waits for an answer: a session under the ticket of its own, or whoever
@@ -113,13 +117,14 @@ func (s *Server) newLeader(ctx context.Context, term uint64, guard clientv3.Cmp)
 		return nil, 0, err
 	}
 	l = &leader{
-		term: term, guard: guard, done: ctx.Done(), pace: settings.pace,
+		term: term, began: time.Now(), guard: guard, done: ctx.Done(), counts: &s.counts, pace: settings.pace,
 		members:  make(map[driver.NodeID]record),
 		joining:  make(map[driver.NodeID]chan struct{}),
 		sessions: make(map[driver.NodeID]*session),
 		asked:    make(map[uint64]asker),
 		writes:   make(map[mallee.ID]*grantWrite),
 		written:  make(chan struct{}, 1),
+		placed:   make(map[driver.NodeID]map[mallee.ID]time.Time),
 	}
 	members := make([]driver.Member, len(records))
 	for i, r := range records {
@@ -127,14 +132,27 @@ func (s *Server) newLeader(ctx context.Context, term uint64, guard clientv3.Cmp)
 	}
 	l.directory = driver.NewDirectory(term, members, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	l.directory.SetSettings(settings.driver())
-	l.directory.Advance(time.Now())
+	l.directory.Advance(l.began)
 	for _, r := range records {
-		if r.member.Foreign { // it cannot report
-			l.directory.Renew(r.member.ID, driver.Status{Load: int(r.load)})
-			l.directory.Report(r.member.ID, granted[r.member.ID], true)
+		if r.member.Foreign {
+			l.reportFor(&r, granted[r.member.ID])
 		}
 	}
 	return l, revision, nil
+}
+
+// reportFor tells the Directory what is known of a foreign member, which cannot
+// report; it is alone.
+func (l *leader) reportFor(r *record, granted []heldSince) {
+	held := make([]driver.Held, len(granted))
+	for i, g := range granted {
+		held[i] = g.Held
+		if !g.created.IsZero() {
+			l.place(r.member.ID, g.ID, g.created)
+		}
+	}
+	l.directory.Renew(r.member.ID, driver.Status{Load: int(r.load)})
+	l.directory.Report(r.member.ID, held, true)
 }
 
 // follow tells the Directory what happens to members in etcd after a revision.
@@ -227,7 +245,11 @@ func (l *leader) joined(r record) {
 	defer l.mu.Unlock()
 	l.directory.Advance(time.Now())
 	l.members[r.member.ID] = r
-	l.finish(l.directory.Join(r.member))
+	answers := l.directory.Join(r.member)
+	if r.member.Foreign {
+		l.directory.Renew(r.member.ID, driver.Status{Load: int(r.load)})
+	}
+	l.finish(answers)
 	if told := l.joining[r.member.ID]; told != nil {
 		close(told)
 		delete(l.joining, r.member.ID)
@@ -250,7 +272,8 @@ func (l *leader) rebalance() {
 	defer l.mu.Unlock()
 	for _, m := range l.directory.Plan(l.pace) {
 		if of := l.sessions[m.Grant.Node]; of != nil {
-			of.out.move(&placementpb.Move{Grant: grantPB(m.ID, m.Grant.Epoch), To: uint64(m.To)})
+			l.counts.moves.Add(1)
+			of.out.move(&placementpb.Move{Grant: words.GrantMessage(m.ID, m.Grant.Epoch), To: uint64(m.To)})
 		}
 	}
 }
@@ -259,7 +282,9 @@ func (l *leader) rebalance() {
 func (l *leader) lost(id driver.NodeID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.counts.lost.Add(1)
 	delete(l.members, id)
+	delete(l.placed, id)
 	if of := l.sessions[id]; of != nil {
 		of.cut(fenced(id))
 		delete(l.sessions, id)
@@ -324,6 +349,9 @@ func (l *leader) take(s *session, b *placementpb.NodeBatch) error {
 	if st := b.GetStatus(); st != nil {
 		l.directory.Renew(s.node, driver.Status{Cordoned: st.GetCordoned(), Load: int(st.GetLoad())})
 	}
+	if b.GetReported() {
+		l.counts.reports.Add(1)
+	}
 	if len(held) > 0 || b.GetReported() {
 		l.finish(l.directory.Report(s.node, held, b.GetReported()))
 	}
@@ -338,26 +366,27 @@ func (l *leader) take(s *session, b *placementpb.NodeBatch) error {
 
 func (l *leader) release(s *session, r *placementpb.Release) {
 	g := r.GetGrant()
-	id := idOf(g.GetActor())
+	id := words.ID(g.GetActor())
 	if !l.directory.Release(id, driver.Grant{Node: s.node, Epoch: g.GetEpoch()}, driver.NodeID(r.GetTo())) {
 		return
 	}
-	s.out.released(g)
+	l.counts.releases.Add(1)
 	if next, ok := l.directory.Owner(id); ok && next.Node == driver.NodeID(r.GetTo()) {
-		l.keep(id, next)
+		l.counts.grants.Add(1)
 	}
+	s.out.released(g)
 }
 
 func (l *leader) question(s *session, q *placementpb.Question) {
-	id := idOf(q.GetActor())
+	id := words.ID(q.GetActor())
 	if err := id.Validate(); err != nil {
-		s.out.answer(&placementpb.Answer{Ticket: q.GetTicket(), Error: errorPB(err)})
+		s.out.answer(&placementpb.Answer{Ticket: q.GetTicket(), Error: words.ErrorMessage(err)})
 		return
 	}
 	if q.GetSuccessor() {
 		a := &placementpb.Answer{Ticket: q.GetTicket()}
 		if node, err := l.directory.Successor(s.node, id); err != nil {
-			a.Error = errorPB(err)
+			a.Error = words.ErrorMessage(err)
 		} else {
 			a.Node = uint64(node)
 		}
@@ -390,7 +419,9 @@ func (l *leader) finish(answers []driver.Answer) {
 
 // answer has the lock. What a foreign member gets is kept in etcd first.
 func (l *leader) answer(who asker, a driver.Answer) {
+	l.counts.answers.Add(1)
 	if a.Err == nil && a.New {
+		l.counts.grants.Add(1)
 		l.keep(who.id, a.Grant)
 	}
 	if w := l.writes[who.id]; a.Err == nil && w != nil {
@@ -407,7 +438,7 @@ func (who asker) hear(a driver.Answer) {
 	}
 	answer := &placementpb.Answer{Ticket: who.ticket, Node: uint64(a.Grant.Node), Epoch: a.Grant.Epoch}
 	if a.Err != nil {
-		answer.Error = errorPB(a.Err)
+		answer.Error = words.ErrorMessage(a.Err)
 	}
 	who.session.out.answer(answer)
 }

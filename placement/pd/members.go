@@ -16,6 +16,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // record is a member in etcd. Its key is under its lease.
@@ -44,7 +45,7 @@ type recordJSON struct {
 }
 
 func (r *record) encode() (string, error) {
-	member, err := protojson.Marshal(memberPB(&r.member))
+	member, err := protojson.Marshal(words.MemberMessage(&r.member))
 	if err != nil {
 		return "", fmt.Errorf("encode a member: %w", err)
 	}
@@ -82,7 +83,7 @@ func decodeRecord(text []byte) (record, error) {
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(j.Member, member); err != nil {
 		return record{}, err
 	}
-	return record{member: memberOf(member), ttl: j.TTL, load: j.Load, lease: clientv3.LeaseID(j.Lease), since: j.Since}, nil
+	return record{member: words.Member(member), ttl: j.TTL, load: j.Load, lease: clientv3.LeaseID(j.Lease), since: j.Since}, nil
 }
 
 // listMembers reads all members, at a revision.
@@ -109,7 +110,7 @@ func (s *Server) Join(ctx context.Context, req *placementpb.JoinRequest) (*place
 }
 
 func (s *Server) join(ctx context.Context, l *leader, req *placementpb.JoinRequest) (*placementpb.JoinResponse, error) {
-	r := record{member: memberOf(req.GetMember())}
+	r := record{member: words.Member(req.GetMember())}
 	if req.GetCluster() != s.config.Cluster {
 		return nil, mallee.ErrInvalid.Errorf("this is the placement driver of the cluster %q, not of %q", s.config.Cluster, req.GetCluster())
 	}
@@ -120,12 +121,14 @@ func (s *Server) join(ctx context.Context, l *leader, req *placementpb.JoinReque
 	if err != nil {
 		return nil, mallee.ErrInvalid.Errorf("%v", err)
 	}
-	if !r.member.Foreign {
-		if r.member.ID, err = s.ids.node(ctx); err != nil {
-			return nil, err
-		}
+	if r.member.Foreign {
+		r.load = req.GetLoad()
+	} else if r.member.ID, err = s.ids.node(ctx); err != nil {
+		return nil, err
 	}
-	r.member.Since = time.Now()
+	if !r.member.Foreign || req.GetMember().GetSinceUnixMs() <= 0 {
+		r.member.Since = time.Now()
+	}
 	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
 	defer cancel()
 	lease, err := s.client.Grant(ctx, ttl)
@@ -133,11 +136,16 @@ func (s *Server) join(ctx context.Context, l *leader, req *placementpb.JoinReque
 		return nil, noAnswer("give a lease", err)
 	}
 	r.lease, r.under, r.ttl = lease.ID, lease.ID, lease.TTL
-	if err := s.enter(ctx, l, &r); err != nil {
+	err = s.enter(ctx, l, &r)
+	// A node that tries again is another one. A Koala host that does has the same
+	// ID, and must find what a try without an answer has left.
+	if r.lease != lease.ID || err != nil && !r.member.Foreign {
 		s.discard(ctx, lease.ID)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return &placementpb.JoinResponse{Node: uint64(r.member.ID), Lease: int64(lease.ID), TtlMs: lease.TTL * 1000, Term: l.term}, nil
+	return &placementpb.JoinResponse{Node: uint64(r.member.ID), Lease: int64(r.lease), TtlMs: r.ttl * 1000, Term: l.term}, nil
 }
 
 // enter writes a member, while l leads, and waits until its Directory knows it.
@@ -150,16 +158,20 @@ func (s *Server) enter(ctx context.Context, l *leader, r *record) error {
 	}
 	told := l.expect(r.member.ID)
 	defer l.forgetJoin(r.member.ID)
-	known := s.keys.known(r.member.ID)
-	done, err := s.client.Txn(ctx).
-		If(l.guard, clientv3.Compare(clientv3.CreateRevision(known), "=", 0)).
-		Then(clientv3.OpPut(s.keys.member(r.member.ID), text, clientv3.WithLease(r.under)), clientv3.OpPut(known, knownLiving)).
-		Else(clientv3.OpGet(known, clientv3.WithCountOnly())).Commit()
+	key, issued := s.keys.member(r.member.ID), s.keys.issued(r.member.ID)
+	conditions := []clientv3.Cmp{l.guard}
+	writes := []clientv3.Op{clientv3.OpPut(key, text, clientv3.WithLease(r.lease)), clientv3.OpPut(s.keys.known(r.member.ID), knownLiving)}
+	if r.member.Foreign {
+		conditions = append(conditions, clientv3.Compare(clientv3.CreateRevision(issued), ">", 0))
+		writes = append(writes, clientv3.OpDelete(issued))
+	}
+	done, err := s.client.Txn(ctx).If(conditions...).Then(writes...).
+		Else(clientv3.OpGet(issued, clientv3.WithCountOnly()), clientv3.OpGet(key)).Commit()
 	switch {
 	case err != nil:
 		return noAnswer("join", err)
-	case !done.Succeeded && done.Responses[0].GetResponseRange().Count > 0:
-		return mallee.ErrConflict.Errorf("node %s is or was a member", r.member.ID)
+	case !done.Succeeded && r.member.Foreign && done.Responses[0].GetResponseRange().Count == 0:
+		return s.repeated(r, done.Responses[1].GetResponseRange().Kvs)
 	case !done.Succeeded:
 		l.abdicate(errStepDown)
 		return errNotLeader
@@ -175,6 +187,23 @@ func (s *Server) enter(ctx context.Context, l *leader, r *record) error {
 		return mallee.ErrUnavailable.Errorf("the lease has ended before the node was a member")
 	}
 	return nil
+}
+
+// repeated looks whether a Koala host whose ID was used is the member that has
+// used it, and has asked again since it has heard no answer: r becomes that
+// member then. found is its key, if it has a live lease.
+func (s *Server) repeated(r *record, found []*mvccpb.KeyValue) error {
+	for _, kv := range found {
+		was, err := s.readRecord(kv)
+		if err != nil {
+			return err
+		}
+		if was.member.Foreign && was.member.Addr == r.member.Addr && was.member.Since.Equal(r.member.Since) {
+			*r = was
+			return nil
+		}
+	}
+	return mallee.ErrConflict.Errorf("the id %s is or was that of a member", r.member.ID)
 }
 
 // discard ends a lease that is of no use; if etcd does not answer, it ends by
@@ -240,7 +269,11 @@ func (s *Server) renew(ctx context.Context, id driver.NodeID, lease clientv3.Lea
 	if err != nil {
 		return 0, noAnswer("renew", err)
 	}
-	return alive.TTL, s.relet(ctx, id, lease)
+	if err := s.relet(ctx, id, lease); err != nil {
+		return 0, err
+	}
+	s.counts.renewals.Add(1)
+	return alive.TTL, nil
 }
 
 // relet gives a member a new lease of etcd where etcd has got another leader
@@ -328,7 +361,7 @@ func (s *Server) Members(ctx context.Context, _ *placementpb.MembersRequest) (*p
 	}
 	all := new(placementpb.MembersResponse)
 	for _, r := range records {
-		all.Members = append(all.Members, memberPB(&r.member))
+		all.Members = append(all.Members, words.MemberMessage(&r.member))
 	}
 	return all, nil
 }

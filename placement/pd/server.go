@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"strconv"
 	"sync"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
-	"github.com/mallee-io/mallee/placement/pd/koalahttp"
 )
 
 // Server is a process of the placement driver. Its methods are safe for
@@ -32,6 +29,8 @@ type Server struct {
 	ids      *ids
 	election *election
 	others   *others
+	counts   counts
+	admin    string // where health and figures are; empty: nowhere
 
 	begun   chan struct{}   // closed when all of the above is there
 	life    context.Context // ends with Stop
@@ -71,6 +70,9 @@ func (s *Server) start(ctx context.Context) error {
 	open := s.embed
 	if len(s.config.Etcd) > 0 {
 		open = s.connect
+	}
+	if err := s.openAdmin(); err != nil {
+		return err
 	}
 	if err := open(ctx); err != nil {
 		return err
@@ -174,6 +176,10 @@ func (s *Server) watch() {
 // Addr is the host:port where the process serves.
 func (s *Server) Addr() string { return s.config.Advertise }
 
+// Admin is the host:port of the health and the figures of the process; empty
+// where Config has none.
+func (s *Server) Admin() string { return s.admin }
+
 // Done is closed when the process has stopped.
 func (s *Server) Done() <-chan struct{} { return s.stopped }
 
@@ -218,42 +224,4 @@ func (s *Server) stop(why error) {
 		close(s.stopped)
 	})
 	<-s.stopped
-}
-
-// readyPatience is for etcd's answer to a question for readiness.
-const readyPatience = 2 * time.Second
-
-// handlers are what the client port serves over HTTP.
-func (s *Server) handlers() map[string]http.Handler {
-	koala := koalahttp.New(koala{s}, koalahttp.Config{Transport: s.others.http(), Log: s.config.Log})
-	return map[string]http.Handler{
-		"/pd":      koala,
-		"/pd/":     koala,
-		"/healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }),
-		"/readyz":  http.HandlerFunc(s.readyz),
-	}
-}
-
-// readyz is well when this process knows who leads, and etcd has just answered.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyPatience)
-	defer cancel()
-	if err := s.ready(ctx); err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	fmt.Fprintln(w, "ok")
-}
-
-func (s *Server) ready(ctx context.Context) error {
-	if err := s.await(ctx); err != nil {
-		return err
-	}
-	if mine, seen, _ := s.election.now(); mine == nil && (seen.Name == "" || seen.Addr == s.config.Advertise) {
-		return mallee.ErrUnavailable.Errorf("nobody leads the placement driver just now")
-	}
-	if _, err := s.client.Get(ctx, s.keys.format(), clientv3.WithCountOnly()); err != nil {
-		return noAnswer("ask etcd", err)
-	}
-	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/placementpb"
 	"github.com/mallee-io/mallee/placement/driver"
+	"github.com/mallee-io/mallee/placement/internal/words"
 )
 
 // helloPatience bounds how long a stream may say nothing in the beginning.
@@ -148,4 +149,16 @@ func send(stream sessionStream, welcome *placementpb.Welcome, s *session) {
 		silent.Reset(beat)
 	}
 	s.cut(err)
+}
+
+// heldOf reads a part of a report.
+func heldOf(grants []*placementpb.Grant) ([]driver.Held, error) {
+	held := make([]driver.Held, len(grants))
+	for i, g := range grants {
+		held[i] = driver.Held{ID: words.ID(g.GetActor()), Epoch: g.GetEpoch()}
+		if err := held[i].ID.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return held, nil
 }

@@ -48,7 +48,7 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 		{pd.Config{TLS: pd.TLS{Cert: "x"}}, "TLS needs"},
 		{pd.Config{TLS: pd.TLS{Cert: "x", Key: "y", CA: "z"}}, "TLS: stat x"},
 		{pd.Config{Dir: t.TempDir(), InitialCluster: "b=http://127.0.0.1:2380"}, "does not name this process"},
-		{pd.Config{Dir: t.TempDir(), InitialCluster: "pd"}, "want name=http://host:port"},
+		{pd.Config{Dir: t.TempDir(), InitialCluster: "pd"}, "want name=host:port"},
 	} {
 		refused(t, c.config, c.want)
 	}

@@ -263,8 +263,9 @@ func (x *Type) GetLabels() map[string]string {
 type JoinRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`           // must be that of the placement driver
-	Member        *Member                `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`             // without since; a Koala host, and it alone, brings its id
+	Member        *Member                `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`             // a Koala host, and it alone, brings its id and since
 	TtlMs         int64                  `protobuf:"varint,3,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // 0: the placement driver's default
+	Load          int64                  `protobuf:"varint,4,opt,name=load,proto3" json:"load,omitempty"`                // of a Koala host, which has no session to tell it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -316,6 +317,13 @@ func (x *JoinRequest) GetMember() *Member {
 func (x *JoinRequest) GetTtlMs() int64 {
 	if x != nil {
 		return x.TtlMs
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetLoad() int64 {
+	if x != nil {
+		return x.Load
 	}
 	return 0
 }
@@ -1475,11 +1483,12 @@ const file_mallee_placement_v1_placement_proto_rawDesc = "" +
 	"\x06labels\x18\x06 \x03(\v2%.mallee.placement.v1.Type.LabelsEntryR\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"s\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x87\x01\n" +
 	"\vJoinRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x123\n" +
 	"\x06member\x18\x02 \x01(\v2\x1b.mallee.placement.v1.MemberR\x06member\x12\x15\n" +
-	"\x06ttl_ms\x18\x03 \x01(\x03R\x05ttlMs\"c\n" +
+	"\x06ttl_ms\x18\x03 \x01(\x03R\x05ttlMs\x12\x12\n" +
+	"\x04load\x18\x04 \x01(\x03R\x04load\"c\n" +
 	"\fJoinResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\x04R\x04node\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\x03R\x05lease\x12\x15\n" +

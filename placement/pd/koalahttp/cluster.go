@@ -23,7 +23,9 @@ type Cluster interface {
 
 	// Register makes h a member for ttl, unless it is renewed, and returns its
 	// lease, which is not 0. From then on Hosts lists it. ErrNotIssued when its
-	// ID is none of NextID, ErrRegistered when it was registered once.
+	// ID is none of NextID, ErrRegistered when it was registered ever before, or
+	// is too old to be; but a repeat for the same ID, Address and StartTime, while
+	// its lease lives, gets that lease again.
 	Register(ctx context.Context, h Host, ttl time.Duration) (lease int64, err error)
 
 	// KeepAlive renews a lease and sets the load of its host. ErrNoLease when

@@ -2,6 +2,7 @@ package koalahttp
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -10,12 +11,14 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/placement/driver"
 )
 
 // Memory is a Cluster of one process without a disk, for tests, and to read
-// what each method has to do. It places actors as Koala does.
+// what each method has to do.
 func Memory() Cluster {
 	return &memory{
+		directory: driver.NewDirectory(1, nil, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))),
 		last:      make(map[string]int64),
 		members:   make(map[int64]*member),
 		gone:      make(map[int64]error),
@@ -29,7 +32,8 @@ type memory struct {
 	last      map[string]int64 // of each sequence
 	members   map[int64]*member
 	gone      map[int64]error // why those are members no more that were
-	positions map[mallee.ID]Position
+	directory *driver.Directory
+	positions map[mallee.ID]Position // of those that the directory has placed
 	history   history
 }
 
@@ -60,12 +64,26 @@ func (m *memory) Register(_ context.Context, h Host, ttl time.Duration) (int64, 
 	switch {
 	case h.ServerID <= 0 || h.ServerID > m.lastHost:
 		return 0, ErrNotIssued
-	case m.members[h.ServerID] != nil || m.gone[h.ServerID] != nil:
+	case m.gone[h.ServerID] != nil:
+		return 0, ErrRegistered
+	}
+	if was := m.members[h.ServerID]; was != nil {
+		if was.host.Address == h.Address && was.host.StartTime == h.StartTime {
+			return was.lease, nil
+		}
 		return 0, ErrRegistered
 	}
 	lease := 1 + rand.Int64N(math.MaxInt64)
 	m.members[h.ServerID] = &member{host: h, lease: lease, ttl: ttl, ends: now.Add(ttl)}
 	m.history.join(now, h.ServerID)
+	joined := driver.Member{ID: driver.NodeID(h.ServerID), Foreign: true, Since: time.UnixMilli(h.StartTime)}
+	for service, implementation := range h.Services {
+		if implementation != "" {
+			joined.Types = append(joined.Types, driver.Type{Name: service})
+		}
+	}
+	m.directory.Join(joined)
+	m.directory.Renew(joined.ID, driver.Status{Load: int(h.Load)})
 	return lease, nil
 }
 
@@ -80,6 +98,7 @@ func (m *memory) KeepAlive(_ context.Context, id, lease, load int64) error {
 		return ErrNoLease
 	}
 	member.host.Load, member.ends = load, now.Add(member.ttl)
+	m.directory.Renew(driver.NodeID(id), driver.Status{Load: int(load)})
 	return nil
 }
 
@@ -102,16 +121,17 @@ func (m *memory) Position(_ context.Context, actorType, actorID string) (Positio
 	now := m.lock()
 	defer m.mu.Unlock()
 	id := mallee.ID{Type: actorType, Key: actorID}
-	if p, ok := m.positions[id]; ok {
-		return p, nil
+	a, _ := m.directory.Locate(0, driver.Question{ID: id}) // nobody has yet to report
+	switch {
+	case errors.Is(a.Err, mallee.ErrNotFound):
+		return Position{}, ErrNoType
+	case a.Err != nil:
+		return Position{}, ErrNoServer
+	case a.New:
+		owner := int64(a.Grant.Node)
+		m.positions[id] = Position{Created: now, ServerID: owner, Address: m.members[owner].host.Address}
 	}
-	h, err := choose(m.hosts(), actorType, now, rand.Int64N)
-	if err != nil {
-		return Position{}, err
-	}
-	p := Position{Created: now, ServerID: h.ServerID, Address: h.Address}
-	m.positions[id] = p
-	return p, nil
+	return m.positions[id], nil
 }
 
 func (m *memory) Leader(context.Context) (here bool, url string, err error) { return true, "", nil }
@@ -120,6 +140,7 @@ func (m *memory) Leader(context.Context) (here bool, url string, err error) { re
 func (m *memory) lock() time.Time {
 	m.mu.Lock()
 	now := time.Now()
+	m.directory.Advance(now)
 	for id, member := range m.members {
 		if !now.Before(member.ends) {
 			m.remove(now, id, ErrNoLease)
@@ -132,6 +153,7 @@ func (m *memory) lock() time.Time {
 func (m *memory) remove(now time.Time, id int64, why error) {
 	delete(m.members, id)
 	m.gone[id] = why
+	m.directory.Lost(driver.NodeID(id))
 	maps.DeleteFunc(m.positions, func(_ mallee.ID, p Position) bool { return p.ServerID == id })
 	m.history.leave(now, id)
 }
