@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,8 +83,8 @@ func TestStopWhileJoiningAnew(t *testing.T) {
 type renewed struct {
 	placement.Driver
 	control placement.Control
-	lose    bool
-	told    map[placement.NodeID]bool // whether it is cordoned
+	lose    atomic.Bool
+	told    sync.Map // of IDs: whether the node was cordoned
 }
 
 func (r *renewed) Join(ctx context.Context, m placement.Member, c placement.Control) (placement.Lease, error) {
@@ -91,11 +93,10 @@ func (r *renewed) Join(ctx context.Context, m placement.Member, c placement.Cont
 }
 
 func (r *renewed) Renew(ctx context.Context, id placement.NodeID, s placement.Status) error {
-	if r.lose {
-		r.lose = false
+	if r.lose.CompareAndSwap(true, false) {
 		return mallee.ErrFenced.Errorf("the lease has ended")
 	}
-	r.told[id] = s.Cordoned
+	r.told.Store(id, s.Cordoned)
 	return r.Driver.Renew(ctx, id, s)
 }
 
@@ -105,16 +106,17 @@ func TestCordonedNodeJoinsAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const ttl = 3 * time.Second
-		d := &renewed{Driver: placement.Memory(ttl), told: make(map[placement.NodeID]bool)}
+		d := &renewed{Driver: placement.Memory(ttl)}
 		n := join(t, node.Config{Types: game.Types(), Store: storage.Memory(), Placement: d, Network: transport.NewMemory()})
 		d.control.Cordon(true)
 		synctest.Wait()
 		first := n.ID()
-		d.lose = true
+		d.lose.Store(true)
 		time.Sleep(ttl / 3) // the next renewal
 		synctest.Wait()
-		if id := n.ID(); id == first || !d.told[id] {
-			t.Errorf("node %s has told %v", id, d.told)
+		id := n.ID()
+		if cordoned, ok := d.told.Load(id); id == first || !ok || cordoned != true {
+			t.Errorf("node %s, which was %s, has told %v", id, first, cordoned)
 		}
 	})
 }

@@ -223,14 +223,15 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 			err = n.noHost(s.id())
 		case n.closing.Load() && s.answered() && !s.in.Nested():
 			err = n.errStopping()
-		case s.answered() && !time.Now().Before(s.end):
-			err = mallee.ErrTimeout.Errorf("%s: the deadline passed until it was known that it lives on node %s", s.id(), n.config.Name).BeforeRun()
 		case s.q == nil:
 			if table.Activate(s.in.Actor.Key, epoch, ended); s.in.Owner.Node != 0 {
 				n.counts.movesIn.Add(1)
 			}
 			n.answer(s.in, &transport.Message{})
 			continue
+		case s.answered() && !time.Now().Before(s.end):
+			table.Activate(s.in.Actor.Key, epoch, ended) // its idle timeout gives the grant back
+			err = mallee.ErrTimeout.Errorf("%s: the deadline passed until it was known that it lives on node %s", s.id(), n.config.Name).BeforeRun()
 		default:
 			s.q.Epoch, s.q.Ended = epoch, ended
 			err = n.deliver(s.in, s.q)

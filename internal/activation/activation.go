@@ -27,6 +27,7 @@ type Activation struct {
 	reason  mallee.Reason // why it is to stop; 0: it is not
 	watched bool          // the watch visits it
 	called  bool          // a call came since the watch's last visit
+	fenced  bool          // its grant has ended with a lease; the node may have another one
 	baton   *Turn         // the turn that may touch the actor
 	claims  *Turn         // turns that are back from a call and want the baton
 	mailbox turns
@@ -144,7 +145,7 @@ func (a *Activation) deactivate(reason mallee.Reason) bool {
 	if a.phase >= stopping || a.reason != 0 && reason < mallee.ReasonFailed {
 		return false
 	}
-	a.reason = reason
+	a.reason = max(a.reason, reason)
 	return a.baton == nil && a.pass()
 }
 

@@ -43,6 +43,7 @@ func (c *call) DecodeResults([]byte) error             { return nil }
 type actor struct {
 	self         *mallee.Self
 	touched      int
+	touch        func(ctx context.Context)
 	onActivate   func(ctx context.Context) error
 	onDeactivate func(ctx context.Context, reason mallee.Reason) error
 }

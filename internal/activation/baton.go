@@ -113,8 +113,14 @@ func (a *Activation) nextTurn() *Turn {
 }
 
 // owns reports whether the activation may still act for its actor. It looks at
-// the clock: a process that was stopped goes on before it is fenced.
-func (a *Activation) owns() bool { return a.epoch == 0 || a.table.runtime.config.Owns() }
+// the clock: a process that was stopped goes on before it is fenced. It needs
+// the lock.
+func (a *Activation) owns() bool {
+	if a.epoch != 0 && !a.fenced {
+		a.fenced = !a.table.runtime.config.Owns()
+	}
+	return !a.fenced
+}
 
 // admits reports whether a turn of another chain may begin now: only a
 // read-only one among read-only ones interleaves. Only the head of the mailbox

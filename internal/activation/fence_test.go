@@ -50,18 +50,43 @@ func TestNothingBeginsOnceTheLeaseHasEnded(t *testing.T) {
 	})
 }
 
+// Nor does an activation write that was fenced, when its node has a lease again.
 func TestNothingIsWrittenOnceTheLeaseHasEnded(t *testing.T) {
 	t.Parallel()
-	var records *mallee.Table[string, string]
-	w := newWorld(t, func(self *mallee.Self) *actor {
-		records = mallee.NewTable(self, "records", func(r *string) string { return *r })
-		return &actor{}
-	})
-	err := w.do(t.Context(), "a", func(ctx context.Context, _ *actor) error {
-		w.fenced.Store(true)
-		return records.Put(ctx, "late")
-	})
-	if !errors.Is(err, mallee.ErrFenced) || !mallee.SafeToRetry(err) {
-		t.Errorf("a write: %v", err)
+	for name, end := range map[string]func(*world){
+		"ended":                  func(w *world) { w.fenced.Store(true) },
+		"fenced and there again": func(w *world) { w.runtime.Fence() },
+	} {
+		for _, in := range []string{"turn", "OnDeactivate"} {
+			t.Run(name+" in "+in, func(t *testing.T) {
+				t.Parallel()
+				var w *world
+				written := make(chan error, 1)
+				w = newWorld(t, func(self *mallee.Self) *actor {
+					records := mallee.NewTable(self, "records", func(r *string) string { return *r })
+					write := func(ctx context.Context) {
+						end(w)
+						written <- records.Put(context.WithoutCancel(ctx), "late") // code that does not listen
+					}
+					return &actor{
+						touch:        write,
+						onDeactivate: func(ctx context.Context, _ mallee.Reason) error { write(ctx); return nil },
+					}
+				})
+				go func() {
+					_ = w.do(t.Context(), "a", func(ctx context.Context, a *actor) error { // the fence answers
+						if in == "turn" {
+							a.touch(ctx)
+						} else {
+							a.self.DeactivateNow()
+						}
+						return nil
+					})
+				}()
+				if err := <-written; !errors.Is(err, mallee.ErrFenced) {
+					t.Errorf("a write: %v", err)
+				}
+			})
+		}
 	}
 }

@@ -156,6 +156,7 @@ func (r *Runtime) Fence() {
 
 func (a *Activation) fence() {
 	a.mu.Lock()
+	a.fenced = a.epoch != 0
 	for _, list := range []*turns{&a.mailbox, &a.nested, &a.active} {
 		for t := list.head; t != nil; {
 			next := t.next

@@ -21,7 +21,10 @@ func (a *Activation) Write(ctx context.Context, ops ...storage.Op) ([]uint64, er
 }
 
 func (a *Activation) apply(ctx context.Context, ops []storage.Op) ([]uint64, error) {
-	if !a.owns() {
+	a.mu.Lock()
+	owns := a.owns()
+	a.mu.Unlock()
+	if !owns {
 		return nil, fmt.Errorf("write of %s: the lease of its node has ended: %w", a.ID(), storage.ErrFenced)
 	}
 	return a.Store().Apply(ctx, a.epoch, ops...)

@@ -1,13 +1,11 @@
 package transport
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mallee-io/mallee/placement"
@@ -17,13 +15,9 @@ import (
 // koalaConn is a connection with a Koala host. One goroutine writes, one reads.
 // What it does with calls is in koala_calls.go.
 type koalaConn struct {
-	net.Conn
-	life  *koalaLife
-	id    placement.NodeID // of the member that was dialled, or of the connection
-	out   outbox
-	cause atomic.Pointer[error] // why it ended, the first reason
-
-	heard  atomic.Bool // since the last beat
+	socket
+	life   *koalaLife
+	id     placement.NodeID // of the member that was dialled, or of the connection
 	silent time.Duration
 
 	mu      sync.Mutex
@@ -33,27 +27,9 @@ type koalaConn struct {
 }
 
 func newKoalaConn(l *koalaLife, id placement.NodeID, raw net.Conn) *koalaConn {
-	c := &koalaConn{Conn: raw, life: l, id: id, waiting: make(map[uint64]*waitingChain), asked: make(map[uint64]int64)}
+	c := &koalaConn{socket: socket{Conn: raw}, life: l, id: id, waiting: make(map[uint64]*waitingChain), asked: make(map[uint64]int64)}
 	c.out.init(l.config.Pending)
 	return c
-}
-
-// Read notes that the host is there.
-func (c *koalaConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if n > 0 && !c.heard.Load() {
-		c.heard.Store(true)
-	}
-	return n, err
-}
-
-func (c *koalaConn) fail(err error) {
-	c.cause.CompareAndSwap(nil, &err)
-	if secure, ok := c.Conn.(*tls.Conn); ok {
-		_ = secure.NetConn().Close() // without a farewell, which could block
-		return
-	}
-	_ = c.Close()
 }
 
 func (c *koalaConn) end(err error) {
@@ -71,24 +47,6 @@ func (c *koalaConn) end(err error) {
 		c.life.config.Log.Warn("connection of a host lost", "node", c.life.node, "host", c.id, "addr", c.RemoteAddr(), "error", err)
 	}
 	c.life.handler.Lost(c.id)
-}
-
-func (c *koalaConn) flush() {
-	if err := c.out.writeTo(c, c.life.config.Silence); err != nil {
-		c.fail(err)
-		return
-	}
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // the reader ends the rest
-		return
-	}
-	_ = c.Close()
-}
-
-// finish sends what waits, and ends when the host has taken it or the time is up.
-func (c *koalaConn) finish(limit time.Duration) {
-	_ = c.SetReadDeadline(time.Now().Add(limit))
-	c.out.finish()
 }
 
 // watch comes with each beat.

@@ -157,7 +157,7 @@ func (l *koalaLife) install(id placement.NodeID, raw net.Conn, f *frames) (*koal
 	if !isInbound(id) {
 		c.beat() // hosts want one at once
 	}
-	l.running.Go(c.flush)
+	l.running.Go(func() { c.flush(c, l.config.Silence) })
 	l.running.Go(func() { c.end(c.receive(f)) })
 	return c, nil
 }

@@ -57,6 +57,14 @@ func (r Router) Speaks(ctx context.Context, node placement.NodeID) (Encoding, er
 	return r.Hosts.Speaks(ctx, node)
 }
 
+// Figures are those of the connections to Mallee nodes.
+func (r Router) Figures() (f Figures) {
+	if n, ok := r.Nodes.(interface{ Figures() Figures }); ok {
+		f = n.Figures()
+	}
+	return f
+}
+
 // extender completes chains that left this node for a host and come back by
 // way of another node.
 type extender struct {

@@ -1,12 +1,10 @@
 package transport
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/mallee-io/mallee/placement"
@@ -14,17 +12,13 @@ import (
 
 // conn is an established connection. One goroutine writes, one reads.
 type conn struct {
-	net.Conn
+	socket
 	life   *life
 	peer   placement.NodeID
-	out    outbox
-	cause  atomic.Pointer[error] // why it ended, the first reason
-	agreed chan struct{}         // closed when the peer has agreed to send no more requests
-	late   bool                  // made while the node closed: requests until then are sent back
-	gone   chan struct{}         // closed when nothing of it will be received, and Lost has been told
-
-	heard  atomic.Bool // since the last beat
-	silent int         // beats; of the watching goroutine
+	agreed chan struct{} // closed when the peer has agreed to send no more requests
+	late   bool          // made while the node closed: requests until then are sent back
+	gone   chan struct{} // closed when nothing of it will be received, and Lost has been told
+	silent int           // beats; of the watching goroutine
 }
 
 var (
@@ -35,18 +29,14 @@ var (
 )
 
 func newConn(l *life, raw net.Conn) *conn {
-	c := &conn{Conn: raw, life: l, agreed: make(chan struct{}), gone: make(chan struct{})}
+	c := &conn{socket: socket{Conn: raw}, life: l, agreed: make(chan struct{}), gone: make(chan struct{})}
 	c.out.init(l.config.Pending)
 	return c
 }
 
-// Read notes that the peer is there.
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.socket.Read(b)
 	c.life.figures.received.Add(int64(n))
-	if n > 0 && !c.heard.Load() {
-		c.heard.Store(true)
-	}
 	return n, err
 }
 
@@ -59,18 +49,8 @@ func (c *conn) Write(b []byte) (int, error) {
 // start needs life.mu.
 func (c *conn) start(f *frames) {
 	f.limit = 0
-	c.life.running.Go(c.flush)
+	c.life.running.Go(func() { c.flush(c, c.life.config.Silence) })
 	c.life.running.Go(func() { c.end(c.receive(f)) })
-}
-
-// fail ends the connection; its reader does the rest.
-func (c *conn) fail(err error) {
-	c.cause.CompareAndSwap(nil, &err)
-	if secure, ok := c.Conn.(*tls.Conn); ok {
-		_ = secure.NetConn().Close() // without a farewell, which could block
-		return
-	}
-	_ = c.Close()
 }
 
 func (c *conn) end(err error) {
@@ -85,22 +65,6 @@ func (c *conn) end(err error) {
 		c.life.handler.Lost(c.peer)
 	}
 	close(c.gone)
-}
-
-// finish sends what waits, and ends when the peer has taken it or the time is up.
-func (c *conn) finish(limit time.Duration) {
-	_ = c.SetReadDeadline(time.Now().Add(limit))
-	c.out.finish()
-}
-
-func (c *conn) flush() {
-	if err := c.out.writeTo(c, c.life.config.Silence); err != nil {
-		c.fail(err)
-		return
-	}
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // the reader ends the rest
-	}
 }
 
 // beat comes heartbeats times in the time of silence.
