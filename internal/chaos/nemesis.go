@@ -82,11 +82,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (n *Nemesis) suffer(ctx context.Context, f Fault) error {
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*undoWithin+f.For)
 	defer cancel()
-	from := now()
-	err := n.aim(whole, &f)
-	if err != nil {
+	if err := n.aim(whole, &f); err != nil {
 		return err
 	}
+	from := now()
 	undo, err := n.do(whole, f)
 	if err == nil {
 		sleep(ctx, f.For)
