@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/chaos/crowd"
 )
 
 // Time is a moment on the clock that all processes of a run share, in
@@ -38,17 +39,17 @@ type Header struct {
 const historyVersion = 1
 
 // Method is what a call asks of an actor.
-type Method string
+type Method = crowd.Method
 
 // Methods of the crowd. Arg is what Add adds and what CompareAndSet compares
 // with; Write and CompareAndSet set the number of the operation. Result is the
 // sum, the value, and for CompareAndSet the value before.
 const (
-	Add           Method = "add"
-	Get           Method = "get"
-	Write         Method = "write"
-	Read          Method = "read"
-	CompareAndSet Method = "cas"
+	Add           = crowd.Add
+	Get           = crowd.Get
+	Write         = crowd.Write
+	Read          = crowd.Read
+	CompareAndSet = crowd.CompareAndSet
 )
 
 // Outcome is what the caller knows of a call.
@@ -65,6 +66,7 @@ const (
 type Call struct {
 	Op      int64     `json:"op"` // no other call of the run has this number; the first is 1
 	Worker  int       `json:"worker"`
+	Relayed bool      `json:"relayed,omitempty"` // called by a relay, for the worker
 	Actor   mallee.ID `json:"actor"`
 	Method  Method    `json:"method"`
 	Arg     int64     `json:"arg,omitempty"`

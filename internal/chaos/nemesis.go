@@ -34,7 +34,7 @@ type Nemesis struct {
 	Cluster Cluster
 	Links   *Links
 	Record  *Recorder
-	// Tell hears of each fault that is done.
+	// Tell hears of each fault that is done. It must be safe for concurrent use.
 	Tell func(Fault)
 }
 
@@ -43,17 +43,25 @@ const (
 	undoWithin = time.Minute // also what a drain and a restart may take
 )
 
-// Run does one fault after the other. When ctx ends it undoes the present one
+// Run does one step after the other. When ctx ends it undoes the present one
 // and returns; whatever happens, it leaves nothing broken that it can mend.
-func (n *Nemesis) Run(ctx context.Context, plan []Fault) error {
-	for _, f := range plan {
-		if !sleep(ctx, f.After) {
-			return nil
+func (n *Nemesis) Run(ctx context.Context, plan []Step) error {
+	for _, step := range plan {
+		if err := each(step, func(f Fault) error { return n.begin(ctx, f) }); err != nil || ctx.Err() != nil {
+			return err
 		}
-		n.Tell(f)
-		if err := n.suffer(ctx, f); err != nil {
-			return fmt.Errorf("%s: %w", f.Kind, err)
-		}
+	}
+	return nil
+}
+
+// begin does a fault when its time has come.
+func (n *Nemesis) begin(ctx context.Context, f Fault) error {
+	if !sleep(ctx, f.After) {
+		return nil
+	}
+	n.Tell(f)
+	if err := n.suffer(ctx, f); err != nil {
+		return fmt.Errorf("%s: %w", f.Kind, err)
 	}
 	return nil
 }
@@ -74,6 +82,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (n *Nemesis) suffer(ctx context.Context, f Fault) error {
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*undoWithin+f.For)
 	defer cancel()
+	if err := n.aim(whole, &f); err != nil {
+		return err
+	}
 	from := now()
 	undo, err := n.do(whole, f)
 	if err == nil {
@@ -84,25 +95,36 @@ func (n *Nemesis) suffer(ctx context.Context, f Fault) error {
 	return err
 }
 
+// aim finds the process that leads, for faults that are done to it.
+func (n *Nemesis) aim(ctx context.Context, f *Fault) (err error) {
+	switch f.Kind {
+	case RestartLeader, PauseLeader:
+		f.Process, err = n.Cluster.Leader(ctx)
+	case IsolateLeader:
+		var leader string
+		leader, err = n.Cluster.Leader(ctx)
+		for _, pd := range n.Cluster.PDs() {
+			if pd != leader {
+				f.Links = append(f.Links, both(leader, pd)...)
+			}
+		}
+	}
+	return err
+}
+
 // do returns what undoes the fault, also when it was done only in part.
 func (n *Nemesis) do(ctx context.Context, f Fault) (undo func(context.Context) error, err error) {
 	c := n.Cluster
 	switch f.Kind {
-	case KillNode, KillPD:
+	case KillNode, KillPD, RestartLeader:
 		return n.kill(f.Process)
 	case KillPDs:
 		return n.kill(c.PDs()...)
-	case RestartLeader:
-		leader, err := c.Leader(ctx)
-		if err != nil {
-			return nothing, err
-		}
-		return n.kill(leader)
-	case PauseNode:
+	case PauseNode, PauseLeader:
 		return n.pause(f.Process)
 	case PausePDs:
 		return n.pause(c.PDs()...)
-	case CutLink, CutOneWay, IsolateNode:
+	case CutLink, CutOneWay, CutStore, IsolateNode, IsolateLeader:
 		n.Links.Cut(f.Links...)
 		return n.heal(f.Links), nil
 	case SlowLink:
@@ -139,14 +161,13 @@ func (n *Nemesis) pause(processes ...string) (undo func(context.Context) error, 
 }
 
 // each runs f for all of them at the same time.
-func each(processes []string, f func(string) error) error {
-	results := make(chan error, len(processes))
-	for _, p := range processes {
-		go func() { results <- f(p) }()
+func each[T any](all []T, f func(T) error) (err error) {
+	results := make(chan error, len(all))
+	for _, one := range all {
+		go func() { results <- f(one) }()
 	}
-	var all error
-	for range processes {
-		all = errors.Join(all, <-results)
+	for range all {
+		err = errors.Join(err, <-results)
 	}
-	return all
+	return err
 }

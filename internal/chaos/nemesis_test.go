@@ -96,8 +96,8 @@ func TestNemesisUndoesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaper()
 		n, dir := nemesis(t, p)
-		plan := slices.DeleteFunc(chaos.Plan(3, time.Hour, whole), func(f chaos.Fault) bool {
-			return f.Kind == chaos.KillPDs || f.Kind == chaos.PausePDs
+		plan := slices.DeleteFunc(chaos.Plan(3, time.Hour, whole), func(s chaos.Step) bool {
+			return slices.ContainsFunc(s, func(f chaos.Fault) bool { return f.Kind == chaos.KillPDs || f.Kind == chaos.PausePDs })
 		})
 		if err := n.Run(t.Context(), plan); err != nil {
 			t.Fatal(err)
@@ -110,8 +110,8 @@ func TestNemesisUndoesAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		h, err := chaos.ReadHistory(dir)
-		if err != nil || len(h.Faults) != len(plan) {
-			t.Errorf("%d faults of %d are in the history, %v", len(h.Faults), len(plan), err)
+		if err != nil || len(h.Faults) != len(slices.Concat(plan...)) {
+			t.Errorf("%d faults of %d are in the history, %v", len(h.Faults), len(slices.Concat(plan...)), err)
 		}
 	})
 }
@@ -119,7 +119,7 @@ func TestNemesisUndoesAll(t *testing.T) {
 // However a run is ended, and whatever fails, nothing stays broken.
 func TestNemesisThatIsInterrupted(t *testing.T) {
 	t.Parallel()
-	for _, f := range chaos.Plan(1, time.Minute, whole)[:12] {
+	for _, f := range slices.Concat(chaos.Plan(1, time.Minute, whole)...)[:len(chaos.Kinds())] {
 		t.Run(string(f.Kind), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestNemesisThatIsInterrupted(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				n.Tell = func(chaos.Fault) { cancel() }
 				start := time.Now()
-				if err := n.Run(ctx, []chaos.Fault{f, f}); err != nil {
+				if err := n.Run(ctx, []chaos.Step{{f}, {f}}); err != nil {
 					t.Fatal(err)
 				}
 				if took := time.Since(start); took != f.After {
@@ -140,13 +140,33 @@ func TestNemesisThatIsInterrupted(t *testing.T) {
 	}
 }
 
+// The faults of a step overlap, and each is undone by itself.
+func TestNemesisDoesTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPaper()
+		n, _ := nemesis(t, p)
+		plan := []chaos.Step{{
+			{Kind: chaos.KillNode, Process: "node1", After: time.Second, For: 3 * time.Second},
+			{Kind: chaos.PauseLeader, After: 2 * time.Second, For: 3 * time.Second},
+		}, {{Kind: chaos.KillPD, Process: "pd1", For: time.Second}}}
+		if err := n.Run(t.Context(), plan); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"kill node1", "pause pd2", "start node1", "resume pd2", "kill pd1", "start pd1"}
+		if !slices.Equal(p.done, want) {
+			t.Errorf("got  %q\nwant %q", p.done, want)
+		}
+	})
+}
+
 func TestNemesisThatCannotKill(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPaper()
 		p.fails = errors.New("no right to")
 		n, _ := nemesis(t, p)
-		if err := n.Run(t.Context(), []chaos.Fault{{Kind: chaos.KillPDs, For: time.Hour}}); !errors.Is(err, p.fails) {
+		if err := n.Run(t.Context(), []chaos.Step{{{Kind: chaos.KillPDs, For: time.Hour}}}); !errors.Is(err, p.fails) {
 			t.Errorf("got %v", err)
 		}
 		p.whole(t)

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/mallee-io/mallee/internal/local"
@@ -16,10 +17,13 @@ const (
 	PauseNode     Kind = "pause_node"     // SIGSTOP for longer than its lease
 	CutLink       Kind = "cut_link"       // between two nodes
 	CutOneWay     Kind = "cut_one_way"    // what a node sends to another one is lost
+	CutStore      Kind = "cut_store"      // between a node and the store
 	IsolateNode   Kind = "isolate_node"   // from all PDs for longer than its lease, but not from nodes
 	SlowLink      Kind = "slow_link"      // of a node and a PD, or two nodes
 	KillPD        Kind = "kill_pd"        // any one
 	RestartLeader Kind = "restart_leader" // the PD that leads is killed
+	PauseLeader   Kind = "pause_leader"   // until another one leads
+	IsolateLeader Kind = "isolate_leader" // from the other PDs, but not from nodes
 	PausePDs      Kind = "pause_all_pds"  // for less than a lease
 	KillPDs       Kind = "kill_all_pds"   // for longer than a lease
 	RollNode      Kind = "roll_node"      // SIGTERM, and a new process
@@ -31,9 +35,12 @@ type Fault struct {
 	Kind    Kind          `json:"kind"`
 	Process string        `json:"process,omitempty"` // to which it is done, if to one that is known
 	Links   []Link        `json:"links,omitempty"`
-	After   time.Duration `json:"after_ns"` // the fault before is undone
+	After   time.Duration `json:"after_ns"` // the step before is undone
 	For     time.Duration `json:"for_ns"`   // until it is undone
 }
+
+// Step is faults that go on at the same time.
+type Step []Fault
 
 // drains reports whether the fault must not fail any call.
 func (k Kind) drains() bool { return k == RollNode || k == DrainNode }
@@ -43,45 +50,101 @@ type Size struct {
 	Nodes, PDs int
 	Lease      time.Duration // of nodes
 	Pauses     bool          // processes can be stopped
-	Links      bool          // links can be cut
+	Links      bool          // links can be cut, those to the store only with Store
+	Store      bool
+	Only       []Kind // to be chosen from; none: all
 }
 
-// Plan is what to break in a time, one fault after the other: never more than
-// one PD is gone, unless the fault says that all are. The same seed gives the
-// same plan. All kinds come once before any comes again.
-func Plan(seed uint64, length time.Duration, size Size) []Fault {
-	p := planner{size, rand.New(rand.NewPCG(seed, 0))}
-	var plan []Fault
+// leaderLease is how long a leader leads that has gone silent.
+const leaderLease = 3 * time.Second
+
+// Plan is what to break in a time. Never more than one PD is gone, unless the
+// fault says that all are; while something is wrong with PDs, something may be
+// with nodes and their links. The same seed gives the same plan. All kinds come
+// once before any comes again. Where none is possible the plan is empty.
+func Plan(seed uint64, length time.Duration, size Size) []Step {
+	p := planner{size: size, random: rand.New(rand.NewPCG(seed, 0))}
+	var plan []Step
 	for {
-		for _, kind := range p.deck() {
-			f := p.fault(kind)
-			if length -= f.After + f.For; length < 0 {
+		deck := p.deck()
+		if len(deck) == 0 {
+			return plan
+		}
+		for len(deck) > 0 {
+			step := Step{p.fault(deck[0])}
+			if len(deck) > 1 && deck[0].goesWith(deck[1]) && p.random.IntN(2) == 0 {
+				step = append(step, p.during(step[0], deck[1]))
+			}
+			deck = deck[len(step):]
+			if length -= step.length(); length < 0 {
 				return plan
 			}
-			plan = append(plan, f)
+			plan = append(plan, step)
 		}
 	}
+}
+
+// length is how long the step takes if nothing is slow.
+func (s Step) length() (d time.Duration) {
+	for _, f := range s {
+		d = max(d, f.After+f.For)
+	}
+	return d
 }
 
 type planner struct {
 	size   Size
 	random *rand.Rand
+	rolled int // nodes that were drained, which happens to them in turn
+}
+
+// Kinds are all kinds of faults.
+func Kinds() []Kind {
+	return []Kind{
+		KillNode, PauseNode, CutLink, CutOneWay, CutStore, IsolateNode, SlowLink,
+		KillPD, RestartLeader, PauseLeader, IsolateLeader, PausePDs, KillPDs, RollNode, DrainNode,
+	}
+}
+
+// ofPDs tells faults of PDs from those of nodes and their links: two of one
+// group may be in each other's way.
+func (k Kind) ofPDs() bool {
+	switch k {
+	case KillPD, RestartLeader, PauseLeader, IsolateLeader, PausePDs, KillPDs:
+		return true
+	}
+	return false
+}
+
+// goesWith reports whether the two may go on at the same time.
+func (k Kind) goesWith(other Kind) bool {
+	return k.ofPDs() != other.ofPDs() && !k.drains() && !other.drains()
 }
 
 // deck has each kind that the cluster can suffer, in a random order.
 func (p *planner) deck() []Kind {
-	kinds := []Kind{KillNode, KillPD, RestartLeader, KillPDs, RollNode, DrainNode}
-	if p.size.Links {
-		kinds = append(kinds, IsolateNode, SlowLink)
-	}
-	if p.size.Links && p.size.Nodes > 1 {
-		kinds = append(kinds, CutLink, CutOneWay)
-	}
-	if p.size.Pauses {
-		kinds = append(kinds, PauseNode, PausePDs)
-	}
+	kinds := slices.DeleteFunc(Kinds(), func(k Kind) bool { return !p.possible(k) })
 	p.random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	return kinds
+}
+
+func (p *planner) possible(k Kind) bool {
+	if len(p.size.Only) > 0 && !slices.Contains(p.size.Only, k) {
+		return false
+	}
+	switch k {
+	case PauseNode, PauseLeader, PausePDs:
+		return p.size.Pauses
+	case IsolateNode, SlowLink:
+		return p.size.Links
+	case CutLink, CutOneWay:
+		return p.size.Links && p.size.Nodes > 1
+	case CutStore:
+		return p.size.Links && p.size.Store
+	case IsolateLeader:
+		return p.size.Links && p.size.PDs > 1
+	}
+	return true
 }
 
 func (p *planner) fault(kind Kind) Fault {
@@ -91,34 +154,58 @@ func (p *planner) fault(kind Kind) Fault {
 	switch kind {
 	case KillNode:
 		f.Process = a
+		if p.only(KillNode) { // each is to be measured by itself: nothing may be placed on the one before
+			f.After, f.For = p.between(lease, lease+lease/2), p.between(lease/4, lease)
+		}
 	case PauseNode:
 		f.Process, f.For = a, p.between(lease+lease/4, 2*lease)
 	case CutLink:
-		f.Links = []Link{{a, b}, {b, a}}
+		f.Links = both(a, b)
 	case CutOneWay:
 		f.Links = []Link{{a, b}}
+	case CutStore:
+		f.Links = both(a, local.StoreName)
 	case SlowLink:
 		if p.random.IntN(2) == 0 || a == b {
 			b = p.pd()
 		}
-		f.Links = []Link{{a, b}, {b, a}}
+		f.Links = both(a, b)
 	case IsolateNode:
 		f.For = p.between(lease+lease/4, 2*lease)
 		for n := range p.size.PDs {
-			f.Links = append(f.Links, Link{a, local.PDName(n + 1)}, Link{local.PDName(n + 1), a})
+			f.Links = append(f.Links, both(a, local.PDName(n+1))...)
 		}
 	case KillPD:
 		f.Process = p.pd()
+	case PauseLeader:
+		f.For = p.between(leaderLease+leaderLease/4, 2*leaderLease)
 	case PausePDs:
 		f.For = p.between(lease/4, lease/2)
 	case KillPDs:
 		f.For = p.between(lease+lease/4, 2*lease)
 	case RollNode, DrainNode:
-		// What the fault before has left behind must not be laid to the drain.
-		f.Process, f.After, f.For = a, 2*lease, lease/4
+		f.Process, f.For = local.NodeName(1+p.rolled%p.size.Nodes), lease/4
+		p.rolled++
+		if !p.only(RollNode, DrainNode) { // what the step before has left behind must not be laid to the drain
+			f.After = 2 * lease
+		}
 	}
 	return f
 }
+
+// during is a fault that begins while another goes on.
+func (p *planner) during(other Fault, kind Kind) Fault {
+	f := p.fault(kind)
+	f.After = p.between(other.After, other.After+other.For)
+	return f
+}
+
+// only reports whether nothing but some of these kinds is to be done.
+func (p *planner) only(kinds ...Kind) bool {
+	return len(p.size.Only) > 0 && !slices.ContainsFunc(p.size.Only, func(k Kind) bool { return !slices.Contains(kinds, k) })
+}
+
+func both(a, b string) []Link { return []Link{{a, b}, {b, a}} }
 
 func (p *planner) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(p.random.Int64N(int64(most-least)+1))

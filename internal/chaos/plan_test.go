@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 	"github.com/mallee-io/mallee/internal/local"
 )
 
-var whole = chaos.Size{Nodes: 3, PDs: 3, Lease: 2 * time.Second, Pauses: true, Links: true}
+var whole = chaos.Size{Nodes: 3, PDs: 3, Lease: 2 * time.Second, Pauses: true, Links: true, Store: true}
 
 func TestPlanIsThatOfItsSeed(t *testing.T) {
 	t.Parallel()
@@ -30,13 +31,13 @@ func TestPlan(t *testing.T) {
 		size := chaos.Size{
 			Nodes: rapid.IntRange(1, 5).Draw(t, "nodes"), PDs: rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "pds"),
 			Lease:  time.Duration(rapid.IntRange(1, 10).Draw(t, "lease")) * time.Second,
-			Pauses: rapid.Bool().Draw(t, "pauses"), Links: rapid.Bool().Draw(t, "links"),
+			Pauses: rapid.Bool().Draw(t, "pauses"), Links: rapid.Bool().Draw(t, "links"), Store: rapid.Bool().Draw(t, "store"),
+			Only: rapid.SliceOfNDistinct(rapid.SampledFrom(chaos.Kinds()), 0, 3, rapid.ID).Draw(t, "only"),
 		}
 		length := time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second
 		took := time.Duration(0)
-		for _, f := range chaos.Plan(rapid.Uint64().Draw(t, "seed"), length, size) {
-			took += f.After + f.For
-			checkFault(t, f, size)
+		for _, s := range chaos.Plan(rapid.Uint64().Draw(t, "seed"), length, size) {
+			took += checkStep(t, s, size)
 		}
 		if took > length {
 			t.Errorf("the plan takes %v of %v", took, length)
@@ -44,14 +45,33 @@ func TestPlan(t *testing.T) {
 	})
 }
 
+// checkStep returns how long the step takes.
+func checkStep(t *rapid.T, s chaos.Step, size chaos.Size) (took time.Duration) {
+	for _, f := range s {
+		checkFault(t, f, size)
+		took = max(took, f.After+f.For)
+	}
+	if len(s) > 2 || len(s) == 2 && (s[1].After < s[0].After || s[1].After > s[0].After+s[0].For || ofPDs(s[0]) == ofPDs(s[1])) {
+		t.Errorf("not two faults of nodes and of PDs that overlap: %+v", s)
+	}
+	return took
+}
+
+func ofPDs(f chaos.Fault) bool {
+	return slices.Contains([]chaos.Kind{chaos.KillPD, chaos.RestartLeader, chaos.PauseLeader, chaos.IsolateLeader, chaos.PausePDs, chaos.KillPDs}, f.Kind)
+}
+
 func checkFault(t *rapid.T, f chaos.Fault, size chaos.Size) {
 	if (f.Kind == chaos.PauseNode || f.Kind == chaos.IsolateNode || f.Kind == chaos.KillPDs) && f.For <= size.Lease || f.Kind == chaos.PausePDs && f.For >= size.Lease {
 		t.Errorf("%s for %v with a lease of %v", f.Kind, f.For, size.Lease)
 	}
-	if !size.Pauses && (f.Kind == chaos.PauseNode || f.Kind == chaos.PausePDs) || !size.Links && len(f.Links) > 0 {
+	if !size.Pauses && (f.Kind == chaos.PauseNode || f.Kind == chaos.PausePDs || f.Kind == chaos.PauseLeader) || !size.Links && len(f.Links) > 0 {
 		t.Errorf("%s is not possible", f.Kind)
 	}
-	there := map[string]bool{"": true}
+	if len(size.Only) > 0 && !slices.Contains(size.Only, f.Kind) {
+		t.Errorf("%s is not among %v", f.Kind, size.Only)
+	}
+	there := map[string]bool{"": true, local.StoreName: size.Store}
 	for n := range size.Nodes {
 		there[local.NodeName(n+1)] = true
 	}
@@ -71,13 +91,30 @@ func checkFault(t *rapid.T, f chaos.Fault, size chaos.Size) {
 // A minute is what people give it, so all kinds must fit.
 func TestPlanHasAllKinds(t *testing.T) {
 	t.Parallel()
+	all := 0
 	for seed := range uint64(100) {
 		kinds := make(map[chaos.Kind]bool)
-		for _, f := range chaos.Plan(seed, time.Minute, whole) {
-			kinds[f.Kind] = true
+		pairs := 0
+		for _, s := range chaos.Plan(seed, time.Minute, whole) {
+			pairs += len(s) - 1
+			for _, f := range s {
+				kinds[f.Kind] = true
+			}
 		}
-		if len(kinds) != 12 {
+		if len(kinds) != len(chaos.Kinds()) {
 			t.Errorf("seed %d has %d kinds of faults: %v", seed, len(kinds), kinds)
 		}
+		all += pairs
+	}
+	if all < 200 {
+		t.Errorf("only %d times two faults are at once", all)
+	}
+}
+
+// What is asked for and not possible is not endlessly looked for.
+func TestPlanOfNothing(t *testing.T) {
+	t.Parallel()
+	if plan := chaos.Plan(1, time.Hour, chaos.Size{Nodes: 1, PDs: 3, Lease: time.Second, Only: []chaos.Kind{chaos.CutLink}}); len(plan) != 0 {
+		t.Errorf("got %v", plan)
 	}
 }

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,15 +33,20 @@ type RunConfig struct {
 	Lease time.Duration
 	// Store is the URL of the store of the nodes. Defaults to the etcd of the PDs.
 	Store string
-	// Tell hears of each fault that begins, and of the calls until then.
+	// Callers are how many callers call at the same time. Defaults to 16.
+	Callers int
+	// Only are the kinds of faults to choose from. Defaults to all.
+	Only []Kind
+	// Tell hears of each fault that begins, and of the calls until then. It must
+	// be safe for concurrent use.
 	Tell func(f Fault, calls, failed int64)
 }
 
 // The crowd of a run.
 const (
-	workers = 16
-	actors  = 16 // counters, and as many registers
-	think   = 10 * time.Millisecond
+	defaultCallers = 16
+	actors         = 16                    // counters, and as many registers
+	think          = 10 * time.Millisecond // of a caller, between two calls
 )
 
 // Run starts a cluster, breaks it while a crowd calls its actors, and judges
@@ -77,7 +83,7 @@ func play(ctx context.Context, config RunConfig, record *Recorder) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	w := &Workload{Caller: client, Record: record, Seed: config.Seed, Workers: workers, Actors: actors, Think: think}
+	w := &Workload{Caller: client, Record: record, Seed: config.Seed, Workers: cmp.Or(config.Callers, defaultCallers), Actors: actors, Think: think}
 	calling, stopCalls := context.WithCancel(context.WithoutCancel(ctx))
 	var crowd sync.WaitGroup
 	crowd.Go(func() { w.Run(calling) })
@@ -102,8 +108,12 @@ func (s *stage) suffer(ctx context.Context, w *Workload) error {
 		},
 	}
 	plan := Plan(s.config.Seed, s.config.Length, Size{
-		Nodes: s.config.Nodes, PDs: s.config.PDs, Lease: s.config.Lease, Pauses: procs.CanPause, Links: KnowsOwners,
+		Nodes: s.config.Nodes, PDs: s.config.PDs, Lease: s.config.Lease,
+		Pauses: procs.CanPause, Links: KnowsOwners, Store: s.storeFronted, Only: s.config.Only,
 	})
+	if len(plan) == 0 {
+		return fmt.Errorf("the time of %v is too short for any fault, or none of them is possible here", s.config.Length)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- nemesis.Run(ctx, plan) }()
 	select {

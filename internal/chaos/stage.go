@@ -1,11 +1,14 @@
 package chaos
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -22,6 +25,8 @@ type stage struct {
 	proxies []*Proxy
 	cluster atomic.Pointer[local.Cluster] // for proxies, which are there before it
 
+	storeFronted bool // links to the store can be cut
+
 	mu     sync.Mutex
 	pauses map[string]Pause // that go on, by process
 	err    error            // of processes that have ended by themselves
@@ -32,8 +37,12 @@ var _ Cluster = (*stage)(nil)
 
 func newStage(config RunConfig, record *Recorder) (*stage, error) {
 	s := &stage{config: config, record: record, links: NewLinks(), pauses: make(map[string]Pause), crash: make(chan struct{})}
+	store, err := s.frontStore(config.Store)
+	if err != nil {
+		return nil, err
+	}
 	cluster, err := local.New(local.Config{
-		Dir: config.Dir, PDs: config.PDs, Nodes: config.Nodes, Lease: config.Lease, Store: config.Store, Types: "crowd",
+		Dir: config.Dir, PDs: config.PDs, Nodes: config.Nodes, Lease: config.Lease, Store: store, Types: "crowd",
 		NodeArgs: func(life string) []string { return []string{"--turns", config.Dir, "--life", life} },
 		Front:    s.front, Exited: s.exited,
 	})
@@ -53,6 +62,24 @@ func (s *stage) front(process, listen string) (string, error) {
 	}
 	s.proxies = append(s.proxies, p)
 	return p.Addr(), nil
+}
+
+// frontStore puts a proxy before the store that a URL names, and gives its URL
+// through that. Only a PostgreSQL server with one address can have one: drivers
+// of other stores ask the store for its addresses, and go there. The etcd of the
+// PDs ("") gets its proxies from the cluster.
+func (s *stage) frontStore(address string) (string, error) {
+	if address == "" {
+		s.storeFronted = true
+		return "", nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") || u.Hostname() == "" || strings.Contains(u.Host, ",") {
+		return address, nil // whatever is wrong with it, the nodes will tell
+	}
+	u.Host, err = s.front(local.StoreName, net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "5432")))
+	s.storeFronted = true
+	return u.String(), err
 }
 
 // source names the process of the cluster that has opened a connection.

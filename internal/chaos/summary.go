@@ -21,8 +21,10 @@ type Summary struct {
 // Quantiles are those of how long actors were away whose node was killed, in
 // milliseconds: from its end to the next answer.
 type Quantiles struct {
-	P50 int64 `json:"p50"`
-	P99 int64 `json:"p99"`
+	Actors int   `json:"actors"` // how many there were, of all kills
+	P50    int64 `json:"p50"`
+	P99    int64 `json:"p99"`
+	Max    int64 `json:"max"`
 }
 
 // Summarize counts what a history has and what it was found guilty of.
@@ -43,7 +45,7 @@ func Summarize(h *History, v Verdict) Summary {
 		s.Faults[f.Kind]++
 	}
 	away := failovers(h)
-	s.Failover = Quantiles{quantile(away, 0.5).Milliseconds(), quantile(away, 0.99).Milliseconds()}
+	s.Failover = Quantiles{len(away), quantile(away, 0.5).Milliseconds(), quantile(away, 0.99).Milliseconds(), quantile(away, 1).Milliseconds()}
 	return s
 }
 

@@ -37,7 +37,7 @@ func TestSummary(t *testing.T) {
 	s := chaos.Summarize(eventful, chaos.Verdict{LostAcks: 1, DoubleActivations: 2, Nonlinearizable: 3})
 	text, err := json.Marshal(s)
 	want := `{"calls":6,"failed":3,"failed_in_drains":1,"lost_acks":1,"double_activations":2,"nonlinearizable":3,` +
-		`"failover_ms":{"p50":2500,"p99":2500},"faults":{"kill_node":1,"roll_node":1}}`
+		`"failover_ms":{"actors":1,"p50":2500,"p99":2500,"max":2500},"faults":{"kill_node":1,"roll_node":1}}`
 	if err != nil || string(text) != want {
 		t.Errorf("got  %s, %v\nwant %s", text, err, want)
 	}

@@ -66,7 +66,7 @@ type worker struct {
 // act makes one call, which an end of the run does not cut short.
 func (k *worker) act(ctx context.Context) {
 	key := strconv.Itoa(k.random.IntN(k.Actors))
-	c := Call{Worker: k.number, Actor: mallee.ID{Type: registerType, Key: key}}
+	c := Call{Worker: k.number, Actor: mallee.ID{Type: registerType, Key: key}, Relayed: k.random.IntN(2) == 0}
 	switch k.random.IntN(6) {
 	case 0:
 		c.Method = Read
@@ -111,20 +111,14 @@ func (w *Workload) call(ctx context.Context, c *Call) (err error) {
 	return err
 }
 
+// invoke makes a call, of a relay if it is to be relayed. Every worker has a
+// relay of its own, as none waits for the call of another worker then.
 func (w *Workload) invoke(ctx context.Context, c *Call) (int64, error) {
-	counter, register := crowd.CounterOf(w.Caller, c.Actor.Key), crowd.RegisterOf(w.Caller, c.Actor.Key)
-	switch c.Method {
-	case Add:
-		return counter.Add(ctx, c.Op, c.Arg)
-	case Get:
-		return counter.Get(ctx, c.Op)
-	case Write:
-		return 0, register.Write(ctx, c.Op)
-	case Read:
-		return register.Read(ctx, c.Op)
-	default:
-		return register.CompareAndSet(ctx, c.Op, c.Arg)
+	a := crowd.Ask{Method: c.Method, Key: c.Actor.Key, Op: c.Op, Arg: c.Arg}
+	if c.Relayed {
+		return crowd.RelayOf(w.Caller, strconv.Itoa(c.Worker)).Pass(ctx, a)
 	}
+	return a.Call(ctx, w.Caller)
 }
 
 // Finish reads every actor, once the cluster is whole again and Run has

@@ -22,6 +22,7 @@ import (
 // chaosOptions are the flags of mallee chaos.
 type chaosOptions struct {
 	run  chaos.RunConfig
+	only []string
 	json bool
 }
 
@@ -31,13 +32,19 @@ func chaosCommand() *cobra.Command {
 		Use:   "chaos",
 		Short: "Break a cluster of real processes, and judge what its actors answered",
 		Long: `Starts three placement drivers and some nodes on this machine, and a crowd that
-calls counters and registers. Kills, pauses, cuts off, drains and restarts the
-processes meanwhile, as the seed decides. Then checks that every actor was
-linearizable, that no acknowledged write is lost, that no actor ran in two places
-at once, and that no call failed while a node was drained. Ctrl-C mends the
-cluster and judges what there is.
+calls counters and registers, half of the time through actors on other nodes.
+Kills, pauses, cuts off, drains and restarts the processes meanwhile, up to two
+at a time, as the seed decides. Then checks that every actor was linearizable,
+that no acknowledged write is lost, that no actor ran in two places at once, and
+that no call failed while a node was drained or restarted. Ctrl-C mends the
+cluster and judges what there is. docs/chaos.md tells more.
+
+Links are cut on Linux alone, and processes are paused on Unix.
 
 ` + storeHelp,
+		Example: `  mallee chaos --seed 103 --lease 5s
+  mallee chaos --only kill_node --for 3m --json
+  mallee chaos --only roll_node --callers 64`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("seed") {
@@ -50,14 +57,23 @@ cluster and judges what there is.
 	f.DurationVar(&o.run.Length, "for", time.Minute, "how long to break things")
 	f.Uint64Var(&o.run.Seed, "seed", 0, "decides what is broken and when (default: a random one)")
 	f.IntVar(&o.run.Nodes, "processes", 3, "nodes, beside three placement drivers")
+	f.IntVar(&o.run.Callers, "callers", 16, "how many call at the same time")
+	f.DurationVar(&o.run.Lease, "lease", 2*time.Second, "how long a node that has gone silent keeps its actors; the default of a cluster is 5s")
+	f.StringSliceVar(&o.only, "only", nil, "kinds of faults (default: all): "+kindNames())
 	f.StringVar(&o.run.Store, "storage", "etcd", "URL of the store of the nodes; etcd is that of the placement drivers")
 	f.StringVar(&o.run.Dir, "dir", "", "empty directory to keep histories and logs in (default: a temporary one, kept after a failure)")
 	f.BoolVar(&o.json, "json", false, "print one JSON summary at the end and nothing else")
 	return c
 }
 
-// chaosLease is that of the nodes: short, so that there is much to see.
-const chaosLease = 2 * time.Second
+// kindNames lists what can be broken.
+func kindNames() string {
+	var names []string
+	for _, kind := range chaos.Kinds() {
+		names = append(names, string(kind))
+	}
+	return strings.Join(names, ", ")
+}
 
 func (o *chaosOptions) start(ctx context.Context, out, errOut io.Writer) (err error) {
 	if err := checkProcesses(o.run.Nodes); err != nil {
@@ -66,8 +82,8 @@ func (o *chaosOptions) start(ctx context.Context, out, errOut io.Writer) (err er
 	if o.run.Store, err = sharedStore(o.run.Store); err != nil {
 		return err
 	}
-	if o.run.Length < time.Second {
-		return &usageError{fmt.Errorf("--for %v is less than a second", o.run.Length)}
+	if err := o.check(); err != nil {
+		return &usageError{err}
 	}
 	remove := func() error { return nil }
 	if o.run.Dir == "" {
@@ -78,7 +94,7 @@ func (o *chaosOptions) start(ctx context.Context, out, errOut io.Writer) (err er
 	} else if err := os.MkdirAll(o.run.Dir, 0o755); err != nil {
 		return err
 	}
-	o.run.PDs, o.run.Lease, o.run.Tell = localPDs, chaosLease, o.teller(out)
+	o.run.PDs, o.run.Tell = localPDs, o.teller(out)
 	s, v, err := chaos.Run(ctx, o.run)
 	if err != nil {
 		return fmt.Errorf("seed %d: %w; histories and logs are in %s", o.run.Seed, err, o.run.Dir)
@@ -93,6 +109,25 @@ func (o *chaosOptions) start(ctx context.Context, out, errOut io.Writer) (err er
 		return fmt.Errorf("the cluster has broken its promises with seed %d; histories and logs are in %s", o.run.Seed, o.run.Dir)
 	}
 	return remove()
+}
+
+func (o *chaosOptions) check() error {
+	for _, name := range o.only {
+		kind := chaos.Kind(name)
+		if !slices.Contains(chaos.Kinds(), kind) {
+			return fmt.Errorf("--only %s is no kind of fault; there are %s", name, kindNames())
+		}
+		o.run.Only = append(o.run.Only, kind)
+	}
+	switch {
+	case o.run.Length < time.Second:
+		return fmt.Errorf("--for %v is less than a second", o.run.Length)
+	case o.run.Lease < time.Second || o.run.Lease > time.Minute:
+		return fmt.Errorf("--lease %v is not between 1s and 1m", o.run.Lease)
+	case o.run.Callers < 1 || o.run.Callers > maxCallers:
+		return fmt.Errorf("--callers %d is not between 1 and %d", o.run.Callers, maxCallers)
+	}
+	return nil
 }
 
 // teller prints a line for each fault, to people who watch.
@@ -143,6 +178,7 @@ func (o *chaosOptions) print(out io.Writer, s chaos.Summary) error {
 const (
 	localPDs      = 3 // one can be lost
 	maxProcesses  = 20
+	maxCallers    = 1000
 	storeOfPDs    = "etcd"
 	storeIsShared = "etcd, etcd://…, postgres://… or mongodb://…"
 )

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mallee-io/mallee/internal/cli"
 	"github.com/mallee-io/mallee/internal/procs"
+	"github.com/mallee-io/mallee/storage/postgres/postgrestest"
 )
 
 // The clusters of tests are processes of this program.
@@ -34,14 +35,15 @@ func TestDemoOfProcesses(t *testing.T) {
 	}
 }
 
-// Seed 1766 begins with a node that is killed and a link that is cut one way.
+// Seed 446 begins with a node that is killed while the leader of the placement
+// driver is gone, and a link that is cut one way.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes ten seconds")
 	}
 	dir := filepath.Join(t.TempDir(), "run")
-	code, out, errOut := run(t, "chaos", "--for", "8s", "--seed", "1766", "--json", "--dir", dir)
+	code, out, errOut := run(t, "chaos", "--for", "8s", "--seed", "446", "--json", "--dir", dir)
 	var s struct {
 		Calls     int
 		LostAcks  int            `json:"lost_acks"`
@@ -58,6 +60,20 @@ func TestChaos(t *testing.T) {
 	}
 }
 
+// Nodes that are restarted while PostgreSQL keeps what they write.
+func TestChaosOnPostgres(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes ten seconds")
+	}
+	server := postgrestest.Start(t)
+	code, out, errOut := run(t, "chaos", "--for", "8s", "--seed", "1", "--json", "--storage", server.URL(), "--only", "roll_node,drain_node,kill_node,restart_leader")
+	var s struct{ Calls int }
+	if err := json.Unmarshal([]byte(out), &s); code != 0 || err != nil || s.Calls == 0 {
+		t.Errorf("status %d, %s, %v, %s", code, out, err, errOut)
+	}
+}
+
 func TestProcessesRefuse(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ args, want string }{
@@ -69,6 +85,9 @@ func TestProcessesRefuse(t *testing.T) {
 		{"chaos --processes 0", "--processes 0"},
 		{"chaos --storage memory:", "cannot share"},
 		{"chaos --for 1ms", "--for 1ms"},
+		{"chaos --lease 1ms", "--lease 1ms"},
+		{"chaos --callers 0", "--callers 0"},
+		{"chaos --only kill_node,fire", "--only fire"},
 	} {
 		code, out, errOut := run(t, strings.Fields(test.args)...)
 		if code != 2 || out != "" || !strings.Contains(errOut, test.want) {

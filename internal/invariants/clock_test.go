@@ -19,14 +19,14 @@ var wallClock = map[string]string{
 	"internal/reminders/rows.go":           "reminders are due by the calendar",
 	"internal/transport/koala_chain.go":    "a number to begin with that differs from that of an earlier life",
 	"internal/transport/koala_conn.go":     "what a heartbeat says; it comes back unread",
-	"placement/dial_words.go":              "for people",
+	"placement/internal/words/words.go":    "the first seconds of a node, which begin anew when they lie ahead: driver.Directory",
 	"placement/pd/koala.go":                "what hosts are told of each other",
-	"placement/pd/koalahttp/choose.go":     "the first seconds of a host",
+	"placement/pd/koalahttp/memory.go":     "the first seconds of a host, in tests",
 	"placement/pd/koalahttp/history.go":    "what hosts are told of each other",
 	"placement/pd/koalahttp/membership.go": "the first seconds of a host",
 	"placement/pd/koalahttp/placement.go":  "what hosts are told of each other",
 	"placement/pd/known.go":                "how long hosts are told of one that has gone",
-	"placement/pd/words.go":                "the first seconds of a node, which begin anew when they lie ahead: driver.Directory",
+	"placement/pd/foreign.go":              "when an actor was placed, which hosts are told and nobody decides by",
 }
 
 func TestWallClock(t *testing.T) {

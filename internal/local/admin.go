@@ -27,18 +27,21 @@ func (c *Cluster) PDs() (names []string) {
 	return names
 }
 
-// Leader names the placement driver that leads.
+// Leader names the placement driver that leads, and waits until one does.
 func (c *Cluster) Leader(ctx context.Context) (string, error) {
-	status, err := c.status(ctx)
-	if err != nil {
-		return "", fmt.Errorf("who leads: %w", err)
-	}
-	for _, p := range status.GetProcesses() {
-		if p.GetLeader() {
-			return p.GetName(), nil
+	for {
+		status, err := c.status(ctx)
+		for _, p := range status.GetProcesses() {
+			if p.GetLeader() {
+				return p.GetName(), nil
+			}
+		}
+		select {
+		case <-time.After(askAgain):
+		case <-ctx.Done():
+			return "", fmt.Errorf("no placement driver leads: %w", errors.Join(err, ctx.Err()))
 		}
 	}
-	return "", errors.New("no placement driver leads")
 }
 
 // Drain has the placement drivers move a node's actors away, and returns when

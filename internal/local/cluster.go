@@ -63,21 +63,31 @@ func (c *Cluster) takeSeats() error {
 		return addr
 	}
 	for n := range c.config.PDs {
-		c.pds = append(c.pds, &seat{name: PDName(n + 1), listen: next(), peer: next()})
+		s := &seat{name: PDName(n + 1), listen: next(), peerListen: next()}
+		c.pds = append(c.pds, s)
+		if s.peerAdvertise, err = c.front(s.name, s.peerListen); err != nil {
+			return err
+		}
+		if s.store, err = c.front(StoreName, s.listen); err != nil {
+			return err
+		}
 	}
 	for n := range c.config.Nodes {
 		c.nodes = append(c.nodes, &seat{name: NodeName(n + 1), listen: next()})
 	}
-	for _, s := range append(c.pds[:len(c.pds):len(c.pds)], c.nodes...) {
-		s.advertise = s.listen
-		if c.config.Front == nil {
-			continue
-		}
-		if s.advertise, err = c.config.Front(s.name, s.listen); err != nil {
+	for _, s := range slices.Concat(c.pds, c.nodes) {
+		if s.advertise, err = c.front(s.name, s.listen); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c *Cluster) front(process, listen string) (addr string, err error) {
+	if c.config.Front == nil {
+		return listen, nil
+	}
+	return c.config.Front(process, listen)
 }
 
 // Start starts a process of the cluster that is gone, and returns when it is

@@ -28,7 +28,9 @@ type Config struct {
 	// NodeArgs are further arguments of one life of a node. Defaults to none.
 	NodeArgs func(life string) []string
 	// Front gives the address by which a process is reached instead of the one
-	// on which it listens. Defaults to that one.
+	// on which it listens. It is asked once for each port, and for the store with
+	// StoreName where that is the etcd of the placement drivers. Defaults to that
+	// on which it listens.
 	Front func(process, listen string) (addr string, err error)
 	// Exited hears of each life that has ended; asked says whether the cluster
 	// has ended it. It must not block. Defaults to nobody.
@@ -47,26 +49,29 @@ func LifeName(process string, life int) string { return fmt.Sprint(process, ".",
 const (
 	// Name is that of the cluster.
 	Name = "local"
+	// StoreName is that of the store, which is no process of the cluster.
+	StoreName = "store"
 	// Ready is what nodes print when they can be used.
 	Ready = "ready"
 )
 
 // seat is what a process keeps from one life to the next.
 type seat struct {
-	name              string
-	listen, advertise string
-	peer              string // of a placement driver
+	name                      string
+	listen, advertise         string
+	peerListen, peerAdvertise string // of a placement driver
+	store                     string // its etcd, for nodes
 }
 
 // pdArgs are the arguments of a placement driver.
 func (c *Cluster) pdArgs(s *seat) []string {
 	peers := make([]string, len(c.pds))
 	for i, pd := range c.pds {
-		peers[i] = pd.name + "=http://" + pd.peer
+		peers[i] = pd.name + "=http://" + pd.peerAdvertise
 	}
 	return []string{
 		"pd", "--config", os.DevNull, "--name", s.name, "--cluster", Name, "--data-dir", filepath.Join(c.config.Dir, s.name),
-		"--listen", s.listen, "--advertise", s.advertise, "--peer-listen", s.peer,
+		"--listen", s.listen, "--advertise", s.advertise, "--peer-listen", s.peerListen, "--peer-advertise", s.peerAdvertise,
 		"--initial-cluster", strings.Join(peers, ","), "--lease-ttl", c.config.Lease.String(),
 	}
 }
@@ -101,15 +106,15 @@ func (c *Cluster) PDAddrs() (addrs []string) {
 }
 
 // Store is the URL of the store of the nodes. The etcd of the placement drivers
-// is named by the addresses on which it listens, past any Front: so a node that
-// is cut off from them can try to write, as with a store of its own.
+// has a Front of its own: so a node that is cut off from the placement drivers
+// can try to write, as with any other store.
 func (c *Cluster) Store() string {
 	if c.config.Store != "" {
 		return c.config.Store
 	}
 	var addrs []string
 	for _, pd := range c.pds {
-		addrs = append(addrs, pd.listen)
+		addrs = append(addrs, pd.store)
 	}
 	return "etcd://" + strings.Join(addrs, ",")
 }

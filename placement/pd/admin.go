@@ -111,7 +111,7 @@ func (l *leader) leases() map[uint64]clientv3.LeaseID {
 	defer l.mu.Unlock()
 	all := make(map[uint64]clientv3.LeaseID, len(l.members))
 	for id, m := range l.members {
-		all[uint64(id)] = m.lease
+		all[uint64(id)] = m.under
 	}
 	return all
 }

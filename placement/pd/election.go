@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -104,11 +105,49 @@ func (s *Server) stand(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.withdraw(ctx); err != nil {
+		return err
+	}
 	e := concurrency.NewElection(session, s.keys.election())
 	if err := e.Campaign(ctx, string(self)); err != nil {
 		return fmt.Errorf("stand for election: %w", causeOr(ctx, err))
 	}
 	return causeOr(ctx, s.lead(ctx, e.Key(), e.Rev()))
+}
+
+// withdraw ends the candidacies of earlier lives of this process. One that was
+// killed while it led would lead until its lease ends, and etcd gives each lease
+// its whole time again when it has got another leader.
+func (s *Server) withdraw(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
+	defer cancel()
+	got, err := s.client.Get(ctx, s.keys.election()+"/", clientv3.WithPrefix())
+	if err != nil {
+		return noAnswer("stand for election", err)
+	}
+	for _, kv := range got.Kvs {
+		c, err := candidateOf(kv)
+		if err != nil {
+			return err
+		}
+		if c.Name != s.config.Name || c.Addr != s.config.Advertise {
+			continue
+		}
+		key := string(kv.Key)
+		if _, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", kv.CreateRevision)).
+			Then(clientv3.OpDelete(key)).Commit(); err != nil {
+			return noAnswer("stand for election", err)
+		}
+	}
+	return nil
+}
+
+func candidateOf(kv *mvccpb.KeyValue) (c candidate, err error) {
+	if err := json.Unmarshal(kv.Value, &c); err != nil {
+		return c, fmt.Errorf("the key %s of etcd is damaged: %q", kv.Key, kv.Value)
+	}
+	c.revision = kv.CreateRevision
+	return c, nil
 }
 
 // resignPatience is short: a lease that cannot be revoked ends by itself.
@@ -168,12 +207,9 @@ func (s *Server) look(ctx context.Context) (revision int64, err error) {
 	}
 	var leads candidate
 	if len(got.Kvs) > 0 {
-		if err := json.Unmarshal(got.Kvs[0].Value, &leads); err != nil {
-			return 0, fmt.Errorf("the key %s of etcd is damaged: %q", got.Kvs[0].Key, got.Kvs[0].Value)
+		if leads, err = candidateOf(got.Kvs[0]); err != nil {
+			return 0, err
 		}
-	}
-	if len(got.Kvs) > 0 {
-		leads.revision = got.Kvs[0].CreateRevision
 	}
 	s.election.set(func() { s.election.seen = leads })
 	return got.Header.Revision, nil

@@ -91,7 +91,7 @@ func (k koala) KeepAlive(ctx context.Context, id, lease, load int64) error {
 // the lease is not that of a host.
 func (k koala) setLoad(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID, load int64) error {
 	for {
-		r, err := k.memberUnder(ctx, id, lease)
+		r, _, err := k.memberUnder(ctx, id, lease)
 		switch {
 		case err != nil:
 			return err

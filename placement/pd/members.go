@@ -1,6 +1,7 @@
 package pd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,8 +25,10 @@ type record struct {
 	ttl    int64 // seconds
 	load   int64 // that a Koala host has told
 
-	lease    clientv3.LeaseID
-	revision int64 // of its last change
+	lease    clientv3.LeaseID // by which the node is known, the first one
+	under    clientv3.LeaseID // of the key; see relet
+	since    uint64           // the term of etcd in which that one was given, or an earlier one
+	revision int64            // of its last change
 }
 
 // recordFormat is the version of what follows. Fields may be added to it; a
@@ -37,6 +40,8 @@ type recordJSON struct {
 	Member json.RawMessage `json:"member"`
 	TTL    int64           `json:"ttl"`
 	Load   int64           `json:"load,omitempty"`
+	Lease  int64           `json:"lease,omitempty"` // 0: that of the key
+	Since  uint64          `json:"since,omitempty"`
 }
 
 func (r *record) encode() (string, error) {
@@ -44,7 +49,11 @@ func (r *record) encode() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode a member: %w", err)
 	}
-	text, err := json.Marshal(recordJSON{recordFormat, member, r.ttl, r.load})
+	j := recordJSON{Format: recordFormat, Member: member, TTL: r.ttl, Load: r.load, Since: r.since}
+	if r.under != r.lease {
+		j.Lease = int64(r.lease)
+	}
+	text, err := json.Marshal(j)
 	return string(text), err
 }
 
@@ -57,7 +66,8 @@ func (s *Server) readRecord(kv *mvccpb.KeyValue) (record, error) {
 	if err != nil {
 		return r, fmt.Errorf("the key %s of etcd is damaged: %w", kv.Key, err)
 	}
-	r.lease, r.revision = clientv3.LeaseID(kv.Lease), kv.ModRevision
+	r.under, r.revision = clientv3.LeaseID(kv.Lease), kv.ModRevision
+	r.lease = cmp.Or(r.lease, r.under)
 	return r, nil
 }
 
@@ -73,7 +83,7 @@ func decodeRecord(text []byte) (record, error) {
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(j.Member, member); err != nil {
 		return record{}, err
 	}
-	return record{member: words.Member(member), ttl: j.TTL, load: j.Load}, nil
+	return record{member: words.Member(member), ttl: j.TTL, load: j.Load, lease: clientv3.LeaseID(j.Lease), since: j.Since}, nil
 }
 
 // listMembers reads all members, at a revision.
@@ -125,7 +135,7 @@ func (s *Server) join(ctx context.Context, l *leader, req *placementpb.JoinReque
 	if err != nil {
 		return nil, noAnswer("give a lease", err)
 	}
-	r.lease, r.ttl = lease.ID, lease.TTL
+	r.lease, r.under, r.ttl = lease.ID, lease.ID, lease.TTL
 	err = s.enter(ctx, l, &r)
 	// A node that tries again is another one. A Koala host that does has the same
 	// ID, and must find what a try without an answer has left.
@@ -248,30 +258,72 @@ func (s *Server) Renew(ctx context.Context, req *placementpb.RenewRequest) (*pla
 func (s *Server) renew(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) (ttl int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
 	defer cancel()
-	if _, err := s.memberUnder(ctx, id, lease); err != nil {
+	r, _, err := s.memberUnder(ctx, id, lease)
+	if err != nil {
 		return 0, err
 	}
-	alive, err := s.client.KeepAliveOnce(ctx, lease)
+	alive, err := s.client.KeepAliveOnce(ctx, r.under)
 	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return 0, fenced(id)
 	}
 	if err != nil {
 		return 0, noAnswer("renew", err)
 	}
+	if err := s.relet(ctx, id, lease); err != nil {
+		return 0, err
+	}
 	s.counts.renewals.Add(1)
 	return alive.TTL, nil
 }
 
-// memberUnder finds a member that has a lease; an ErrFenced otherwise.
-func (s *Server) memberUnder(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) (r record, err error) {
+// relet gives a member a new lease of etcd where etcd has got another leader
+// since the last one. A leader of etcd that was stopped for a while, and has been
+// followed, wakes up in the belief that it leads: it may revoke, before it learns
+// better, a lease of whose renewals it has not heard. But it knows only leases
+// that were given before it was followed. So a renewal counts only with a lease
+// that was given in the term of etcd in which it is answered.
+func (s *Server) relet(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) error {
+	for {
+		r, term, err := s.memberUnder(ctx, id, lease)
+		if err != nil || r.since == term || r.member.Foreign {
+			return err
+		}
+		fresh, err := s.client.Grant(ctx, r.ttl)
+		if err != nil {
+			return noAnswer("give a lease", err)
+		}
+		r.under, r.since = fresh.ID, term
+		text, err := r.encode()
+		if err != nil {
+			return err
+		}
+		key := s.keys.member(id)
+		done, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", r.revision)).
+			Then(clientv3.OpPut(key, text, clientv3.WithLease(fresh.ID))).Commit()
+		if err != nil {
+			return noAnswer("renew", err)
+		}
+		if done.Succeeded {
+			return nil // the lease before ends by itself, and nothing is under it
+		}
+		s.discard(ctx, fresh.ID)
+	}
+}
+
+// memberUnder finds a member by its lease, and the term of etcd at that time; an
+// ErrFenced where it has another one or none.
+func (s *Server) memberUnder(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) (r record, term uint64, err error) {
 	got, err := s.client.Get(ctx, s.keys.member(id))
 	if err != nil {
-		return r, noAnswer("find the member", err)
+		return r, 0, noAnswer("find the member", err)
 	}
-	if len(got.Kvs) == 0 || clientv3.LeaseID(got.Kvs[0].Lease) != lease {
-		return r, fenced(id)
+	if len(got.Kvs) == 0 {
+		return r, 0, fenced(id)
 	}
-	return s.readRecord(got.Kvs[0])
+	if r, err = s.readRecord(got.Kvs[0]); err == nil && r.lease != lease {
+		err = fenced(id)
+	}
+	return r, got.Header.RaftTerm, err
 }
 
 // Leave implements placementpb.PlacementServer.
@@ -285,14 +337,14 @@ func (s *Server) Leave(ctx context.Context, req *placementpb.LeaveRequest) (*pla
 func (s *Server) leave(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) error {
 	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
 	defer cancel()
-	_, err := s.memberUnder(ctx, id, lease)
+	r, _, err := s.memberUnder(ctx, id, lease)
 	if errors.Is(err, mallee.ErrFenced) {
 		return nil // it has left
 	}
 	if err != nil {
 		return err
 	}
-	if _, err := s.client.Revoke(ctx, lease); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+	if _, err := s.client.Revoke(ctx, r.under); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return noAnswer("leave", err)
 	}
 	return nil

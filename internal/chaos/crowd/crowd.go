@@ -22,5 +22,6 @@ func Types(turns Turns) []mallee.Type {
 	return []mallee.Type{
 		CounterType(func(self *mallee.Self) Counter { return newCounter(self, turns) }),
 		RegisterType(func(self *mallee.Self) Register { return newRegister(self, turns) }),
+		RelayType(func(self *mallee.Self) Relay { return &relay{self} }),
 	}
 }

@@ -572,6 +572,159 @@ func (call *registerCompareAndSetCall) DecodeResults(b []byte) error {
 	return d.Finish()
 }
 
+// RelayType is the actor type Relay: create makes the actor of an activation.
+func RelayType[T Relay](create func(*mallee.Self) T, options ...mallee.TypeOption) mallee.Type {
+	return mallee.NewType(RelayInterface(), func(self *mallee.Self) any { return create(self) }, options...)
+}
+
+// RelayInterface describes Relay to the runtime. Give it to mallee.Serves
+// when the actors of another type implement Relay too.
+func RelayInterface() mallee.Interface {
+	return mallee.Interface{
+		Name: "Relay",
+		Doc:  "Relay makes calls of others from the node where it lives, so that there are\ncalls from node to node.",
+		Methods: []mallee.Method{
+			{Name: "Pass", Doc: "", New: func() mallee.Call { return new(relayPassCall) }},
+		},
+	}
+}
+
+// RelayRef is a reference to a Relay. It is a small value: making one
+// costs nothing, and the actor need not be active.
+type RelayRef struct {
+	caller mallee.Caller
+	id     mallee.ID
+}
+
+var _ Relay = RelayRef{}
+
+// RelayOf refers to the Relay with the key. The caller is a node or, inside of
+// an actor, its mallee.Self.
+func RelayOf(caller mallee.Caller, key string) RelayRef {
+	return RelayRef{caller, mallee.ID{Type: "Relay", Key: key}}
+}
+
+// RelayAt refers to an actor of any type that serves Relay.
+func RelayAt(caller mallee.Caller, id mallee.ID) RelayRef {
+	return RelayRef{caller, id}
+}
+
+// ID is the address of the actor.
+func (r RelayRef) ID() mallee.ID { return r.id }
+
+// Pass calls Pass of the actor.
+func (r RelayRef) Pass(ctx context.Context, a Ask) (result int64, err error) {
+	call := &relayPassCall{args: relayPassArgs{A: a}}
+	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
+		failed := relayPassResults{} // the call may still be running: its results are not ours
+		return failed.Result, err
+	}
+	return call.results.Result, nil
+}
+
+// relayPassCall is one call of Relay.Pass.
+type relayPassCall struct {
+	args    relayPassArgs
+	results relayPassResults
+}
+
+type relayPassArgs struct {
+	A Ask `json:"a"`
+}
+
+type relayPassResults struct {
+	Result int64 `json:"result"`
+}
+
+func (*relayPassCall) Interface() string       { return "Relay" }
+func (*relayPassCall) Method() string          { return "Pass" }
+func (*relayPassCall) Flags() mallee.CallFlags { return 0 }
+func (call *relayPassCall) Args() any          { return &call.args }
+func (call *relayPassCall) Results() any       { return &call.results }
+
+func (call *relayPassCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Relay)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Relay", actor)
+	}
+	call.results.Result, err = target.Pass(ctx, call.args.A)
+	return err
+}
+
+func (*relayPassCall) CopyArgs() error { return nil }
+
+func (*relayPassCall) CopyResults() error { return nil }
+
+func (call *relayPassCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeAsk(&e, &call.args.A)
+	return e.Finish()
+}
+
+func (call *relayPassCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		decodeAsk(&d, &call.args.A)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (call *relayPassCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	e.Int(call.results.Result)
+	return e.Finish()
+}
+
+func (call *relayPassCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.results.Result = d.Int(64)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func encodeAsk(e *wire.Encoder, v *Ask) {
+	if !e.MapLen(4) {
+		return
+	}
+	e.String("Method")
+	e.String(string(v.Method))
+	e.String("Key")
+	e.String(v.Key)
+	e.String("Op")
+	e.Int(v.Op)
+	e.String("Arg")
+	e.Int(v.Arg)
+	e.Leave()
+}
+
+func decodeAsk(d *wire.Decoder, v *Ask) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Method":
+			v.Method = Method(d.String())
+		case "Key":
+			v.Key = d.String()
+		case "Op":
+			v.Op = d.Int(64)
+		case "Arg":
+			v.Arg = d.Int(64)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
 func encodeInt64Slice(e *wire.Encoder, v []int64) {
 	if v == nil {
 		e.Nil()
