@@ -81,6 +81,7 @@ func (s *Server) lead(ctx context.Context, key string, revision int64) error {
 	defer cancel(nil)
 	writing.Go(func() { cancel(s.writeGrants(ctx, l)) })
 	writing.Go(func() { s.sweepKnown(ctx, l) })
+	writing.Go(func() { s.expelSilent(ctx, l) })
 	s.election.set(func() { s.election.mine = l })
 	s.config.Log.Info("leading the placement driver", "term", l.term, "nodes", len(l.members))
 	defer s.stepDown(l)

@@ -25,6 +25,8 @@ type record struct {
 	ttl    int64 // seconds
 	load   int64 // that a Koala host has told
 
+	expelled bool // its lease is not renewed any more
+
 	lease    clientv3.LeaseID // by which the node is known, the first one
 	under    clientv3.LeaseID // of the key; see relet
 	since    uint64           // the term of etcd in which that one was given, or an earlier one
@@ -42,6 +44,8 @@ type recordJSON struct {
 	Load   int64           `json:"load,omitempty"`
 	Lease  int64           `json:"lease,omitempty"` // 0: that of the key
 	Since  uint64          `json:"since,omitempty"`
+
+	Expelled bool `json:"expelled,omitempty"`
 }
 
 func (r *record) encode() (string, error) {
@@ -49,7 +53,7 @@ func (r *record) encode() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode a member: %w", err)
 	}
-	j := recordJSON{Format: recordFormat, Member: member, TTL: r.ttl, Load: r.load, Since: r.since}
+	j := recordJSON{Format: recordFormat, Member: member, TTL: r.ttl, Load: r.load, Since: r.since, Expelled: r.expelled}
 	if r.under != r.lease {
 		j.Lease = int64(r.lease)
 	}
@@ -83,7 +87,7 @@ func decodeRecord(text []byte) (record, error) {
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(j.Member, member); err != nil {
 		return record{}, err
 	}
-	return record{member: words.Member(member), ttl: j.TTL, load: j.Load, lease: clientv3.LeaseID(j.Lease), since: j.Since}, nil
+	return record{member: words.Member(member), ttl: j.TTL, load: j.Load, lease: clientv3.LeaseID(j.Lease), since: j.Since, expelled: j.Expelled}, nil
 }
 
 // listMembers reads all members, at a revision.
@@ -311,7 +315,7 @@ func (s *Server) relet(ctx context.Context, id driver.NodeID, lease clientv3.Lea
 }
 
 // memberUnder finds a member by its lease, and the term of etcd at that time; an
-// ErrFenced where it has another one or none.
+// ErrFenced where it has another one or none, or has been expelled.
 func (s *Server) memberUnder(ctx context.Context, id driver.NodeID, lease clientv3.LeaseID) (r record, term uint64, err error) {
 	got, err := s.client.Get(ctx, s.keys.member(id))
 	if err != nil {
@@ -320,7 +324,7 @@ func (s *Server) memberUnder(ctx context.Context, id driver.NodeID, lease client
 	if len(got.Kvs) == 0 {
 		return r, 0, fenced(id)
 	}
-	if r, err = s.readRecord(got.Kvs[0]); err == nil && r.lease != lease {
+	if r, err = s.readRecord(got.Kvs[0]); err == nil && (r.lease != lease || r.expelled) {
 		err = fenced(id)
 	}
 	return r, got.Header.RaftTerm, err
