@@ -5,8 +5,6 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"github.com/mallee-io/mallee/placement/driver"
 )
 
 // A node that renews its lease through a follower, and has no way to the leader,
@@ -64,7 +62,7 @@ func (s *Server) expel(ctx context.Context, l *leader, r *record) error {
 	if err != nil {
 		return err
 	}
-	key := s.keys.member(driver.NodeID(r.member.ID))
+	key := s.keys.member(r.member.ID)
 	done, err := s.client.Txn(ctx).If(l.guard, clientv3.Compare(clientv3.ModRevision(key), "=", r.revision)).
 		Then(clientv3.OpPut(key, text, clientv3.WithLease(r.under))).Commit()
 	if err != nil {
