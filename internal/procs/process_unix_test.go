@@ -5,9 +5,14 @@ package procs_test
 import (
 	"io"
 	"net/http"
+	"os/exec"
+	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A child that is paused cannot see that its parent is gone.
@@ -16,11 +21,34 @@ func TestLifelineOfAPausedChild(t *testing.T) {
 	dir, addr := t.TempDir(), freeAddr(t)
 	parent := start(t, spec("parent", dir, addr, dir))
 	child := connect(t, addr)
-	if err := syscall.Kill(pidOf(t, addr), syscall.SIGSTOP); err != nil {
+	pid := pidOf(t, addr)
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	awaitStopped(t, pid)
 	parent.Kill()
 	expectEnd(t, child)
+}
+
+// awaitStopped returns when all threads of a process have stopped: the signal
+// only begins that, and the system does not wake what stops later.
+func awaitStopped(t *testing.T, pid int) {
+	t.Helper()
+	args := []string{"-o", "stat=", "-p", strconv.Itoa(pid)}
+	if runtime.GOOS == "linux" {
+		args = append(args, "-L") // of each thread
+	}
+	runs := func(state string) bool { return !strings.HasPrefix(state, "T") }
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		states, err := exec.Command("ps", args...).Output()
+		if err != nil {
+			t.Skip("this system does not tell the state of a process: ", err)
+		}
+		if !slices.ContainsFunc(strings.Fields(string(states)), runs) {
+			return
+		}
+	}
+	t.Fatal("the process does not stop")
 }
 
 // pidOf asks the process that listens on an address for its number.
