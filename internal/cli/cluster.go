@@ -77,6 +77,7 @@ func (o *clusterOptions) ask(ctx context.Context, work func(context.Context, pla
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	var failed []error
+	var said error // by a process that is there: it may know less than the next one
 	for _, addr := range s.PD {
 		conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(connect))
 		if err != nil {
@@ -87,7 +88,13 @@ func (o *clusterOptions) ask(ctx context.Context, work func(context.Context, pla
 		if status.Code(err) != codes.Unavailable {
 			return sayWhy(err)
 		}
+		if len(status.Convert(err).Details()) > 0 {
+			said = sayWhy(err)
+		}
 		failed = append(failed, fmt.Errorf("%s: %s", addr, status.Convert(err).Message()))
+	}
+	if said != nil {
+		return said
 	}
 	return fmt.Errorf("no process of the placement driver answers; is --pd right, and is mallee pd running? %w", errors.Join(failed...))
 }

@@ -84,6 +84,13 @@ func (f *fakePD) Find(_ context.Context, r *placementpb.FindRequest) (*placement
 }
 
 func (f *fakePD) Tell(_ context.Context, r *placementpb.TellRequest) (*placementpb.TellResponse, error) {
+	if r.GetName() == "silent" {
+		s, err := status.New(codes.Unavailable, "node silent has no session").WithDetails(&placementpb.Error{Code: "unavailable"})
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.Err()
+	}
 	if r.GetNode() != 2 && r.GetName() != "b" {
 		return nil, status.Error(codes.NotFound, "there is no node "+r.GetName())
 	}
@@ -126,6 +133,7 @@ func TestClusterCommands(t *testing.T) {
 		{"actors move Player/x b", 2, `"b" is not the number of a node`},
 		{"node cordon b", 0, "node 2 is told to cordon"},
 		{"node cordon c", 1, "there is no node c"},
+		{"node cordon silent", 1, "mallee: node silent has no session\n"},
 		{"node drain 2", 0, "node 2 is drained"},
 		{"settings", 0, "rebalance  true"},
 		{"settings rebalance=false --json", 0, `{"rebalance":"false"}`},
