@@ -54,14 +54,15 @@ func stop(t testing.TB, s *pd.Server) {
 	}
 }
 
-// trio is a configuration of three processes.
+// trio is a configuration of three processes. Its leases outlive an etcd that
+// takes its time to elect a leader.
 func trio(t testing.TB) []pd.Config {
 	t.Helper()
 	all := make([]pd.Config, 3)
 	var cluster []string
 	for i := range all {
 		all[i] = config(t)
-		all[i].Name = fmt.Sprint("pd", i)
+		all[i].Name, all[i].LeaseTTL = fmt.Sprint("pd", i), 10*time.Second
 		cluster = append(cluster, all[i].Name+"=http://"+all[i].PeerListen)
 	}
 	for i := range all {
