@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -90,9 +89,8 @@ func (d *departure) wake(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, handoffTimeout)
 	defer cancel()
 	wait := backoff{end: time.Now().Add(handoffTimeout)}
-	var moved *movedError
 	err := d.poke(ctx)
-	for errors.As(err, &moved) && moved.owner == d.grant && wait.next(ctx, d.node.ended) {
+	for movedTo(err) == d.grant && wait.next(ctx, d.node.ended) {
 		err = d.poke(ctx)
 	}
 	if err != nil { // the next call does it

@@ -53,12 +53,8 @@ func movedTo(err error) placement.Grant {
 	return placement.Grant{}
 }
 
-// ticksPerTimeout is as in internal/activation: an overdue call ends up to a
-// fiftieth of the call timeout late.
-const ticksPerTimeout = 50
-
 func (r *remote) init(callTimeout time.Duration) {
-	r.tick = max(callTimeout/ticksPerTimeout, time.Millisecond)
+	r.tick = activation.Tick(callTimeout)
 	r.waiting = make(map[placement.NodeID]map[uint64]*outgoing)
 }
 
@@ -209,15 +205,10 @@ func (n *Node) ask(ctx context.Context, to placement.NodeID, m *transport.Messag
 	body = append(body, m.Body...)
 	o.Message, o.Body = *m, body
 	answer, err := n.exchange(ctx, to, o)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case answer.Error != nil:
-		return answer.Error
-	case answer.Owner.Node != 0:
-		return &movedError{answer.Owner}
 	}
-	return nil
+	return refused(answer)
 }
 
 // exchange sends what will be answered, and returns the answer. The call has
@@ -251,12 +242,20 @@ func (n *Node) cancel(to placement.NodeID, call uint64) {
 	_ = n.send(to, &transport.Message{Kind: transport.Cancel, Call: call}) // a lost node has lost the call too
 }
 
-func resultOf(answer *transport.Message, q *activation.Request) error {
+// refused is the error of an answer, or nil.
+func refused(answer *transport.Message) error {
 	switch {
 	case answer.Error != nil:
 		return answer.Error
 	case answer.Owner.Node != 0:
-		return &movedError{owner: answer.Owner}
+		return &movedError{answer.Owner}
+	}
+	return nil
+}
+
+func resultOf(answer *transport.Message, q *activation.Request) error {
+	if err := refused(answer); err != nil {
+		return err
 	}
 	if err := decodeResults(answer.Encoding, q.Call, answer.Body); err != nil {
 		return mallee.ErrInvalid.Errorf("decode results of %s.%s: %v", q.ID, q.Call.Method(), err)

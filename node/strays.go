@@ -176,9 +176,9 @@ func (n *Node) settleAt(id mallee.ID, calls []*stray) (rest []*stray, err error)
 		err = mallee.ErrUnavailable.Errorf("node %s has lost its lease", n.config.Name).BeforeRun()
 		return n.refuse(calls, err), err
 	case grant.Node == n.ID() || grant.Epoch == 0:
-		return n.deliverHere(table, grant.Epoch, ended, calls)
+		return n.deliverHere(id, table, grant.Epoch, ended, calls)
 	}
-	return n.sendOn(grant, calls)
+	return n.sendOn(id, grant, calls)
 }
 
 // refuse answers those who can try themselves, and returns the others.
@@ -216,11 +216,11 @@ func (n *Node) lose(s *stray, err error) {
 }
 
 // deliverHere puts strays into the mailbox of the actor, which lives here.
-func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, calls []*stray) (rest []*stray, err error) {
+func (n *Node) deliverHere(id mallee.ID, table *activation.Table, epoch uint64, ended uint32, calls []*stray) (rest []*stray, err error) {
 	for i, s := range calls {
 		switch {
 		case table == nil:
-			err = n.noHost(s.id())
+			err = n.noHost(id)
 		case n.closing.Load() && s.answered() && !s.in.Nested():
 			err = n.errStopping()
 		case s.q == nil:
@@ -231,7 +231,7 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 			continue
 		case s.answered() && !time.Now().Before(s.end):
 			table.Activate(s.in.Actor.Key, epoch, ended) // its idle timeout gives the grant back
-			err = mallee.ErrTimeout.Errorf("%s: the deadline passed until it was known that it lives on node %s", s.id(), n.config.Name).BeforeRun()
+			err = mallee.ErrTimeout.Errorf("%s: the deadline passed until it was known that it lives on node %s", id, n.config.Name).BeforeRun()
 		default:
 			s.q.Epoch, s.q.Ended = epoch, ended
 			err = n.deliver(s.in, s.q)
@@ -246,16 +246,9 @@ func (n *Node) deliverHere(table *activation.Table, epoch uint64, ended uint32, 
 	return nil, nil
 }
 
-func (s *stray) id() mallee.ID {
-	if s.q != nil {
-		return s.q.ID
-	}
-	return s.in.Actor
-}
-
 // sendOn passes one-way calls on to the node that has the actor, and tells the
 // other callers who it is, once they cannot overtake them any more.
-func (n *Node) sendOn(g placement.Grant, calls []*stray) (rest []*stray, err error) {
+func (n *Node) sendOn(id mallee.ID, g placement.Grant, calls []*stray) (rest []*stray, err error) {
 	sent := false
 	for i, s := range calls {
 		if !s.answered() {
@@ -266,13 +259,13 @@ func (n *Node) sendOn(g placement.Grant, calls []*stray) (rest []*stray, err err
 			continue
 		}
 		if sent {
-			n.settled(g, s.id())
+			n.settled(g, id)
 			sent = false
 		}
 		n.redirect(s.in, g)
 	}
 	if sent {
-		n.settled(g, calls[0].id())
+		n.settled(g, id)
 	}
 	return nil, nil
 }

@@ -60,3 +60,67 @@ func TestStraysKeepTheirDeadline(t *testing.T) {
 		})
 	}
 }
+
+// elsewhere is a placement driver of which the actors live on another node.
+type elsewhere struct {
+	placement.Driver
+	owner placement.NodeID
+}
+
+func (e elsewhere) Locate(context.Context, placement.NodeID, mallee.ID) (placement.Grant, error) {
+	return placement.Grant{Node: e.owner, Epoch: 5}, nil
+}
+
+// owner is a node that keeps what it is asked for and answers it.
+type owner struct {
+	network *transport.Memory
+	id      placement.NodeID
+	asked   chan transport.Message
+}
+
+func (o owner) Receive(from placement.NodeID, m *transport.Message) {
+	if m.Actor.Type != "MalleeReminders" { // the node's own
+		o.asked <- *m
+	}
+	if m.Call != 0 {
+		_ = o.network.Send(o.id, from, &transport.Message{Kind: transport.Reply, Call: m.Call})
+	}
+}
+
+func (owner) Lost(placement.NodeID) {}
+
+// A one-way call that came behind an Activate is passed on, and the node that
+// has the actor is asked whether that actor has it.
+func TestPassedOnBehindAnActivate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const caller, host placement.NodeID = 99, 98
+		network := transport.NewMemory()
+		o := owner{network, host, make(chan transport.Message, 8)}
+		network.Attach(caller, peer{})
+		network.Attach(host, o)
+		typ := mallee.NewType(mallee.Interface{Name: "Echo", Methods: []mallee.Method{{Name: "Echo", New: func() mallee.Call { return &echoCall{} }}}},
+			func(*mallee.Self) any { return &echo{} })
+		n := join(t, node.Config{
+			Types: []mallee.Type{typ}, Network: network, Store: storage.Memory(),
+			Placement: slow{elsewhere{placement.Memory(time.Minute), host}, time.Second},
+		})
+		id := mallee.ID{Type: "Echo", Key: "a"}
+		for _, m := range []*transport.Message{
+			{Kind: transport.Activate, Call: 1, Actor: id, Timeout: time.Minute}, // the others wait together until it is answered
+			{Kind: transport.Activate, Call: 2, Actor: id, Timeout: time.Minute},
+			{Kind: transport.Request, Actor: id, Interface: "Echo", Method: "Echo", Timeout: time.Minute},
+		} {
+			if err := network.Send(caller, n.ID(), m); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(5 * time.Second)
+		for _, kind := range []transport.Kind{transport.Request, transport.Activate} {
+			if m := <-o.asked; m.Kind != kind || m.Actor != id {
+				t.Errorf("kind %d for %s came, want %d for %s", m.Kind, m.Actor, kind, id)
+			}
+		}
+	})
+}

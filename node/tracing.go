@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -56,10 +55,10 @@ func (t *tracing) start(ctx context.Context, kind trace.SpanKind, id mallee.ID, 
 
 // end says what became of a span.
 func end(span trace.Span, err error) {
-	var moved *movedError
+	owner := movedTo(err).Node
 	switch {
-	case errors.As(err, &moved):
-		span.AddEvent("moved", trace.WithAttributes(attributeOwner.Int64(int64(moved.owner.Node))))
+	case owner != 0:
+		span.AddEvent("moved", trace.WithAttributes(attributeOwner.Int64(int64(owner))))
 	case err != nil:
 		e := mallee.AsError(err) // bounded, and of an error that has no text too
 		span.RecordError(e)

@@ -50,9 +50,14 @@ type Runtime struct {
 	closed      atomic.Bool
 }
 
-// ticksPerTimeout is how often the watch looks within one call timeout, so a
-// default deadline is at most a fiftieth of it late.
+// ticksPerTimeout is how often overdue calls are looked for within one call
+// timeout, so a default deadline is at most a fiftieth of it late.
 const ticksPerTimeout = 50
+
+// Tick is how often a node looks for overdue calls.
+func Tick(callTimeout time.Duration) time.Duration {
+	return max(callTimeout/ticksPerTimeout, time.Millisecond)
+}
 
 // New makes a Runtime for actor types that have been validated.
 func New(config Config, types []mallee.Type) *Runtime {
@@ -62,7 +67,7 @@ func New(config Config, types []mallee.Type) *Runtime {
 		drained: make(chan struct{}, 1),
 	}
 	r.waiters.New = func() any { return &waiter{ready: make(chan struct{}, 1)} }
-	r.watch = watch{clock: &r.clock, tick: max(config.CallTimeout/ticksPerTimeout, time.Millisecond)}
+	r.watch = watch{clock: &r.clock, tick: Tick(config.CallTimeout)}
 	for _, typ := range types {
 		table := newTable(r, typ)
 		r.tables = append(r.tables, table)
