@@ -32,6 +32,10 @@ type Activation interface {
 	Schedule(first, every time.Duration, fn func(context.Context)) (stop func())
 	// Reminders registers what due reminders run.
 	Reminders(fire func(context.Context, Reminder) error) Reminders
+	// Push gives a message to sessions, by where they are.
+	Push(ctx context.Context, m Message, at []uint64) error
+	Kick(ctx context.Context, s Session, why string) error
+	Bind(ctx context.Context, s Session, to ID) error
 	KeepAlive(d time.Duration)
 	// Deactivate ends the activation after the current turn.
 	Deactivate(reason Reason)

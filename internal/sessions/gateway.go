@@ -1,0 +1,30 @@
+package sessions
+
+import (
+	"context"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/placement"
+)
+
+// Gateway is what a node gives orders for the sessions of its process to.
+type Gateway interface {
+	// Order takes what is not answered. It comes in the order in which the
+	// other node has sent it, and must not block. It owns the body.
+	Order(from placement.NodeID, sender mallee.ID, name string, body []byte)
+	// Answer answers a question of another gateway. It may block until ctx ends.
+	Answer(ctx context.Context, from placement.NodeID, name string, body []byte) ([]byte, error)
+	// Lost says that a node is gone, with the activations on it.
+	Lost(node placement.NodeID)
+	// Renamed says that the node has lost its lease and has a new ID: sessions
+	// have to be announced with it.
+	Renamed(id placement.NodeID)
+}
+
+// Names of orders. Their bodies are in order.go.
+const (
+	OrderPush     = "push"     // a message to sessions: Push
+	OrderKick     = "kick"     // ends sessions: Kick
+	OrderBind     = "bind"     // gives a session to another actor: Bind
+	OrderDetached = "detached" // the activation of these sessions has ended: Detached
+)
