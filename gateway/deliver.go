@@ -69,9 +69,25 @@ func (s *session) rebound() {
 
 // work starts a goroutine where the session owes something. It needs mu.
 func (s *session) work() {
-	if !s.busy && s.task() != rest {
+	switch {
+	case s.busy:
+	case s.task() == rest:
+		s.rested()
+	default:
 		s.busy = true
 		go s.deliver()
+	}
+}
+
+// rested takes note that the session owes its actor nothing. It needs mu.
+func (s *session) rested() {
+	if s.state == taken && s.still != nil {
+		close(s.still)
+		s.still = nil
+	}
+	if s.state >= taken && !s.buried {
+		s.buried = true
+		s.gateway.alive.Done()
 	}
 }
 
@@ -88,11 +104,11 @@ func (s *session) step() bool {
 	todo := s.task()
 	if todo == rest || s.gateway.ended.Err() != nil {
 		s.busy = false
-		s.idle()
+		s.rested()
 		s.mu.Unlock()
 		return false
 	}
-	actor, who, reason := sessions.MalleeSessionsAt(s.gateway.config.Node, s.actor), s.value(), s.reason
+	actor, who, reason := sessions.MalleeSessionsAt(s.gateway.caller, s.actor), s.value(), s.reason
 	first, _ := s.in.First()
 	s.mu.Unlock()
 	switch todo {

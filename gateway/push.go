@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"time"
+
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
@@ -34,7 +36,24 @@ func (g *Gateway) push(sender mallee.ID, order *sessions.Push) {
 type sessionList struct{ all []*session }
 
 // push takes a message for the client, and reports whether the session is here.
-func (s *session) push(frame *carrier.Outgoing, now int64) bool { return false }
+func (s *session) push(frame *carrier.Outgoing, now time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state >= taken {
+		return false
+	}
+	switch s.out.Push(frame, now) {
+	case stream.Kept:
+		s.wake()
+	case stream.Dropped:
+		s.gateway.counts.dropped.Add(1)
+		s.wake()
+	case stream.Slow:
+		s.hangUp(edge.CodeSlow, "the client does not read fast enough")
+	}
+	s.account()
+	return true
+}
 
 // tell tells an actor once where sessions are to which it has sent. What is not
 // told is told when it sends the next time.
@@ -50,10 +69,8 @@ func (g *Gateway) tell(sender mallee.ID, moved []sessions.Relocation) {
 	}
 	go func() {
 		defer func() { <-g.telling }()
-		if err := sessions.MalleeSessionsAt(g.config.Node, sender).Moved(g.ended, moved); err != nil {
+		if err := sessions.MalleeSessionsAt(g.caller, sender).Moved(g.ended, moved); err != nil {
 			g.log.Debug("an actor was not told that sessions are gone", "actor", sender, "sessions", len(moved), "error", err)
 		}
 	}()
 }
-
-var _ = stream.Kept

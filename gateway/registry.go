@@ -4,15 +4,9 @@ import (
 	"sync"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/placement"
 )
-
-// perNode is how many sessions a node can number: where a session is, is its
-// node's ID times this and a number.
-const perNode = 10_000_000_000
-
-// nodeOf is the node of whose gateway a session is.
-func nodeOf(at uint64) placement.NodeID { return placement.NodeID(at / perNode) }
 
 // registry finds sessions by where they are.
 type registry struct {
@@ -24,13 +18,14 @@ type registry struct {
 // add gives a session its place. The session is not known to others yet, or its
 // lock is held.
 func (r *registry) add(s *session, node placement.NodeID) error {
-	if node == 0 || uint64(node) >= 1<<63/perNode {
-		return mallee.ErrUnavailable.Errorf("node %d cannot number sessions: it is not a member of its cluster", node)
+	if node == 0 {
+		return mallee.ErrUnavailable.Errorf("the node is not a member of its cluster")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
-	s.at = uint64(node)*perNode + r.last
+	first, _ := sessions.Span(node)
+	s.at = first + r.last
 	r.at[s.at] = s
 	return nil
 }

@@ -77,7 +77,10 @@ type session struct {
 	room     chan struct{} // closed when the reader may go on; nil: it does not wait
 	reason   mallee.DisconnectReason
 
-	counted int64 // its part of Gateway.memory
+	counted int64         // its part of Gateway.memory
+	buried  bool          // it has ended, and owes nothing any more
+	still   chan struct{} // closed when it owes nothing, after it was taken
+	to      uint64        // where it is after it was taken
 }
 
 // value is the session as actors see it. It needs mu.
