@@ -229,3 +229,12 @@ func (c *client) ends(code edge.Code) {
 		c.t.Fatalf("closed with %d %q instead of %d", end.Code, end.Reason, code)
 	}
 }
+
+func unmarshal(t *testing.T, data []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(data, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func itoa(i int) string { return fmt.Sprint(i) }
