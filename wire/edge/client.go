@@ -3,7 +3,6 @@ package edge
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 )
 
 // Client is a client's end of a session, across its connections: what it has
@@ -113,11 +112,11 @@ func (c *Client) Ack(every uint64) (received uint64, due bool) {
 	return c.received, true
 }
 
-// Read takes a frame that has come. The error is a *Closed: the connection is
+// Read takes a frame that has come. The error is a *Violation: the connection is
 // to be closed with it.
 func (c *Client) Read(kind Kind, payload []byte) (Event, error) {
 	if !c.welcomed && kind != KindWelcome && kind != KindClose {
-		return Event{}, protocol("a frame of kind %d before the welcome", kind)
+		return Event{}, violation(CodeProtocol, "a frame of kind %d before the welcome", kind)
 	}
 	switch kind {
 	case KindText, KindBinary:
@@ -134,19 +133,19 @@ func (c *Client) Read(kind Kind, payload []byte) (Event, error) {
 	case KindLost:
 		return c.readLost(payload)
 	case KindMove:
-		move := new(Move)
-		return Event{Move: move}, parse(payload, move, "move")
+		move, err := Decode[Move](payload)
+		return Event{Move: &move}, err
 	case KindClose:
-		closed := new(Closed)
-		return Event{Closed: closed}, parse(payload, closed, "close")
+		closed, err := Decode[Closed](payload)
+		return Event{Closed: &closed}, err
 	}
-	return Event{}, protocol("a frame of the unknown kind %d", kind)
+	return Event{}, violation(CodeProtocol, "a frame of the unknown kind %d", kind)
 }
 
 func (c *Client) readAck(payload []byte) error {
 	n, err := ParseAck(payload)
 	if err == nil && n > c.next {
-		err = protocol("%d frames acknowledged of %d", n, c.next)
+		err = violation(CodeProtocol, "%d frames acknowledged of %d", n, c.next)
 	}
 	if err == nil && n > c.first {
 		c.drop(n)
@@ -155,8 +154,8 @@ func (c *Client) readAck(payload []byte) error {
 }
 
 func (c *Client) readLost(payload []byte) (Event, error) {
-	var lost Lost
-	if err := parse(payload, &lost, "lost"); err != nil {
+	lost, err := Decode[Lost](payload)
+	if err != nil {
 		return Event{}, err
 	}
 	c.received += lost.Count
@@ -164,29 +163,29 @@ func (c *Client) readLost(payload []byte) (Event, error) {
 }
 
 func (c *Client) readWelcome(payload []byte) (Event, error) {
-	w := new(Welcome)
-	if err := parse(payload, w, "welcome"); err != nil {
+	w, err := Decode[Welcome](payload)
+	if err != nil {
 		return Event{}, err
 	}
 	switch {
 	case w.Epoch == "":
-		return Event{}, protocol("a welcome without an epoch")
+		return Event{}, violation(CodeProtocol, "a welcome without an epoch")
 	case c.welcomed:
 		if w.Epoch != c.welcome.Epoch {
-			return Event{}, protocol("a new epoch amid a connection")
+			return Event{}, violation(CodeProtocol, "a new epoch amid a connection")
 		}
 		c.welcome.Token = w.Token
 		return Event{}, nil
 	case w.Resumed:
-		return c.goOn(w)
+		return c.goOn(&w)
 	}
-	return c.beginEpoch(w), nil
+	return c.beginEpoch(&w), nil
 }
 
 // goOn goes on with an epoch: what the gateway does not have is sent again.
 func (c *Client) goOn(w *Welcome) (Event, error) {
 	if w.Epoch != c.welcome.Epoch || w.Received < c.first || w.Received > c.written {
-		return Event{}, protocol("resumed at frame %d of epoch %q; the client has sent %d to %d of %q",
+		return Event{}, violation(CodeProtocol, "resumed at frame %d of epoch %q; the client has sent %d to %d of %q",
 			w.Received, w.Epoch, c.first, c.written, c.welcome.Epoch)
 	}
 	c.drop(w.Received)
@@ -219,15 +218,4 @@ func (c *Client) drop(until uint64) {
 	}
 	c.kept = c.kept[n:]
 	c.first = until
-}
-
-func parse(payload []byte, into any, what string) error {
-	if err := json.Unmarshal(payload, into); err != nil {
-		return protocol("a %s that cannot be read: %v", what, err)
-	}
-	return nil
-}
-
-func protocol(format string, args ...any) error {
-	return &Closed{CodeProtocol, fmt.Sprintf(format, args...)}
 }

@@ -217,38 +217,6 @@ func TestSendIsBounded(t *testing.T) {
 	}
 }
 
-func TestAck(t *testing.T) {
-	t.Parallel()
-	for _, n := range []uint64{0, 1, 127, 128, 300, 1 << 53, 1<<64 - 1} {
-		if got, err := edge.ParseAck(edge.AppendAck(nil, n)); err != nil || got != n {
-			t.Errorf("%d became %d: %v", n, got, err)
-		}
-	}
-	for _, bad := range []string{"", "\x80", "\x01\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
-		if _, err := edge.ParseAck([]byte(bad)); err == nil {
-			t.Errorf("%x was read", bad)
-		}
-	}
-}
-
-func TestFrameLength(t *testing.T) {
-	t.Parallel()
-	frame := edge.AppendFrame(nil, edge.KindText, []byte("hi"))
-	if n, err := edge.FrameLength([4]byte(frame), 10); err != nil || n != 3 || len(frame) != 7 {
-		t.Errorf("%x is %d: %v", frame, n, err)
-	}
-	for header, code := range map[[4]byte]edge.Code{
-		{}:                       edge.CodeProtocol,
-		{0, 0, 0x40, 2}:          edge.CodeTooLarge,
-		{0xff, 0xff, 0xff, 0xff}: edge.CodeTooLarge,
-	} {
-		var closed *edge.Closed
-		if _, err := edge.FrameLength(header, 10); !errors.As(err, &closed) || closed.Code != code {
-			t.Errorf("%x: %v", header, err)
-		}
-	}
-}
-
 // A gateway that talks nonsense costs the connection, no more.
 func FuzzClientRead(f *testing.F) {
 	f.Add(byte(2), `{"epoch":"a","token":"t"}`, byte(5), "\x00")
@@ -261,9 +229,9 @@ func FuzzClientRead(f *testing.F) {
 		}
 		c.Begin(nil)
 		for _, d := range []edge.Data{{Kind: edge.Kind(kind1), Payload: []byte(payload1)}, {Kind: edge.Kind(kind2), Payload: []byte(payload2)}} {
-			var closed *edge.Closed
-			if _, err := c.Read(d.Kind, d.Payload); err != nil && !errors.As(err, &closed) {
-				t.Fatalf("not a *Closed: %v", err)
+			var wrong *edge.Violation
+			if _, err := c.Read(d.Kind, d.Payload); err != nil && !errors.As(err, &wrong) {
+				t.Fatalf("not a *Violation: %v", err)
 			}
 			c.Next()
 			c.Ack(1)
