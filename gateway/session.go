@@ -147,7 +147,7 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 	s.leave()
 	switch {
 	case s.state == ended || s.state == taken:
-	case cause.Code != 0 && (s.plain || cause.Code.Action() != edge.ActResume):
+	case cause.Code == edge.CodeNormal, s.plain && cause.Code != 0:
 		s.over(mallee.DisconnectClosed)
 	case s.plain || s.state == opening:
 		s.over(mallee.DisconnectLost)
