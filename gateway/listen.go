@@ -3,8 +3,6 @@ package gateway
 import (
 	"net"
 	"net/http"
-
-	"github.com/mallee-io/mallee/gateway/internal/carrier"
 )
 
 var _ http.Handler = (*Gateway)(nil)
@@ -22,12 +20,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.counts.badUpgrades.Add(1)
 		return // it has been answered
 	}
-	go g.ServeConn(conn)
+	g.Accept(conn)
 }
 
 // ServeTCP serves clients that speak frames over TCP, or over TLS where the
 // listener is one of package crypto/tls, until the listener is closed: then it
 // returns nil.
 func (g *Gateway) ServeTCP(listener net.Listener) error {
-	return g.accept.ServeTCP(listener, func(conn carrier.Conn) { g.ServeConn(conn) })
+	return g.accept.ServeTCP(listener, g.Accept)
 }
