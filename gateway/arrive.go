@@ -17,6 +17,7 @@ import (
 type admission struct {
 	login.Admission
 	id    uint64 // of the session that it had; 0: it is new
+	at    uint64 // a place that was reserved for it; 0: none
 	again bool   // the actor has had the session already
 }
 

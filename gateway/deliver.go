@@ -25,6 +25,8 @@ const (
 // task decides. It needs mu.
 func (s *session) task() task {
 	switch {
+	case s.state == taken && s.attached && s.next != (mallee.ID{}):
+		return release
 	case s.state == taken:
 		return rest
 	case s.state == ended:

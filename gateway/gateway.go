@@ -23,9 +23,11 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/handover"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/gateway/internal/token"
 	"github.com/mallee-io/mallee/internal/sessions"
+	"github.com/mallee-io/mallee/placement"
 )
 
 // Gateway is a running gateway. It is an http.Handler, and safe for concurrent
@@ -45,6 +47,8 @@ type Gateway struct {
 	sessions   registry
 	alive      sync.WaitGroup // sessions that owe their actors something, or may come to
 	announcing announcements
+	moves      moves
+	posts      posts
 	telling    chan struct{} // one for each call that tells where sessions are
 	memory     memory
 	batches    sync.Pool // of *batch
@@ -100,6 +104,8 @@ func New(config Config) (*Gateway, error) {
 		lists:      sync.Pool{New: func() any { return new(sessionList) }},
 		swept:      make(chan struct{}),
 	}
+	g.moves.table = handover.NewTable(&handover.Bounds{Messages: config.SendMessages, Bytes: config.SendBytes})
+	g.posts.to = make(map[placement.NodeID][]post)
 	g.sessions.at = make(map[uint64]*session)
 	g.arriving.conns = make(map[carrier.Conn]struct{})
 	g.ended, g.end = context.WithCancel(context.Background())
@@ -114,8 +120,8 @@ func New(config Config) (*Gateway, error) {
 // now is the gateway's clock, which only goes forward. It is never 0.
 func (g *Gateway) now() time.Duration { return time.Since(g.start) + 1 }
 
-// random is the name of an epoch.
-func (g *Gateway) random() uint64 {
+// newEpoch is the name of an epoch.
+func newEpoch() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return binary.LittleEndian.Uint64(b[:])

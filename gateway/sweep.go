@@ -42,9 +42,7 @@ func (s *session) sweep(now time.Duration) {
 	case s.conn != nil:
 		s.listen(now)
 	case s.state == away && now-s.since >= c.Window:
-		s.over(mallee.DisconnectLost)
-	case s.state == taken && now-s.since >= c.Window:
-		s.gateway.sessions.remove(s)
+		s.finished(mallee.DisconnectLost)
 	}
 	if s.state == online {
 		if n, due := s.in.Ack(1); due && !s.plain {
