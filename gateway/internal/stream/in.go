@@ -77,14 +77,17 @@ func (i *In) Pop() {
 // Received is how many data frames of the epoch have come.
 func (i *In) Received() uint64 { return i.received }
 
-// Ack is what the client may be told that it need not keep, when there are at
-// least every frames that it has not been told of.
-func (i *In) Ack(every uint64) (received uint64, due bool) {
-	if i.received-i.acked < every {
+// Ack is how many messages have come to their end in the actor, when there are
+// at least every ones that the client has not been told of. What only waits is
+// not acknowledged: if this process dies, the client has to know what it cannot
+// be sure of.
+func (i *In) Ack(every uint64) (done uint64, due bool) {
+	done = i.received - uint64(i.ring.count)
+	if done < i.acked+every {
 		return 0, false
 	}
-	i.acked = i.received
-	return i.received, true
+	i.acked = done
+	return done, true
 }
 
 // Sweep gives back memory that a session does not need for the time being.
@@ -102,6 +105,7 @@ func (i *In) Waiting() []carrier.Frame {
 // RestoreIn is the stream that another gateway had.
 func RestoreIn(bounds *Queue, received uint64, waiting []carrier.Frame, now time.Duration) In {
 	i := NewIn(bounds, received)
+	i.acked -= min(i.acked, uint64(len(waiting)))
 	for _, f := range waiting {
 		i.wait(Waiting{f, now})
 	}
