@@ -13,11 +13,11 @@ import (
 
 // actor sends to clients, and is bound to some of them.
 type actor struct {
-	id     mallee.ID
-	node   *node
-	sender int                 // names it and its life
-	numbers map[int]int        // of messages sent in this life, by client
-	knows  map[int][]uint64    // where sessions of clients are or were, the latest last
+	id      mallee.ID
+	node    *node
+	sender  int              // names it and its life
+	numbers map[int]int      // of messages sent in this life, by client
+	knows   map[int][]uint64 // where sessions of clients are or were, the latest last
 }
 
 func mustJSON(v any) []byte {
@@ -82,7 +82,7 @@ func (w *world) call(from *node, a *actor, run func(*node) string, done func(rep
 // run is a message of the client in the actor.
 func (c *client) run(number int) {
 	w := c.world
-	w.sum.upward++
+	w.sum["upward"]++
 	if n := len(c.ran); n > 0 && c.ran[n-1] >= number {
 		w.fail("message %d of client %d has run after %d", number, c.id, c.ran[n-1])
 	}
@@ -149,17 +149,18 @@ func (w *world) push(a *actor, c *client) {
 	sender, number := a.sender, a.numbers[c.id]
 	s := &sent{at: w.now}
 	if len(c.sends[sender]) == 0 {
-		c.sends[sender] = []*sent{{excused: true}}
+		c.sends[sender] = []*sent{{refused: true}}
 	}
 	c.sends[sender] = append(c.sends[sender], s)
-	w.sum.sent++
+	w.sum["sent"]++
+	w.say("sender %d: message %d for client %d to %d", sender, number, c.id, at)
 	order := handover.Order{
 		Kind: handover.Push, Origin: n.id,
 		Frame: &carrier.Outgoing{Frame: carrier.Frame{Kind: edge.KindBinary, Data: payload(sender, number)}},
 	}
-	refuse := func() { s.excused = true }
+	refuse := func() { s.refused = true }
 	w.sendOr(n.id, gate, func(other *node) { other.gate.order(n.id, at, order, refuse) }, func(withSender bool) {
-		s.excused, s.cutOff = true, withSender
+		s.refused, s.cutOff = !withSender, withSender
 	})
 }
 

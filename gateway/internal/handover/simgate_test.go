@@ -168,7 +168,7 @@ func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 	w := g.world
 	if gone := g.table.Where(q.At); gone != 0 {
-		w.sum.redirected++
+		w.sum["redirected"]++
 		answer(handover.Taken{Gone: gone})
 		return
 	}
@@ -219,7 +219,7 @@ func (g *gate) taken(t *taking, a handover.Taken) {
 	}
 	s := g.create(t.token.client(w), t.token.id, t.to)
 	if r := a.Record; r != nil {
-		w.sum.taken++
+		w.sum["taken"]++
 		s.epoch, s.over = r.Epoch, r.Epoch == 0
 		s.began = w.began(s.epoch)
 		s.out = stream.RestoreOut(&w.bounds, r.Out, w.now)
@@ -251,7 +251,7 @@ func (g *gate) create(c *client, id, at uint64) *session {
 	c.name = id
 	s := &session{gate: g, client: c, id: id, at: at}
 	g.newEpoch(s)
-	s.in = stream.NewIn(&w.waits, 0)
+	s.in = stream.NewIn(&w.waits)
 	g.sessions[at] = s
 	g.wait(s)
 	return s
@@ -261,7 +261,7 @@ func (g *gate) newEpoch(s *session) {
 	w := g.world
 	w.epochs++
 	w.begun = append(w.begun, w.now)
-	w.sum.epochs++
+	w.sum["epochs"]++
 	s.epoch, s.began, s.over = w.epochs, w.now, false
 	s.out = stream.NewOut(&w.bounds, false)
 }
@@ -288,12 +288,12 @@ func (g *gate) attach(s *session, k *conn, hello edge.Hello, goOn bool) {
 			w.fail("client %d resumes session %d: %v", k.client.id, s.at, err)
 			return
 		}
-		w.sum.resumed++
-		w.sum.lost += int(lost)
+		w.sum["resumed"]++
+		w.sum["lost"] += int(lost)
 	} else if hello.Resume != nil {
 		goOn = false
 		g.newEpoch(s)
-		s.in = stream.RestoreIn(&w.waits, 0, s.in.Waiting(), w.now)
+		s.in.Begin()
 	}
 	s.conn, k.session = k, s
 	welcome := edge.Welcome{
@@ -349,7 +349,6 @@ func (g *gate) connLost(k *conn) {
 }
 
 func (g *gate) detach(k *conn) {
-	w := g.world
 	for _, from := range sortedKeys(g.taking) {
 		if t := g.taking[from]; t.conn == k {
 			t.conn = nil
@@ -428,7 +427,7 @@ func (g *gate) up(s *session) {
 			if !w.flaws.repeats {
 				s.in.Pop()
 				s.out.Unsure()
-				w.sum.unsure++
+				w.sum["unsure"]++
 				g.pump(s)
 			}
 		case "detached":
@@ -497,17 +496,18 @@ func (g *gate) forwarded(via placement.NodeID, from, at uint64, o handover.Order
 
 func (g *gate) deliver(s *session, o handover.Order) {
 	w := g.world
+	w.say("node %d: session %d gets %+v", g.node.id, s.at, o)
 	switch o.Kind {
 	case handover.Push:
 		if s.out.Push(o.Frame, w.now) == stream.Slow {
-			w.sum.slow++
+			w.sum["slow"]++
 			g.closeConn(s.conn, edge.CodeSlow)
 		}
 	case handover.Missing:
-		w.sum.missing++
+		w.sum["missing"]++
 		s.out.Miss(o.Missing)
 	case handover.Unknown:
-		w.sum.unknown++
+		w.sum["unknown"]++
 		if !w.flaws.silent {
 			s.over = true
 			g.closeConn(s.conn, edge.CodeInternal)
@@ -529,13 +529,14 @@ func (g *gate) run(effects []handover.Effect) {
 // send carries out what goes to other nodes.
 func (g *gate) send(e handover.Effect) {
 	w, me := g.world, g.node.id
+	w.say("node %d: %+v", me, e)
 	w.send(me, e.Node, func(n *node) {
 		switch e.Do {
 		case handover.Forward:
 			from := e.From
 			n.gate.forwarded(me, from, e.At, e.Order)
 		case handover.Flush:
-			w.sum.held++
+			w.sum["flushes"]++
 			w.flush(n, e.From, e.At)
 		case handover.Ended:
 			n.gate.run(n.gate.table.Dropped(e.From, e.At))
@@ -588,7 +589,7 @@ func (g *gate) drain() {
 		w.after(w.between(0, 5*time.Second), func() {
 			if g.node.alive {
 				if !g.table.Retiring() {
-					w.sum.retired += g.table.Len()
+					w.sum["retired"] += g.table.Len()
 				}
 				w.kill(g.node)
 			}

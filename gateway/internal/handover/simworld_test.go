@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mallee-io/mallee/gateway/internal/handover"
@@ -43,10 +44,11 @@ type world struct {
 	sum figures
 }
 
-// figures say that the seeds have met what they are for.
-type figures struct {
-	sent, received, lost, upward, unsure, resumed, epochs, taken, redirected, held, missing, unknown, deaths, retired, slow int
-}
+// figures say what the seeds have met.
+type figures map[string]int
+
+// wanted is what they have to meet.
+var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow")
 
 // flaws are what the design must not have: each one has to be found.
 type flaws struct {
@@ -200,7 +202,7 @@ func (w *world) sendOr(from, to placement.NodeID, do func(n *node), lost func(wi
 
 func (w *world) kill(n *node) {
 	w.say("node %d dies", n.id)
-	w.sum.deaths++
+	w.sum["deaths"]++
 	n.alive = false
 	for _, c := range w.clients {
 		if c.conn != nil && c.conn.gate == n.gate {
@@ -267,15 +269,15 @@ func (w *world) trouble() {
 
 // conn is a client's connection: two directions, each of which keeps order.
 type conn struct {
-	client     *client
-	gate       *gate
-	session    *session
-	open       bool // neither end has closed it, so that frames arrive
-	clientHas  bool // the client's end
-	gateHas    bool // the gateway's end
-	down, up   time.Duration
-	credit     int // frames that the pipe still takes downward
-	takenBy    *taking
+	client    *client
+	gate      *gate
+	session   *session
+	open      bool // neither end has closed it, so that frames arrive
+	clientHas bool // the client's end
+	gateHas   bool // the gateway's end
+	down, up  time.Duration
+	credit    int // frames that the pipe still takes downward
+	takenBy   *taking
 }
 
 func (w *world) toClient(c *conn, do func()) {
