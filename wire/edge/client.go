@@ -27,6 +27,7 @@ type Client struct {
 	first   uint64
 	next    uint64
 	written uint64 // the highest next of the epoch: what may have arrived
+	unsure  uint64 // Lost.Sent, as last told in the epoch
 }
 
 // Data is a data frame: its Kind is KindText or KindBinary.
@@ -159,7 +160,9 @@ func (c *Client) readLost(payload []byte) (Event, error) {
 		return Event{}, err
 	}
 	c.received += lost.Count
-	return Event{Lost: &Loss{Count: lost.Count, Sent: lost.Sent}}, nil
+	more := lost.Sent - min(lost.Sent, c.unsure)
+	c.unsure += more
+	return Event{Lost: &Loss{Count: lost.Count, Sent: more}}, nil
 }
 
 func (c *Client) readWelcome(payload []byte) (Event, error) {
@@ -188,7 +191,6 @@ func (c *Client) goOn(w *Welcome) (Event, error) {
 		return Event{}, violation(CodeProtocol, "resumed at frame %d of epoch %q; the client has sent %d to %d of %q",
 			w.Received, w.Epoch, c.first, c.written, c.welcome.Epoch)
 	}
-	c.drop(w.Received)
 	c.next = w.Received
 	c.acked = c.received // Resume has told
 	c.welcomed, c.welcome = true, *w
@@ -204,7 +206,7 @@ func (c *Client) beginEpoch(w *Welcome) Event {
 	}
 	c.drop(c.written)
 	c.first, c.next, c.written = w.Received, w.Received, w.Received
-	c.received, c.acked = 0, 0
+	c.received, c.acked, c.unsure = 0, 0, 0
 	c.welcomed, c.welcome = true, *w
 	return event
 }
