@@ -307,16 +307,16 @@ var errForward = errors.New("what another gateway has passed on is not an order 
 
 // marked takes a marker: of the node that sends it, where the session was, or
 // passed on, where it is.
-func (g *Gateway) marked(f *sessions.Flush) {
+func (g *Gateway) marked(f *sessions.Marker) {
 	own := g.config.Node.ID()
 	for _, m := range f.Moved {
 		marker := handover.Order{Kind: handover.Marker, Origin: f.Origin}
 		g.routed(func(t *handover.Table) []handover.Effect {
 			switch {
-			case sessions.GatewayOf(m.From) == own && t.Has(m.From):
-				return t.Direct(m.From, marker)
 			case sessions.GatewayOf(m.To) == own && t.Has(m.To):
 				return t.Forwarded(m.To, marker)
+			case sessions.GatewayOf(m.From) == own && t.Has(m.From):
+				return t.Direct(m.From, marker)
 			}
 			return nil
 		})

@@ -72,7 +72,7 @@ func (g *Gateway) carryOut(effects []handover.Effect) {
 		case handover.Forward:
 			g.forward(&e)
 		case handover.Flush:
-			marker := sessions.Flush{Origin: e.Node, Moved: move}
+			marker := sessions.Marker{Origin: e.Node, Moved: move}
 			relay := sessions.Relay{To: sessions.GatewayOf(e.From), Order: sessions.OrderMarker, Body: marker.Append(nil)}
 			g.post(e.Node, post{name: sessions.AskRelay, body: relay.Append(nil), ask: true})
 		case handover.Ended:
@@ -88,7 +88,7 @@ func (g *Gateway) carryOut(effects []handover.Effect) {
 // forward sends an order on to where its session is.
 func (g *Gateway) forward(e *handover.Effect) {
 	g.counts.forwarded.Add(1)
-	f := sessions.Forward{Origin: e.Order.Origin}
+	f := sessions.Forward{Origin: e.Order.Origin, From: e.From}
 	switch e.Order.Kind {
 	case handover.Push:
 		push := sessions.Push{Sessions: []uint64{e.At}, Message: received(e.Order.Frame.Frame)}
@@ -98,7 +98,7 @@ func (g *Gateway) forward(e *handover.Effect) {
 	case handover.Missing, handover.Unknown:
 		f.Order, f.Body = sessions.OrderMissing, (&sessions.Missing{Session: e.At, Count: e.Order.Missing}).Append(nil)
 	case handover.Marker:
-		marker := sessions.Flush{Origin: e.Order.Origin, Moved: []sessions.Relocation{{To: e.At}}}
+		marker := sessions.Marker{Origin: e.Order.Origin, Moved: []sessions.Relocation{{From: e.From, To: e.At}}}
 		g.post(e.Node, post{name: sessions.OrderMarker, body: marker.Append(nil)})
 		return
 	}

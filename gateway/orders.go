@@ -35,7 +35,7 @@ func (g *Gateway) order(from placement.NodeID, sender mallee.ID, name string, bo
 		}
 		return g.forwarded(from, sender, &f)
 	case sessions.OrderMarker:
-		return obey(body, (*sessions.Flush).Parse, g.marked)
+		return obey(body, (*sessions.Marker).Parse, g.marked)
 	case sessions.OrderEnded:
 		return obey(body, (*sessions.Moves).Parse, func(o *sessions.Moves) {
 			g.each(o, func(t *handover.Table, m sessions.Relocation) []handover.Effect { return t.Dropped(m.From, m.To) })

@@ -7,10 +7,6 @@ import (
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
-// ackEvery is how many frames of a client are acknowledged at once while it
-// sends. The sweep acknowledges the rest.
-const ackEvery = 64
-
 // read takes what the client sends until the connection has ended, or is
 // another session's business.
 func (s *session) read(conn carrier.Conn) {
@@ -75,9 +71,6 @@ func (s *session) receive(f carrier.Frame) (room chan struct{}) {
 	g := s.gateway
 	g.counts.received.Add(1)
 	s.in.Push(f, g.now())
-	if n, due := s.in.Ack(ackEvery); due {
-		s.send(edge.KindAck, edge.AppendAck(nil, n))
-	}
 	s.account()
 	s.work()
 	if s.in.Full() {

@@ -108,7 +108,7 @@ func (s *session) resume(conn carrier.Conn, t *token.Token, from *edge.Resume) (
 		g.counts.resumes.restarted.Add(1)
 		s.epoch, s.over = newEpoch(), false
 		s.out = stream.NewOut(&g.bounds, false)
-		s.in = stream.RestoreIn(&g.queue, 0, s.in.Waiting(), g.now())
+		s.in.Begin()
 	}
 	if old := s.conn; old != nil {
 		g.close(old, edge.CodeReplaced, "the client has another connection")

@@ -102,7 +102,7 @@ func (g *Gateway) open(conn carrier.Conn, who admission) (*session, error) {
 	s := &session{
 		gateway: g, id: who.id, epoch: newEpoch(), user: who.User, server: who.Server, plain: !conn.Framed(),
 		conn: conn, since: g.now(),
-		actor: who.Actor, login: who.First, again: who.again, busy: true, in: stream.NewIn(&g.queue, 0),
+		actor: who.Actor, login: who.First, again: who.again, busy: true, in: stream.NewIn(&g.queue),
 	}
 	s.out = stream.NewOut(&g.bounds, s.plain)
 	if s.id == 0 {

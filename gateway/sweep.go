@@ -45,9 +45,7 @@ func (s *session) sweep(now time.Duration) {
 		s.finished(mallee.DisconnectLost)
 	}
 	if s.state == online {
-		if n, due := s.in.Ack(1); due && !s.plain {
-			s.send(edge.KindAck, edge.AppendAck(nil, n))
-		}
+		s.acknowledge(1)
 		if !s.plain && now-s.issued >= tokenLife/2 {
 			s.welcome(true)
 		}
