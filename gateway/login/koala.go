@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -28,7 +29,8 @@ type KoalaConfig struct {
 	// Caller reaches Accounts: a node.
 	Caller mallee.Caller
 	// QuickConnect are the actor types of which a client may name an actor
-	// itself, by actor_type and actor_id, without asking Accounts; "*" is all.
+	// itself, by actor_type and actor_id, without asking Accounts; "*" is all
+	// but those of the runtime (Mallee…).
 	// Whoever has the key can then be bound to any of these actors. Empty: none.
 	QuickConnect []string
 	// Window is how far timestamp, in seconds since 1970, may be from now.
@@ -37,7 +39,7 @@ type KoalaConfig struct {
 	Window time.Duration
 	// Remembered is the most logins that are remembered for Window; when there
 	// are more, further ones are refused with edge.CodeOverloaded. Each takes
-	// about 80 bytes. Defaults to 1,000,000.
+	// about 65 bytes. Defaults to 1,000,000.
 	Remembered int
 }
 
@@ -165,10 +167,16 @@ func (k *koala) quickConnect(p packet, l account.Login) (Admission, error) {
 	if err := id.Validate(); err != nil {
 		return Admission{}, badFields(err)
 	}
-	if may := k.config.QuickConnect; !slices.Contains(may, id.Type) && !slices.Contains(may, "*") {
+	if !k.mayName(id.Type) {
 		return Admission{}, &Refusal{Code: edge.CodeLoginRefused, Reason: fmt.Sprintf("clients may not name actors of type %.64q", id.Type)}
 	}
 	return Admission{Actor: id, User: l.User, Server: l.Server}, nil
+}
+
+// mayName keeps clients away from actors of the runtime, whatever "*" is.
+func (k *koala) mayName(actorType string) bool {
+	all := slices.Contains(k.config.QuickConnect, "*") && !strings.HasPrefix(actorType, "Mallee")
+	return all || slices.Contains(k.config.QuickConnect, actorType)
 }
 
 func badFields(err error) error {
