@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,66 +92,66 @@ func (k *koala) Authenticate(ctx context.Context, r *Request) (Admission, error)
 	if err != nil {
 		return Admission{}, badFields(err)
 	}
-	var sum []byte
+	var sum string
 	if !k.config.SkipChecksum {
 		if sum, err = k.verify(p); err != nil {
 			return Admission{}, err
 		}
 	}
-	user, err := p.word("open_id")
-	if err != nil {
+	l := account.Login{Packet: r.Packet}
+	if l.User, err = p.word("open_id"); err != nil {
 		return Admission{}, badFields(err)
 	}
-	server, err := p.number("server_id", 32)
-	if err != nil {
+	if l.Server, err = p.number("server_id", 32); err != nil {
 		return Admission{}, badFields(err)
 	}
-	return k.admit(ctx, p, sum, account.Login{User: user, Server: server, Packet: r.Packet})
+	if k.config.Window > 0 {
+		if err := k.useUp(p, sum); err != nil {
+			return Admission{}, err
+		}
+	}
+	switch {
+	case p.has("actor_type") && p.has("actor_id"):
+		return k.quickConnect(p, l)
+	case k.config.Accounts == "":
+		return Admission{}, badFields(errors.New("actor_type and actor_id are missing"))
+	}
+	return k.accounts.ask(ctx, l)
 }
 
 // verify returns the checksum if it is the packet's.
-func (k *koala) verify(p packet) ([]byte, error) {
+func (k *koala) verify(p packet) (string, error) {
 	given, err := p.word(checksumName)
 	if err != nil {
-		return nil, badFields(err)
+		return "", badFields(err)
 	}
 	equal := 0
 	for _, d := range []dialect{python, csharp} {
 		sum, err := p.checksum(d, k.config.Key)
 		if err != nil {
-			return nil, badFields(err)
+			return "", badFields(err)
 		}
 		equal |= subtle.ConstantTimeCompare([]byte(given), []byte(sum))
 	}
 	if equal == 0 {
-		return nil, &Refusal{Code: edge.CodeLoginRefused, Reason: "the checksum is wrong", Frame: []byte(frameChecksum)}
+		return "", &Refusal{Code: edge.CodeLoginRefused, Reason: "the checksum is wrong", Frame: []byte(frameChecksum)}
 	}
-	return hex.DecodeString(given)
+	return given, nil
 }
 
-// admit uses the checksum up before it asks anybody, so that of two equal
-// logins at the same time one is refused.
-func (k *koala) admit(ctx context.Context, p packet, sum []byte, l account.Login) (Admission, error) {
-	if k.config.Window > 0 {
-		stamp, err := p.number("timestamp", 64)
-		if err != nil {
-			return Admission{}, badFields(err)
-		}
-		now, at := time.Now(), time.Unix(stamp, 0)
-		if at.Before(now.Add(-k.config.Window)) || at.After(now.Add(k.config.Window)) {
-			return Admission{}, &Refusal{Code: edge.CodeLoginExpired, Reason: "the timestamp is not of now"}
-		}
-		if err := k.used.use(markOf(sum), at.Add(k.config.Window), now); err != nil {
-			return Admission{}, err
-		}
+// useUp takes each checksum once, before anybody is asked, so that of two equal
+// logins at the same time one is refused. It is the checksum that counts, as
+// who has read a packet can write the same one with other bytes.
+func (k *koala) useUp(p packet, sum string) error {
+	stamp, err := p.number("timestamp", 64)
+	if err != nil {
+		return badFields(err)
 	}
-	if p.has("actor_type") && p.has("actor_id") {
-		return k.quickConnect(p, l)
+	now, at := time.Now(), time.Unix(stamp, 0)
+	if at.Before(now.Add(-k.config.Window)) || at.After(now.Add(k.config.Window)) {
+		return &Refusal{Code: edge.CodeLoginExpired, Reason: "the timestamp is not of now"}
 	}
-	if k.config.Accounts == "" {
-		return Admission{}, badFields(errors.New("actor_type and actor_id are missing"))
-	}
-	return k.accounts.ask(ctx, l)
+	return k.used.use(markOf(sum), at.Add(k.config.Window), now)
 }
 
 func (k *koala) quickConnect(p packet, l account.Login) (Admission, error) {
