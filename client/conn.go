@@ -40,6 +40,9 @@ type arrival struct {
 // Conn comes back by itself until Close, or until the gateway tells it not to.
 func Dial(ctx context.Context, config Config) (*Conn, error) {
 	config = config.withDefaults()
+	if len(config.URLs) == 0 {
+		return nil, errors.New("dial: Config.URLs is empty")
+	}
 	run, stop := context.WithCancel(context.Background())
 	c := &Conn{
 		config:  config,

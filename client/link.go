@@ -66,7 +66,7 @@ func (l *link) say(d edge.Data) {
 func (l *link) write() {
 	acks := time.NewTicker(l.conn.config.AckAfter)
 	defer acks.Stop()
-	beats := time.NewTicker(l.ping / 3)
+	beats := time.NewTicker(l.ping / 2)
 	defer beats.Stop()
 	silent := 0
 	for {
@@ -82,7 +82,7 @@ func (l *link) write() {
 			if l.heard.Swap(false) || l.held.Load() {
 				silent = 0
 			}
-			if silent > 3 { // nothing has come, though three pings were sent
+			if silent > 2 { // nothing has come, though two pings were sent
 				l.carrier.close()
 				return
 			}
@@ -151,6 +151,9 @@ func (l *link) move(ctx context.Context, m *edge.Move, to route) {
 			l.carrier.close()
 			return
 		}
-		pause = again.next()
+		pause = 0
+		if to.at == 0 { // all were tried
+			pause = again.next()
+		}
 	}
 }

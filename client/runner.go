@@ -25,21 +25,18 @@ type route struct {
 	at   int
 }
 
-// dial tries each URL once, for the time of an attempt each.
+// dial dials the present URL, and turns to the next one if that fails.
 func (r *route) dial(ctx context.Context, c *Config) (carrier, error) {
-	errs := []error{errors.New("no gateway can be reached")}
-	for range r.urls {
-		attempt, cancel := context.WithTimeout(ctx, c.Timeout)
-		conn, err := dial(attempt, r.urls[r.at], c)
-		cancel()
-		if err == nil {
-			return conn, nil
-		}
-		errs = append(errs, err)
-		r.at = (r.at + 1) % len(r.urls)
+	attempt, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	conn, err := dial(attempt, r.urls[r.at], c)
+	if err != nil {
+		r.turn()
 	}
-	return nil, errors.Join(errs...)
+	return conn, err
 }
+
+func (r *route) turn() { r.at = (r.at + 1) % len(r.urls) }
 
 // run serves links until the session has ended.
 func (r *runner) run(ctx context.Context, l *link) {
@@ -111,7 +108,7 @@ type givenUp struct{ cause error }
 func (g *givenUp) Error() string { return fmt.Sprintf("login: %v", g.cause) }
 func (g *givenUp) Unwrap() error { return g.cause }
 
-// connect makes one attempt.
+// connect tries each URL once.
 func (r *runner) connect(ctx context.Context) (*link, error) {
 	var login json.RawMessage
 	if r.conn.resume() == nil {
@@ -120,11 +117,31 @@ func (r *runner) connect(ctx context.Context) (*link, error) {
 			return nil, &givenUp{err}
 		}
 	}
+	errs := []error{errors.New("no gateway can be reached")}
+	for range r.route.urls {
+		l, err := r.attempt(ctx, login)
+		if err == nil {
+			return l, nil
+		}
+		if reasonOf(err).Code.Action() != edge.ActResume { // others would say the same
+			return nil, err
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// attempt tries the present URL, and turns to the next one if that fails.
+func (r *runner) attempt(ctx context.Context, login json.RawMessage) (*link, error) {
 	conn, err := r.route.dial(ctx, &r.conn.config)
 	if err != nil {
 		return nil, err
 	}
-	return r.open(ctx, conn, login)
+	l, err := r.open(ctx, conn, login)
+	if err != nil {
+		r.route.turn()
+	}
+	return l, err
 }
 
 // open says hello and waits for the welcome.
