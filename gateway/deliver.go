@@ -185,8 +185,11 @@ func (s *session) detach(err error) {
 	s.mu.Unlock()
 }
 
-// passes reports whether a call has not run for a reason that may pass.
-func passes(err error) bool { return mallee.SafeToRetry(err) && troubled(err) }
+// passes reports whether a call has not run for a reason that may pass. Of an
+// actor that has been there, that is also that no node hosts it just now.
+func passes(err error) bool {
+	return mallee.SafeToRetry(err) && (troubled(err) || errors.Is(err, mallee.ErrNotFound) || errors.Is(err, mallee.ErrActivation))
+}
 
 // unsure reports whether a call may have run or not.
 func unsure(err error) bool { return !mallee.SafeToRetry(err) && troubled(err) }
