@@ -221,7 +221,7 @@ func (s *session) retry(err error) {
 	giveUp := now-s.trouble > g.config.Patience
 	if giveUp {
 		g.log.Warn("a session ends since its actor cannot be reached", "session", s.id, "actor", s.actor, "for", now-s.trouble, "error", err)
-		s.attached = false // or it would be tried for ever
+		s.attached, s.again = false, false // nothing is owed to an actor that cannot be told
 		s.end(mallee.DisconnectLost, edge.CodeUnavailable, "the actor cannot be reached")
 	}
 	s.mu.Unlock()
