@@ -14,6 +14,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/malleetest"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/storage"
@@ -127,8 +128,10 @@ type speaker struct {
 	to   *mallee.Group
 }
 
-func (*speaker) OnConnect(context.Context, mallee.Session, mallee.Arrival) error             { return nil }
-func (*speaker) OnDisconnect(context.Context, mallee.Session, mallee.DisconnectReason) error { return nil }
+func (*speaker) OnConnect(context.Context, mallee.Session, mallee.Arrival) error { return nil }
+func (*speaker) OnDisconnect(context.Context, mallee.Session, mallee.DisconnectReason) error {
+	return nil
+}
 
 func (s *speaker) OnMessage(ctx context.Context, _ mallee.Session, m mallee.Message) error {
 	if m.Text {
@@ -241,6 +244,70 @@ func TestOrdersOfAnActorThatMoves(t *testing.T) {
 			if from := map[bool]*node.Node{true: old, false: young}[i < 10]; o.from != from.ID() {
 				t.Errorf("%d comes from node %s", i, o.from)
 			}
+		}
+	})
+}
+
+// A group forgets the sessions of a gateway that is not there, and of a node
+// that is no member, as soon as somebody finds that out.
+func TestGroupsForgetWhatIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cluster, store, network := placement.Memory(time.Minute), storage.Memory(), transport.NewMemory()
+		start := func(name string, types []mallee.Type) *node.Node {
+			n, err := node.Start(t.Context(), node.Config{Name: name, Types: types, Placement: cluster, Store: store, Network: network, Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { stop(t, n) })
+			return n
+		}
+		start("host", speakers())
+		bare, left := start("bare", nil), start("left", nil)
+		stop(t, left)
+		c := newClient(start("gate", nil), 1)
+		if _, err := c.ref.Connect(t.Context(), c.is, mallee.Arrival{}, false); err != nil {
+			t.Fatal(err)
+		}
+		say := func(m mallee.Message) error { return c.ref.Message(t.Context(), c.is.ID, m) }
+		for _, n := range []*node.Node{bare, left} {
+			if err := say(mallee.Binary(fmt.Append(nil, sessions.At(n.ID(), 1)))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := say(mallee.Text("hello")); !errors.Is(err, mallee.ErrUnavailable) { // of the one that has left
+			t.Errorf("%v", err)
+		}
+		synctest.Wait()
+		e := attach(t, bare)
+		if err := say(mallee.Text("hello")); err != nil || len(e.orders) > 0 {
+			t.Errorf("%v, %d orders", err, len(e.orders))
+		}
+	})
+}
+
+// Gateways hear of members that are gone, and of their own node's new name.
+func TestGatewaysHearOfNodes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 2)
+		e, before := attach(t, c.Node(0)), c.Node(0).ID()
+		other := c.Node(1).ID()
+		c.Kill(1)
+		if lost := <-e.lost; lost != other {
+			t.Errorf("node %s is lost", lost)
+		}
+		c.Isolate(0)
+		time.Sleep(2 * malleetest.LeaseTTL)
+		if err := c.Node(0).Tell(t.Context(), c.Node(0).ID(), mallee.ID{}, "late", nil); !errors.Is(err, mallee.ErrFenced) {
+			t.Errorf("an order without a lease: %v", err)
+		}
+		if _, err := c.Node(0).AskGateway(t.Context(), c.Node(0).ID(), "late", nil); !errors.Is(err, mallee.ErrFenced) {
+			t.Errorf("a question without a lease: %v", err)
+		}
+		c.Heal()
+		if id := <-e.renamed; id == before || id != c.Node(0).ID() {
+			t.Errorf("renamed from %s to %s", before, id)
 		}
 	})
 }
