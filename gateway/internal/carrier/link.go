@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,8 +40,9 @@ type link struct {
 	left    bool       // guarded by reading: the client is gone, or about to
 	vain    ration     // guarded by reading
 
-	writing sync.Mutex
-	broken  bool // guarded by writing: a frame was written in part
+	writing   sync.Mutex
+	broken    bool // guarded by writing: a frame was written in part
+	answering atomic.Bool
 
 	deadlines sync.Mutex
 	closing   bool // guarded by deadlines, which are Close's from then on
@@ -117,6 +119,22 @@ func (l *link) control(b []byte) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	return l.put(b)
+}
+
+// answer writes a pong, in a goroutine of its own: writing needs a stack twice as
+// deep as waiting for the client, which is what the reader mostly does. A ping
+// that comes before the pong has gone is not answered.
+func (l *link) answer(pong []byte) {
+	if !l.answering.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer l.answering.Store(false)
+		if l.control(pong) != nil && !l.isClosing() {
+			// Nothing else may ever be written that would notice.
+			l.to.end(edge.CodeSlow, "the client does not read")
+		}
+	}()
 }
 
 // put writes whole frames. It needs writing.
@@ -216,8 +234,9 @@ func in(d time.Duration) time.Time {
 // WebSocket has room for.
 const maxReason = 123
 
-// shorten cuts a reason, between characters.
+// shorten makes a reason fit, and cuts it between characters.
 func shorten(reason string) string {
+	reason = strings.ToValidUTF8(reason, "\uFFFD")
 	if len(reason) <= maxReason {
 		return reason
 	}

@@ -156,7 +156,7 @@ func (c *webSocket) readControl(h ws.Header) error {
 	}
 	switch h.OpCode {
 	case ws.OpPing:
-		return c.control(append(appendHeader(ws.OpPong, len(body)), body...))
+		c.answer(append(appendHeader(ws.OpPong, len(body)), body...))
 	case ws.OpClose:
 		return closedBy(body)
 	}
