@@ -43,7 +43,9 @@ type Conn interface {
 	// Heard is a counter that moves with every whole message that comes, pings
 	// included.
 	Heard() uint64
-	// Ping makes a client that lives send something.
+	// Ping makes a client that lives send something. It does not wait; a client
+	// that does not take the ping in Config.WriteTimeout loses its connection.
+	// The error is net.ErrClosed after Close.
 	Ping() error
 	Remote() netip.AddrPort
 	// Framed reports whether the client speaks frames; otherwise only data can

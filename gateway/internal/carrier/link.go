@@ -40,9 +40,10 @@ type link struct {
 	left    bool       // guarded by reading: the client is gone, or about to
 	vain    ration     // guarded by reading
 
-	writing   sync.Mutex
-	broken    bool // guarded by writing: a frame was written in part
-	answering atomic.Bool
+	writing sync.Mutex
+	broken  bool // guarded by writing: a frame was written in part
+
+	pings pings
 
 	deadlines sync.Mutex
 	closing   bool // guarded by deadlines, which are Close's from then on
@@ -121,22 +122,6 @@ func (l *link) control(b []byte) error {
 	return l.put(b)
 }
 
-// answer writes a pong, in a goroutine of its own: writing needs a stack twice as
-// deep as waiting for the client, which is what the reader mostly does. A ping
-// that comes before the pong has gone is not answered.
-func (l *link) answer(pong []byte) {
-	if !l.answering.CompareAndSwap(false, true) {
-		return
-	}
-	go func() {
-		defer l.answering.Store(false)
-		if l.control(pong) != nil && !l.isClosing() {
-			// Nothing else may ever be written that would notice.
-			l.to.end(edge.CodeSlow, "the client does not read")
-		}
-	}()
-}
-
 // put writes whole frames. It needs writing.
 func (l *link) put(b []byte) error {
 	if len(b) == 0 {
@@ -211,7 +196,7 @@ func (l *link) readWithin(d time.Duration) error {
 	if l.closing {
 		return net.ErrClosed
 	}
-	return l.to.SetReadDeadline(in(d))
+	return l.to.SetReadDeadline(after(d))
 }
 
 func (l *link) writeWithin(d time.Duration) error {
@@ -220,10 +205,10 @@ func (l *link) writeWithin(d time.Duration) error {
 	if l.closing {
 		return net.ErrClosed
 	}
-	return l.to.SetWriteDeadline(in(d))
+	return l.to.SetWriteDeadline(after(d))
 }
 
-func in(d time.Duration) time.Time {
+func after(d time.Duration) time.Time {
 	if d == 0 {
 		return time.Time{}
 	}
