@@ -13,7 +13,7 @@ import (
 // says. It is not safe for concurrent use. See NewClient.
 //
 // Both sides count data frames from the beginning of the epoch. Of those of the
-// client, [0, first) have arrived, [first, next) are written to this connection
+// client, [0, first) have come to their end, [first, next) are written to this connection
 // and [next, first+len(kept)) are not. After a resume next goes back.
 type Client struct {
 	messages, bytes int // bounds of kept
@@ -29,6 +29,7 @@ type Client struct {
 	first   uint64
 	next    uint64
 	written uint64 // the highest next of the epoch: what may have arrived
+	unsure  uint64 // Lost.Sent, as last told in the epoch
 }
 
 // Data is a data frame: its Kind is KindText or KindBinary.
@@ -173,7 +174,12 @@ func (c *Client) readLost(payload []byte) (Event, error) {
 		return Event{}, err
 	}
 	c.received += lost.Count
-	return Event{Lost: &Loss{Count: lost.Count, Sent: lost.Sent}}, nil
+	more := lost.Sent - min(lost.Sent, c.unsure)
+	c.unsure += more
+	if lost.Count == 0 && more == 0 { // said once more
+		return Event{}, nil
+	}
+	return Event{Lost: &Loss{Count: lost.Count, Sent: more}}, nil
 }
 
 func (c *Client) readWelcome(payload []byte) (Event, error) {
@@ -196,13 +202,14 @@ func (c *Client) readWelcome(payload []byte) (Event, error) {
 	return c.beginEpoch(&w), nil
 }
 
-// goOn goes on with an epoch: what the gateway does not have is sent again.
+// goOn goes on with an epoch: what the gateway does not have is sent again. What
+// it has is kept until it says that the actor has seen it: should the gateway
+// die, the client has to know what it cannot be sure of.
 func (c *Client) goOn(w *Welcome) (Event, error) {
 	if w.Epoch != c.welcome.Epoch || w.Received < c.first || w.Received > c.written {
 		return Event{}, violation(CodeProtocol, "resumed at frame %d of epoch %q; the client has sent %d to %d of %q",
 			w.Received, w.Epoch, c.first, c.written, c.welcome.Epoch)
 	}
-	c.drop(w.Received)
 	c.next = w.Received
 	c.acked = c.received // Resume has told
 	c.welcomed, c.welcome = true, *w
@@ -218,7 +225,7 @@ func (c *Client) beginEpoch(w *Welcome) Event {
 	}
 	c.drop(c.written)
 	c.first, c.next, c.written = w.Received, w.Received, w.Received
-	c.received, c.acked = 0, 0
+	c.received, c.acked, c.unsure = 0, 0, 0
 	c.welcomed, c.welcome = true, *w
 	return event
 }
