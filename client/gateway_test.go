@@ -133,7 +133,6 @@ func TestRefusedByTheGateway(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	t.Skip("gateways do not hand sessions over yet")
 	gates := clienttest.Start(t, 2).Gates
 	conn := through(t, "ada", at("tcp://"+gates[0].TCP.Addr(), "tcp://"+gates[1].TCP.Addr()))
 	drained := make(chan error, 1)
