@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -119,4 +120,29 @@ func TestBrowser(t *testing.T) {
 	b.run(`["Grüße",[0,255]]`, echo, world.Gates[0].URL(), struct{}{})
 	b.run("true", numbers)
 	b.run(`{"code":4200,"reason":"enough","action":"stop"}`, `session.client.send("kick enough"); return session.ended;`)
+}
+
+func TestWebTransport(t *testing.T) {
+	t.Parallel()
+	world := clienttest.Start(t, 1)
+	gate := world.Gates[0]
+	b := visit(t, world)
+	web := "https://" + gate.QUIC.String() + "/play"
+	b.run(`["Grüße",[0,255]]`, echo, web, map[string]string{"hash": gate.Hash()})
+	b.run("60000", `session.client.send(new Uint8Array(60000)); return (await session.next()).length;`)
+	b.run(`{"code":4200,"reason":"enough","action":"stop"}`, `session.client.send("kick enough"); return session.ended;`)
+}
+
+// Where UDP does not get through, the client takes the next URL.
+func TestFallback(t *testing.T) {
+	t.Parallel()
+	world := clienttest.Start(t, 1)
+	b := visit(t, world)
+	closed, err := net.ListenPacket("udp", "127.0.0.1:0") // and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = closed.Close() })
+	urls := []string{"https://" + closed.LocalAddr().String() + "/play", world.Gates[0].URL()}
+	b.run(`["Grüße",[0,255]]`, echo, urls, struct{}{})
 }
