@@ -95,6 +95,7 @@ func (a *Activation) disconnect(ctx context.Context, s mallee.Session, reason ma
 // OnMoved registers what is told, in turns, that sessions within a range are at
 // another place now; 0: they have ended.
 func (a *Activation) OnMoved(told func(first, last, to uint64)) {
+	a.table.runtime.usesSessions.Store(true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.extra()
@@ -132,6 +133,9 @@ func (a *Activation) Doubt(at map[uint64]bool) {
 // Vanish tells activations that a gateway is gone with its sessions, which are
 // those within a range.
 func (r *Runtime) Vanish(first, last uint64) {
+	if !r.UsesSessions() {
+		return
+	}
 	for _, table := range r.tables {
 		table.each(func(a *Activation) {
 			if a.knowsSessions() {
@@ -171,6 +175,9 @@ func (a *Activation) attach(s mallee.Session) (again bool) {
 	e := a.extra()
 	if e.attached == nil {
 		e.attached = new(attached)
+		if r := a.table.runtime; !r.usesSessions.Load() {
+			r.usesSessions.Store(true)
+		}
 	}
 	earlier, again := e.attached.put(s)
 	a.mu.Unlock()
