@@ -51,6 +51,7 @@ func (a *Activation) replace(ctx context.Context, by mallee.Session) {
 	a.mu.Lock()
 	older := a.attached().where(func(s mallee.Session) bool { return s.User == by.User && s.ID != by.ID })
 	a.mu.Unlock()
+	defer a.ordered()
 	for _, s := range older {
 		err := a.table.runtime.config.Sessions.Kick(ctx, a.ID(), []uint64{s.At}, mallee.DisconnectReplaced, "")
 		if err != nil { // its gateway hears that it is not attached, should it go on
