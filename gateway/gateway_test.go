@@ -83,6 +83,9 @@ func (e *echo) OnMessage(ctx context.Context, s mallee.Session, m mallee.Message
 	if key == "many" {
 		return e.flood(ctx, s, string(m.Data))
 	}
+	if key == "slow" {
+		time.Sleep(100 * time.Millisecond)
+	}
 	if key == "ticks" {
 		return e.tick(ctx, s, string(m.Data))
 	}
