@@ -69,7 +69,7 @@ func (g *Gateway) Collect(out chan<- prometheus.Metric) {
 	f.count("failed_messages_total", "Messages whose actor returned an error or panicked.", &c.failed)
 	f.count("unsure_messages_total", "Messages of which it is not known whether their actor has seen them.", &c.unsure)
 	f.count("held_connections_total", "Times that a client was not read since its queue was full.", &c.held)
-	f.count("announcements_total", "Times that an actor was told of a session which it had had before.", &c.announced)
+	f.count("announcements_total", "Times that an actor was told of a session again.", &c.announced)
 	f.count("pushed_messages_total", "Messages of actors, each session counted.", &c.pushed)
 	f.count("stray_messages_total", "Messages for sessions that have ended.", &c.strayed)
 	f.count("dropped_messages_total", "Messages that were left out since their client was too slow.", &c.dropped)
