@@ -45,7 +45,7 @@ func newWorld(seed uint64, verbose bool, flaws flaws) *world {
 		w.start()
 	}
 	for i := range 4 {
-		a := &actor{id: mallee.ID{Type: "Player", Key: strconv.Itoa(i)}, knows: make(map[int][]uint64)}
+		a := &actor{id: mallee.ID{Type: "Player", Key: strconv.Itoa(i)}, knows: make(map[int]int)}
 		w.actors = append(w.actors, a)
 		w.place(a)
 		w.after(0, func() { w.act(a) })

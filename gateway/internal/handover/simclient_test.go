@@ -28,7 +28,8 @@ type client struct {
 	conn    *conn
 	asleep  time.Duration // until when it does not read
 	actor   *actor
-	name    uint64 // the session's ID
+	name    uint64   // the session's ID
+	places  []uint64 // where it was and is
 
 	// Down.
 	sends  map[int][]*sent // by sender

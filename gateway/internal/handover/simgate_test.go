@@ -248,7 +248,7 @@ func (t simToken) client(w *world) *client {
 // create makes a session in a new epoch.
 func (g *gate) create(c *client, id, at uint64) *session {
 	w := g.world
-	c.name = id
+	c.name, c.places = id, append(c.places, at)
 	s := &session{gate: g, client: c, id: id, at: at}
 	g.newEpoch(s)
 	s.in = stream.NewIn(&w.waits)

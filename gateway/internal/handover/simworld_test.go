@@ -163,6 +163,11 @@ func (w *world) start() *node {
 		id: w.lastID, alive: true, lost: make(map[placement.NodeID]bool), moved: sessions.NewRelocations(1000),
 		attached: make(map[uint64]uint64), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID), asked: make(map[int]func(any)),
 	}
+	for _, other := range w.nodes {
+		if !other.alive {
+			n.lost[other.id] = true
+		}
+	}
 	n.gate = newGate(w, n)
 	w.nodes = append(w.nodes, n)
 	return n
@@ -276,23 +281,28 @@ type conn struct {
 	clientHas bool // the client's end
 	gateHas   bool // the gateway's end
 	down, up  time.Duration
-	credit    int // frames that the pipe still takes downward
+	inbox     []func() // arrived, not read by the client
+	credit    int      // frames that the pipe still takes downward
 	takenBy   *taking
 }
 
 func (w *world) toClient(c *conn, do func()) {
 	c.down = max(c.down, w.now+w.delay())
-	w.after(c.down-w.now, func() { w.deliver(c, do) })
+	w.after(c.down-w.now, func() {
+		c.inbox = append(c.inbox, do)
+		w.read(c)
+	})
 }
 
-// deliver waits while the client does not read.
-func (w *world) deliver(c *conn, do func()) {
-	if c.client.asleep > w.now && c.clientHas {
-		c.down = max(c.down, c.client.asleep)
-		w.after(c.client.asleep-w.now, func() { w.deliver(c, do) })
-		return
-	}
-	if c.open && c.clientHas && c.client.conn == c {
+// read waits while the client does not read.
+func (w *world) read(c *conn) {
+	for len(c.inbox) > 0 && c.open && c.clientHas && c.client.conn == c {
+		if c.client.asleep > w.now {
+			w.after(c.client.asleep-w.now, func() { w.read(c) })
+			return
+		}
+		do := c.inbox[0]
+		c.inbox = c.inbox[1:]
 		do()
 	}
 }
