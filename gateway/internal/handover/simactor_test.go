@@ -48,7 +48,7 @@ func (w *world) place(a *actor) {
 	w.senders++
 	a.sender, a.numbers = w.senders, make(map[int]int)
 	a.used = maps.Clone(a.knows)
-	for id := range a.used {
+	for _, id := range sortedKeys(a.used) {
 		a.used[id] = w.random.IntN(a.used[id] + 1) // what it has saved
 	}
 	w.say("%s is at node %d as sender %d", a.id.Key, a.node.id, a.sender)

@@ -217,6 +217,10 @@ func (g *gate) taken(t *taking, a handover.Taken) {
 		}
 		return
 	}
+	if a.Record == nil && t.conn == nil {
+		g.run(g.table.Ended(t.to)) // nobody waits for it
+		return
+	}
 	s := g.create(t.token.client(w), t.token.id, t.to)
 	if r := a.Record; r != nil {
 		w.sum["taken"]++
@@ -458,6 +462,10 @@ func (g *gate) announce(s *session, again bool) {
 	w.call(g.node, s.client.actor, func(n *node) string {
 		if old := n.attached[s.id]; old != 0 && again {
 			w.learn(n, old, s.at)
+			if old != s.at {
+				at := s.at
+				w.send(n.id, handover.NodeOf(old), func(n *node) { n.gate.superseded(old, at) })
+			}
 		}
 		n.attached[s.id] = s.at
 		s.known = n.id
@@ -467,6 +475,19 @@ func (g *gate) announce(s *session, again bool) {
 		s.busy = false
 		g.released(s)
 	})
+}
+
+// superseded is a session of which the actor knows another place.
+func (g *gate) superseded(at, by uint64) {
+	s := g.sessions[at]
+	if s == nil {
+		return
+	}
+	g.world.sum["superseded"]++
+	g.closeConn(s.conn, edge.CodeReplaced)
+	delete(g.sessions, at)
+	g.run(g.table.Superseded(at, by, s.out.Next() > 0))
+	g.released(s)
 }
 
 // order is a push that has come from its node.

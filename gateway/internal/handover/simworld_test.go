@@ -48,7 +48,7 @@ type world struct {
 type figures map[string]int
 
 // wanted is what they have to meet.
-var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow")
+var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow superseded")
 
 // flaws are what the design must not have: each one has to be found.
 type flaws struct {

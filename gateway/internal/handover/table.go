@@ -35,6 +35,7 @@ type Table struct {
 type route struct {
 	in       *inflow                   // nil: it began here, or nothing comes by another way any more
 	to       uint64                    // where it has gone; 0: it is here
+	cut      bool                      // the session there is not the successor of this one
 	waiting  bool                      // the answer to the take has not come
 	early    origin                    // what came while waiting
 	retiring map[placement.NodeID]bool // nodes whose Marker is wanted; nil: the route is not about to end
@@ -102,6 +103,25 @@ func (t *Table) Give(at, to uint64) (gone uint64, ready bool) {
 	return to, true
 }
 
+// Superseded says that the actor knows the session at another place, which had
+// nothing from here: the client has come back twice, by tokens of a gateway that
+// was gone. What is here, if there is something, and what comes is lost.
+func (t *Table) Superseded(at, by uint64, something bool) []Effect {
+	r := t.routes[at]
+	switch {
+	case r == nil:
+		r = &route{}
+		t.routes[at] = r
+	case r.waiting || r.to != 0:
+		return nil // it has been given away
+	}
+	r.to, r.cut = by, true
+	if !something {
+		return nil
+	}
+	return t.sink(nil, at, r, Order{Kind: Unknown, Origin: NodeOf(at)})
+}
+
 // Where is the place where a session has gone; 0: it is here, or unknown.
 func (t *Table) Where(at uint64) uint64 {
 	if r := t.routes[at]; r != nil {
@@ -160,6 +180,9 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 	case r.waiting:
 		r.early.hold(o, t.bounds)
 	case r.to != 0:
+		if r.cut && (o.Kind == Push || o.Kind == Missing) {
+			o = Order{Kind: Unknown, Origin: o.Origin}
+		}
 		effects = append(effects, Effect{Do: Forward, Node: NodeOf(r.to), From: at, At: r.to, Order: o})
 		if o.Kind == Marker && r.retiring[o.Origin] {
 			delete(r.retiring, o.Origin)
