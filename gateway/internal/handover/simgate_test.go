@@ -44,12 +44,13 @@ type session struct {
 
 // taking is a session that another gateway was asked for.
 type taking struct {
-	to    uint64
-	from  placement.NodeID // the gateway that was asked
-	conn  *conn
-	hello edge.Hello
-	token simToken
-	waits []func() // takes of it by others
+	to     uint64
+	from   placement.NodeID // the gateway that was asked
+	conn   *conn
+	hello  edge.Hello
+	token  simToken
+	waits  []func() // takes of it by others
+	ticket int      // of the question
 }
 
 type simToken struct{ id, at, epoch uint64 }
@@ -121,6 +122,7 @@ func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 	n := g.node
 	n.tickets++
 	ticket := n.tickets
+	t.ticket = ticket
 	n.asked[ticket] = func(answer any) { g.taken(t, answer.(handover.Taken)) }
 	body, err := (&handover.Take{Session: token.id, At: token.at, To: to, Epoch: token.epoch, Received: hello.Resume.Received}).Append(nil)
 	if err != nil {
@@ -208,6 +210,7 @@ func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 func (g *gate) taken(t *taking, a handover.Taken) {
 	w := g.world
 	delete(g.taking, t.token.at)
+	delete(g.node.asked, t.ticket)
 	if a.Gone != 0 {
 		w.say("node %d is told that %d has gone to %d", g.node.id, t.token.at, a.Gone)
 		g.run(g.table.Ended(t.to))
