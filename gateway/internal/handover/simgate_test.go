@@ -95,7 +95,7 @@ func (g *gate) hello(k *conn, hello edge.Hello) {
 // resume looks for a session, here and then where its token says.
 func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 	w, owner := g.world, handover.NodeOf(token.at)
-	if s := g.sessions[token.at]; s != nil {
+	if s := g.find(token); s != nil {
 		g.attach(s, k, hello, strconv.FormatUint(s.epoch, 10) == hello.Resume.Epoch)
 		return
 	}
@@ -164,6 +164,18 @@ func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 			do()
 		}
 	})
+}
+
+// find looks for a session that is here, though the client may not know that it
+// has come.
+func (g *gate) find(token simToken) *session {
+	found := g.sessions[token.at]
+	for _, at := range sortedKeys(g.sessions) {
+		if s := g.sessions[at]; s.id == token.id {
+			found = s
+		}
+	}
+	return found
 }
 
 // take answers another gateway.
