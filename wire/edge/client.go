@@ -17,6 +17,7 @@ import (
 type Client struct {
 	messages, bytes int // bounds of kept
 
+	attempt  uint64
 	welcomed bool // on this connection
 	welcome  Welcome
 
@@ -68,6 +69,7 @@ func NewClient(messages, bytes int) *Client {
 // without a session to resume the login is needed.
 func (c *Client) Begin(login json.RawMessage) Hello {
 	c.welcomed = false
+	c.attempt++
 	return Hello{Version: Version, Login: login, Resume: c.Resume()}
 }
 
@@ -76,7 +78,7 @@ func (c *Client) Resume() *Resume {
 	if c.welcome.Token == "" {
 		return nil
 	}
-	return &Resume{Token: c.welcome.Token, Epoch: c.welcome.Epoch, Received: c.received}
+	return &Resume{Token: c.welcome.Token, Epoch: c.welcome.Epoch, Received: c.received, Attempt: c.attempt}
 }
 
 // Forget gives up the session's token, after a gateway has refused it.

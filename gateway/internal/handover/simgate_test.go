@@ -27,19 +27,20 @@ type gate struct {
 }
 
 type session struct {
-	gate   *gate
-	client *client
-	id, at uint64
-	epoch  uint64
-	began  time.Duration // of the epoch
-	over   bool          // the epoch cannot go on
-	out    stream.Out
-	in     stream.In
-	conn   *conn
-	away   time.Duration // since when there is no connection
-	busy   bool
-	frozen []func() // takes that wait for the call's end
-	known  placement.NodeID
+	gate    *gate
+	client  *client
+	id, at  uint64
+	epoch   uint64
+	began   time.Duration // of the epoch
+	over    bool          // the epoch cannot go on
+	out     stream.Out
+	in      stream.In
+	conn    *conn
+	away    time.Duration // since when there is no connection
+	busy    bool
+	frozen  []func() // takes that wait for the call's end
+	known   placement.NodeID
+	attempt uint64
 }
 
 // taking is a session that another gateway was asked for.
@@ -244,6 +245,7 @@ func (g *gate) taken(t *taking, a handover.Taken) {
 		s.out = stream.RestoreOut(&w.bounds, r.Out, w.now)
 		s.in = stream.RestoreIn(&w.waits, r.Received, r.Waiting, w.now)
 	}
+	s.attempt = t.hello.Resume.Attempt
 	s.out.Detach()
 	g.run(g.table.Taken(t.to, a.Record != nil))
 	g.announce(s, true)
@@ -315,6 +317,9 @@ func (g *gate) attach(s *session, k *conn, hello edge.Hello, goOn bool) {
 		s.in.Begin()
 	}
 	s.conn, k.session = k, s
+	if hello.Resume != nil {
+		s.attempt = hello.Resume.Attempt
+	}
 	welcome := edge.Welcome{
 		Session: strconv.FormatUint(s.id, 10), Token: simToken{s.id, s.at, s.epoch}.String(), Epoch: strconv.FormatUint(s.epoch, 10),
 		Resumed: goOn, Received: s.in.Received(),
@@ -428,10 +433,14 @@ func (g *gate) up(s *session) {
 	s.busy = true
 	number, _ := binary.Uvarint(m.Frame.Data)
 	w.call(g.node, s.client.actor, func(n *node) string {
-		if n.attached[s.id] != s.at {
+		switch by := n.attached[s.id]; {
+		case by.attempt > s.attempt:
+			n.supersede(w, s, by.at)
+			return "detached"
+		case by.at != s.at:
 			return "detached"
 		}
-		s.client.run(int(number))
+		s.client.run(int(number), s.attempt)
 		return "ok"
 	}, func(reply string) {
 		s.busy = false
@@ -475,14 +484,17 @@ func (g *gate) announce(s *session, again bool) {
 	}
 	s.busy = true
 	w.call(g.node, s.client.actor, func(n *node) string {
-		if old := n.attached[s.id]; old != 0 && again {
-			w.learn(n, old, s.at)
-			if old != s.at {
-				at := s.at
-				w.send(n.id, handover.NodeOf(old), func(n *node) { n.gate.superseded(old, at) })
-			}
+		old := n.attached[s.id]
+		if old.attempt > s.attempt {
+			n.supersede(w, s, old.at)
+			return "ok"
 		}
-		n.attached[s.id] = s.at
+		if old.at != 0 && old.at != s.at {
+			w.learn(n, old.at, s.at)
+			at := s.at
+			w.send(n.id, handover.NodeOf(old.at), func(n *node) { n.gate.superseded(old.at, at) })
+		}
+		n.attached[s.id] = attachment{s.at, s.attempt}
 		s.known = n.id
 		w.tell(s.client, s.at)
 		return "ok"
@@ -490,6 +502,13 @@ func (g *gate) announce(s *session, again bool) {
 		s.busy = false
 		g.released(s)
 	})
+}
+
+// supersede tells a gateway that its session is not the one of the client's
+// latest connection.
+func (n *node) supersede(w *world, s *session, by uint64) {
+	at := s.at
+	w.send(n.id, s.gate.node.id, func(n *node) { n.gate.superseded(at, by) })
 }
 
 // superseded is a session of which the actor knows another place.
