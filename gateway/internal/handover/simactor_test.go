@@ -137,7 +137,7 @@ func (w *world) learn(n *node, from, to uint64) {
 func (w *world) flush(n *node, from, to uint64) {
 	w.learn(n, from, to)
 	w.send(n.id, handover.NodeOf(from), func(other *node) {
-		other.gate.order(n.id, from, handover.Order{Kind: handover.Marker, Origin: n.id}, func() {})
+		other.gate.order(n.id, from, handover.Order{Kind: handover.Marker, Origin: n.id}, &sent{})
 	})
 }
 
@@ -171,8 +171,7 @@ func (w *world) push(a *actor, c *client) {
 		Kind: handover.Push, Origin: n.id,
 		Frame: &carrier.Outgoing{Frame: carrier.Frame{Kind: edge.KindBinary, Data: payload(sender, number)}},
 	}
-	refuse := func() { s.refused = true }
-	w.sendOr(n.id, gate, func(other *node) { other.gate.order(n.id, at, order, refuse) }, func(withSender bool) {
+	w.sendOr(n.id, gate, func(other *node) { other.gate.order(n.id, at, order, s) }, func(withSender bool) {
 		s.refused, s.cutOff = !withSender, withSender
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
@@ -51,6 +52,7 @@ type sent struct {
 	at       time.Duration
 	received bool
 	refused  bool // the sender is told, or the gateway was dead
+	astray   bool // sent to a session without a client, while the client had another one: it is told later
 	cutOff   bool // the sender died with it: nothing behind it may arrive
 }
 
@@ -66,6 +68,15 @@ type skip struct {
 // told in an epoch that began at a time.
 func (s *sent) wrongly(began time.Duration) bool {
 	return !s.received && s.at > began && (!s.refused || s.cutOff)
+}
+
+func (c *client) astray(s stream.State) {
+	for _, e := range s.Kept {
+		if e.Frame != nil {
+			sender, seq := parsePayload(e.Frame.Data)
+			c.sends[sender][seq].astray = true
+		}
+	}
 }
 
 func (w *world) connect(c *client) {

@@ -24,6 +24,7 @@ type gate struct {
 	sessions map[uint64]*session // by At
 	taking   map[uint64]*taking  // by the At that is asked for
 	conns    []*conn
+	cut      map[uint64]bool // sessions that were superseded
 }
 
 type session struct {
@@ -66,7 +67,7 @@ func parseToken(s string) (t simToken) {
 }
 
 func newGate(w *world, n *node) *gate {
-	return &gate{world: w, node: n, table: handover.NewTable(&w.holds), sessions: make(map[uint64]*session), taking: make(map[uint64]*taking)}
+	return &gate{world: w, node: n, table: handover.NewTable(&w.holds), sessions: make(map[uint64]*session), taking: make(map[uint64]*taking), cut: make(map[uint64]bool)}
 }
 
 func (g *gate) newAt() uint64 {
@@ -518,6 +519,8 @@ func (g *gate) superseded(at, by uint64) {
 		return
 	}
 	g.world.sum["superseded"]++
+	g.cut[at] = true
+	s.client.astray(s.out.State())
 	g.closeConn(s.conn, edge.CodeReplaced)
 	delete(g.sessions, at)
 	g.run(g.table.Superseded(at, by, s.out.Next() > 0))
@@ -525,17 +528,20 @@ func (g *gate) superseded(at, by uint64) {
 }
 
 // order is a push that has come from its node.
-func (g *gate) order(from placement.NodeID, at uint64, o handover.Order, refuse func()) {
+func (g *gate) order(from placement.NodeID, at uint64, o handover.Order, s *sent) {
 	if to := g.table.Where(at); to != 0 && o.Kind == handover.Push && g.world.chance(2) {
 		g.world.send(g.node.id, from, func(n *node) { g.world.moved(n, at, to) })
 	}
 	if !g.table.Has(at) && g.sessions[at] == nil {
-		refuse()
+		s.refused = true
 		return
 	}
 	if g.world.flaws.unheld && o.Kind == handover.Push && g.sessions[at] != nil {
 		g.deliver(g.sessions[at], o)
 		return
+	}
+	if g.cut[at] {
+		s.astray = true
 	}
 	g.run(g.table.Direct(at, o))
 }
