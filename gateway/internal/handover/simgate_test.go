@@ -591,7 +591,7 @@ func (g *gate) run(effects []handover.Effect) {
 func (g *gate) send(e handover.Effect) {
 	w, me := g.world, g.node.id
 	w.say("node %d: %+v", me, e)
-	w.send(me, e.Node, func(n *node) {
+	w.sendOr(me, e.Node, func(n *node) {
 		switch e.Do {
 		case handover.Forward:
 			from := e.From
@@ -605,6 +605,20 @@ func (g *gate) send(e handover.Effect) {
 			n.gate.run(n.gate.table.RetireOne(e.At, w.liveIDs()))
 		case handover.Retired:
 			n.gate.run(n.gate.table.Retired(e.At))
+		}
+	}, func(bool) {
+		// A node that has joined after a gateway asked all nodes, and sends to a
+		// place of long ago: who sends so may lose what is on its way at the end
+		// of that gateway.
+		origin, target := w.node(e.Order.Origin), w.node(e.Node)
+		if e.Do == handover.Forward && e.Order.Kind == handover.Push && target.retired > 0 && origin.began > target.retired {
+			w.sum["late"]++
+			sender, seq := parsePayload(e.Order.Frame.Data)
+			for _, c := range w.clients {
+				if slices.Contains(c.places, e.From) {
+					c.sends[sender][seq].refused = true
+				}
+			}
 		}
 	})
 }
@@ -646,9 +660,10 @@ func (g *gate) drain() {
 		if !g.node.alive {
 			return
 		}
+		g.node.retired = w.now
 		g.run(g.table.Retire(w.liveIDs()))
 		w.after(w.between(0, 5*time.Second), func() {
-			if g.node.alive {
+			if g.node.alive && len(w.live()) > 1 {
 				if !g.table.Retiring() {
 					w.sum["retired"] += g.table.Len()
 				}

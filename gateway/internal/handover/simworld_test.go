@@ -128,6 +128,8 @@ type node struct {
 	id       placement.NodeID
 	alive    bool
 	draining bool
+	began    time.Duration
+	retired  time.Duration             // when it has begun to end its routes
 	lost     map[placement.NodeID]bool // nodes that it knows to be gone
 	moved    *sessions.Relocations
 	gate     *gate
@@ -163,7 +165,7 @@ func (w *world) live() []*node {
 func (w *world) start() *node {
 	w.lastID++
 	n := &node{
-		id: w.lastID, alive: true, lost: make(map[placement.NodeID]bool), moved: sessions.NewRelocations(1000),
+		id: w.lastID, alive: true, began: w.now, lost: make(map[placement.NodeID]bool), moved: sessions.NewRelocations(1000),
 		attached: make(map[uint64]attachment), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID), asked: make(map[int]func(any)),
 	}
 	for _, other := range w.nodes {
