@@ -138,7 +138,7 @@ func TestSimulation(t *testing.T) {
 // A design with a flaw must not pass.
 func TestSimulationFindsFlaws(t *testing.T) {
 	t.Parallel()
-	for _, f := range []flaws{{unheld: true}, {unmarked: true}, {silent: true}, {repeats: true}, {impatient: true}, {unrestored: true}} {
+	for _, f := range []flaws{{unheld: true}, {unmarked: true}, {silent: true}, {repeats: true}, {impatient: true}, {unrestored: true}, {posthumous: true}} {
 		t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
 			t.Parallel()
 			if _, failed := runSeeds(0, 3000, f); failed < 0 {

@@ -183,6 +183,9 @@ func (g *gate) find(token simToken) *session {
 // take answers another gateway.
 func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 	w := g.world
+	if g.node.lost[handover.NodeOf(q.To)] && !w.flaws.posthumous {
+		return // the session would go to nobody
+	}
 	if gone := g.table.Where(q.At); gone != 0 {
 		w.sum["redirected"]++
 		answer(handover.Taken{Gone: gone})

@@ -57,6 +57,7 @@ type flaws struct {
 	silent     bool // the death of a gateway that was forwarding is not told to clients
 	repeats    bool // a call that may have run is repeated
 	impatient  bool // a session is given away while a call of it runs
+	posthumous bool // a session is given to a gateway that has died since it asked
 	unrestored bool // what waited for the actor is not given to the next gateway
 }
 

@@ -87,7 +87,8 @@ func (t *Table) Taken(at uint64, given bool) []Effect {
 
 // Give says that a session goes to another gateway, or says where it has gone
 // before. Ready is false while it is itself waiting to come: ask again after
-// Taken.
+// Taken. To a gateway that is Gone, which a take may outlive that waits for a
+// call to end, a session must not be given: nobody would say so again.
 func (t *Table) Give(at, to uint64) (gone uint64, ready bool) {
 	r := t.routes[at]
 	switch {
