@@ -502,8 +502,12 @@ func (g *gate) announce(s *session, again bool) {
 		s.known = n.id
 		w.tell(s.client, s.at)
 		return "ok"
-	}, func(string) {
+	}, func(reply string) {
 		s.busy = false
+		if reply == "lost" && g.sessions[s.at] == s && len(s.frozen) == 0 {
+			g.announce(s, again)
+			return
+		}
 		g.released(s)
 	})
 }
