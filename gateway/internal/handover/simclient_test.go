@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
@@ -68,15 +67,6 @@ type skip struct {
 // told in an epoch that began at a time.
 func (s *sent) wrongly(began time.Duration) bool {
 	return !s.received && s.at > began && (!s.refused || s.cutOff)
-}
-
-func (c *client) astray(s stream.State) {
-	for _, e := range s.Kept {
-		if e.Frame != nil {
-			sender, seq := parsePayload(e.Frame.Data)
-			c.sends[sender][seq].astray = true
-		}
-	}
 }
 
 func (w *world) connect(c *client) {

@@ -42,6 +42,7 @@ type session struct {
 	frozen  []func() // takes that wait for the call's end
 	known   placement.NodeID
 	attempt uint64
+	pushed  [][]byte // all that came for the client
 }
 
 // taking is a session that another gateway was asked for.
@@ -527,7 +528,10 @@ func (g *gate) superseded(at, by uint64) {
 	}
 	g.world.sum["superseded"]++
 	g.cut[at] = true
-	s.client.astray(s.out.State())
+	for _, data := range s.pushed {
+		sender, seq := parsePayload(data)
+		s.client.sends[sender][seq].astray = true
+	}
 	g.closeConn(s.conn, edge.CodeReplaced)
 	delete(g.sessions, at)
 	g.run(g.table.Superseded(at, by, s.out.Next() > 0))
@@ -567,6 +571,7 @@ func (g *gate) deliver(s *session, o handover.Order) {
 	w.say("node %d: session %d gets %+v", g.node.id, s.at, o)
 	switch o.Kind {
 	case handover.Push:
+		s.pushed = append(s.pushed, o.Frame.Data)
 		if s.out.Push(o.Frame, w.now) == stream.Slow {
 			w.sum["slow"]++
 			g.closeConn(s.conn, edge.CodeSlow)
