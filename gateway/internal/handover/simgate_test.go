@@ -440,7 +440,7 @@ func (g *gate) up(s *session) {
 	w.call(g.node, s.client.actor, func(n *node) string {
 		switch by := n.attached[s.id]; {
 		case by.attempt > s.attempt:
-			n.supersede(w, s, by.at)
+			n.supersede(w, s, by)
 			return "detached"
 		case by.at != s.at:
 			return "detached"
@@ -491,13 +491,13 @@ func (g *gate) announce(s *session, again bool) {
 	w.call(g.node, s.client.actor, func(n *node) string {
 		old := n.attached[s.id]
 		if old.attempt > s.attempt {
-			n.supersede(w, s, old.at)
+			n.supersede(w, s, old)
 			return "ok"
 		}
 		if old.at != 0 && old.at != s.at {
 			w.learn(n, old.at, s.at)
-			at := s.at
-			w.send(n.id, handover.NodeOf(old.at), func(n *node) { n.gate.superseded(old.at, at) })
+			by := attachment{s.at, s.attempt}
+			w.send(n.id, handover.NodeOf(old.at), func(n *node) { n.gate.superseded(old.at, by) })
 		}
 		n.attached[s.id] = attachment{s.at, s.attempt}
 		s.known = n.id
@@ -515,16 +515,16 @@ func (g *gate) announce(s *session, again bool) {
 
 // supersede tells a gateway that its session is not the one of the client's
 // latest connection.
-func (n *node) supersede(w *world, s *session, by uint64) {
+func (n *node) supersede(w *world, s *session, by attachment) {
 	at := s.at
 	w.send(n.id, s.gate.node.id, func(n *node) { n.gate.superseded(at, by) })
 }
 
 // superseded is a session of which the actor knows another place.
-func (g *gate) superseded(at, by uint64) {
+func (g *gate) superseded(at uint64, by attachment) {
 	s := g.sessions[at]
-	if s == nil {
-		return
+	if s == nil || s.attempt > by.attempt {
+		return // the client has come back since
 	}
 	g.world.sum["superseded"]++
 	g.cut[at] = true
@@ -534,7 +534,7 @@ func (g *gate) superseded(at, by uint64) {
 	}
 	g.closeConn(s.conn, edge.CodeReplaced)
 	delete(g.sessions, at)
-	g.run(g.table.Superseded(at, by, s.out.Next() > 0))
+	g.run(g.table.Superseded(at, by.at, s.out.Next() > 0))
 	g.released(s)
 }
 

@@ -106,7 +106,9 @@ func (t *Table) Give(at, to uint64) (gone uint64, ready bool) {
 
 // Superseded says that the actor knows the session at another place, which had
 // nothing from here: the client has come back twice, by tokens of a gateway that
-// was gone. What is here, if there is something, and what comes is lost.
+// was gone. What is here, if there is something, and what comes is lost. That
+// place has to be of a later attempt of the client, or two would send it to each
+// other.
 func (t *Table) Superseded(at, by uint64, something bool) []Effect {
 	r := t.routes[at]
 	switch {
