@@ -127,7 +127,7 @@ func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 	ticket := n.tickets
 	t.ticket = ticket
 	n.asked[ticket] = func(answer any) { g.taken(t, answer.(handover.Taken)) }
-	body, err := (&handover.Take{Session: token.id, At: token.at, To: to, Epoch: token.epoch, Received: hello.Resume.Received}).Append(nil)
+	body, err := (&handover.Take{Session: token.id, At: token.at, To: to, Epoch: token.epoch, Received: hello.Resume.Received, Attempt: hello.Resume.Attempt}).Append(nil)
 	if err != nil {
 		panic(err)
 	}
@@ -203,6 +203,10 @@ func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 		answer(handover.Taken{})
 		return
 	}
+	if s.attempt > q.Attempt && !w.flaws.late {
+		answer(handover.Taken{Late: true})
+		return
+	}
 	if s.conn != nil {
 		g.closeConn(s.conn, edge.CodeReplaced)
 	}
@@ -240,6 +244,11 @@ func (g *gate) taken(t *taking, a handover.Taken) {
 	}
 	if a.Record == nil && t.conn == nil {
 		g.run(g.table.Ended(t.to)) // nobody waits for it
+		return
+	}
+	if a.Late {
+		g.run(g.table.Ended(t.to))
+		g.closeConn(t.conn, edge.CodeReplaced)
 		return
 	}
 	s := g.create(t.token.client(w), t.token.id, t.to)
@@ -303,6 +312,10 @@ func (w *world) began(epoch uint64) time.Duration {
 func (g *gate) attach(s *session, k *conn, hello edge.Hello, goOn bool) {
 	w := g.world
 	if !k.gateHas {
+		return
+	}
+	if hello.Resume != nil && hello.Resume.Attempt < s.attempt {
+		g.closeConn(k, edge.CodeReplaced)
 		return
 	}
 	if s.conn != nil {
@@ -528,6 +541,7 @@ func (g *gate) superseded(at uint64, by attachment) {
 	}
 	g.world.sum["superseded"]++
 	g.cut[at] = true
+	g.world.say("node %d: session %d of attempt %d is superseded by %+v", g.node.id, at, s.attempt, by)
 	for _, data := range s.pushed {
 		sender, seq := parsePayload(data)
 		s.client.sends[sender][seq].astray = true

@@ -58,6 +58,7 @@ type flaws struct {
 	repeats    bool // a call that may have run is repeated
 	impatient  bool // a session is given away while a call of it runs
 	posthumous bool // a session is given to a gateway that has died since it asked
+	late       bool // a session is given to an older attempt of the client
 	unrestored bool // what waited for the actor is not given to the next gateway
 }
 
