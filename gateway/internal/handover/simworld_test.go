@@ -167,7 +167,7 @@ func (w *world) live() []*node {
 func (w *world) start() *node {
 	w.lastID++
 	n := &node{
-		id: w.lastID, alive: true, began: w.now, lost: make(map[placement.NodeID]bool), moved: sessions.NewRelocations(1000),
+		id: w.lastID, alive: true, lost: make(map[placement.NodeID]bool), moved: sessions.NewRelocations(1000),
 		attached: make(map[uint64]attachment), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID), asked: make(map[int]func(any)),
 	}
 	for _, other := range w.nodes {
