@@ -31,8 +31,8 @@ demo: ## run the demo game
 	go run ./cmd/mallee demo
 
 SEEDS ?= 10000
-sim: ## simulate placement under faults; SEEDS=100000 takes minutes
-	MALLEE_SIM_SEEDS=$(SEEDS) go test ./placement/driver -run 'TestSimulation$$' -count=1 -timeout 2h -v
+sim: ## simulate placement, and sessions that move, under faults; SEEDS=100000 takes minutes
+	MALLEE_SIM_SEEDS=$(SEEDS) go test ./placement/driver ./gateway/internal/handover -run 'TestSimulation$$' -count=1 -timeout 2h -v
 
 LENGTH ?= 60s
 chaos: ## break a cluster of real processes and judge it; LENGTH=10m takes longer

@@ -18,6 +18,7 @@ func handoverOrders() []body {
 	return []body{
 		&sessions.Forward{Origin: 3, From: 10000000001, Order: sessions.OrderPush, Body: []byte{1, 2}},
 		&sessions.Missing{Session: 20000000007, Count: 3},
+		&sessions.Superseded{Session: 20000000007, By: 30000000001, Attempt: 4},
 		&sessions.Moves{Moved: moved},
 		&sessions.Marker{Origin: 3, Moved: moved},
 	}

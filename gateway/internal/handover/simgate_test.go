@@ -638,7 +638,7 @@ func (g *gate) send(e handover.Effect) {
 		if e.Do == handover.Forward && e.Order.Kind == handover.Push && !withSender {
 			sender, seq := parsePayload(e.Order.Frame.Data)
 			for _, c := range w.clients {
-				if slices.Contains(c.places, e.At) {
+				if slices.Contains(c.places, e.At) || slices.Contains(c.places, e.From) {
 					c.sends[sender][seq].refused = true
 				}
 			}
