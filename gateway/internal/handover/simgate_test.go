@@ -78,7 +78,6 @@ func (g *gate) newAt() uint64 {
 
 // hello is a client's first frame.
 func (g *gate) hello(k *conn, hello edge.Hello) {
-	w := g.world
 	g.conns = append(g.conns, k)
 	if g.node.draining {
 		g.closeConn(k, edge.CodeDrain)
@@ -92,7 +91,6 @@ func (g *gate) hello(k *conn, hello edge.Hello) {
 		return
 	}
 	g.resume(k, hello, parseToken(hello.Resume.Token), g.newAt())
-	_ = w
 }
 
 // resume looks for a session, here and then where its token says.
@@ -331,6 +329,7 @@ func (g *gate) attach(s *session, k *conn, hello edge.Hello, goOn bool) {
 		w.sum["lost"] += int(lost)
 	} else if hello.Resume != nil {
 		goOn = false
+		s.astray()
 		g.newEpoch(s)
 		s.in.Begin()
 	}
@@ -533,6 +532,16 @@ func (n *node) supersede(w *world, s *session, by attachment) {
 	w.send(n.id, s.gate.node.id, func(n *node) { n.gate.superseded(at, by) })
 }
 
+// astray says that the client will be told of what has come for a session by a
+// new epoch, perhaps later than it gets what was sent to another place.
+func (s *session) astray() {
+	for _, data := range s.pushed {
+		sender, seq := parsePayload(data)
+		s.client.sends[sender][seq].astray = true
+	}
+	s.pushed = nil
+}
+
 // superseded is a session of which the actor knows another place.
 func (g *gate) superseded(at uint64, by attachment) {
 	s := g.sessions[at]
@@ -542,10 +551,7 @@ func (g *gate) superseded(at uint64, by attachment) {
 	g.world.sum["superseded"]++
 	g.cut[at] = true
 	g.world.say("node %d: session %d of attempt %d is superseded by %+v", g.node.id, at, s.attempt, by)
-	for _, data := range s.pushed {
-		sender, seq := parsePayload(data)
-		s.client.sends[sender][seq].astray = true
-	}
+	s.astray()
 	g.closeConn(s.conn, edge.CodeReplaced)
 	delete(g.sessions, at)
 	g.run(g.table.Superseded(at, by.at, s.out.Next() > 0))

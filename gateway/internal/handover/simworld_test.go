@@ -130,8 +130,6 @@ type node struct {
 	id       placement.NodeID
 	alive    bool
 	draining bool
-	began    time.Duration
-	retired  time.Duration             // when it has begun to end its routes
 	lost     map[placement.NodeID]bool // nodes that it knows to be gone
 	moved    *sessions.Relocations
 	gate     *gate
@@ -290,7 +288,6 @@ type conn struct {
 	down, up  time.Duration
 	inbox     []func() // arrived, not read by the client
 	credit    int      // frames that the pipe still takes downward
-	takenBy   *taking
 }
 
 func (w *world) toClient(c *conn, do func()) {

@@ -3,10 +3,11 @@ package stream_test
 import (
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/wire/edge"
-	"pgregory.net/rapid"
 )
 
 // What comes in goes out in its order, through moves and epochs, and is

@@ -7,10 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/wire/edge"
-	"pgregory.net/rapid"
 )
 
 // receiver is a client: it counts, and knows which message has to come at which
