@@ -581,6 +581,9 @@ func (g *gate) order(from placement.NodeID, at uint64, o handover.Order, s *sent
 func (g *gate) forwarded(via placement.NodeID, from, at uint64, o handover.Order) {
 	if !g.table.Has(at) && g.sessions[at] == nil {
 		g.send(handover.Effect{Do: handover.Ended, Node: via, From: from, At: at})
+		if o.Kind == handover.Push { // its sender is told, as of what comes directly
+			g.world.refused(o, at, from)
+		}
 		return
 	}
 	g.run(g.table.Forwarded(at, o))
@@ -642,14 +645,19 @@ func (g *gate) send(e handover.Effect) {
 		// As of what is sent to a dead gateway, the client may already be elsewhere,
 		// in a new epoch.
 		if e.Do == handover.Forward && e.Order.Kind == handover.Push && !withSender {
-			sender, seq := parsePayload(e.Order.Frame.Data)
-			for _, c := range w.clients {
-				if slices.Contains(c.places, e.At) || slices.Contains(c.places, e.From) {
-					c.sends[sender][seq].refused = true
-				}
-			}
+			w.refused(e.Order, e.At, e.From)
 		}
 	})
+}
+
+// refused says that a push has come to where a session was.
+func (w *world) refused(o handover.Order, places ...uint64) {
+	sender, seq := parsePayload(o.Frame.Data)
+	for _, c := range w.clients {
+		if slices.ContainsFunc(places, func(at uint64) bool { return slices.Contains(c.places, at) }) {
+			c.sends[sender][seq].refused = true
+		}
+	}
 }
 
 // gone is the death of a node.

@@ -154,7 +154,8 @@ func (t *Table) Direct(at uint64, o Order) []Effect {
 }
 
 // Forwarded takes an order by way of the gateway where the session was. A
-// Deliver for a session that is not here has to be answered by Ended.
+// Deliver for a session that is not here has to be answered by Ended, and its
+// sender told, as of what comes directly.
 func (t *Table) Forwarded(at uint64, o Order) []Effect {
 	r := t.routes[at]
 	switch {
