@@ -411,11 +411,29 @@ func (g *gate) wait(s *session) {
 	away := s.away
 	w.after(simWindow, func() {
 		if s.conn == nil && s.away == away && g.sessions[s.at] == s && g.node.alive {
-			w.say("node %d: session %d ends", g.node.id, s.at)
-			delete(g.sessions, s.at)
-			g.run(g.table.Ended(s.at))
-			g.released(s)
+			g.end(s)
 		}
+	})
+}
+
+// end asks the actor first, which may know the session at another place: then
+// what has come here is missing there.
+func (g *gate) end(s *session) {
+	w := g.world
+	w.call(g.node, s.client.actor, func(n *node) string {
+		if by := n.attached[s.id]; by.at != s.at && by.attempt > s.attempt {
+			n.supersede(w, s, by) // comes before the answer
+		}
+		return "ok"
+	}, func(string) {
+		if s.conn != nil || g.sessions[s.at] != s {
+			return
+		}
+		w.say("node %d: session %d ends", g.node.id, s.at)
+		s.lonely()
+		delete(g.sessions, s.at)
+		g.run(g.table.Ended(s.at))
+		g.released(s)
 	})
 }
 
@@ -540,6 +558,20 @@ func (s *session) astray() {
 		s.client.sends[sender][seq].astray = true
 	}
 	s.pushed = nil
+}
+
+// lonely counts what has come for a session that ends while its client is
+// elsewhere and its actor, which has failed as well, does not know: nobody is
+// told of that. It takes the deaths of two processes within seconds.
+func (s *session) lonely() {
+	w := s.gate.world
+	for _, data := range s.pushed {
+		sender, seq := parsePayload(data)
+		if m := s.client.sends[sender][seq]; !m.received {
+			w.sum["lonely"]++
+			m.refused = true
+		}
+	}
 }
 
 // superseded is a session of which the actor knows another place.
