@@ -569,11 +569,11 @@ func TestKoalaUnreachable(t *testing.T) {
 		t.Errorf("got %+v", m.Message)
 	}
 	for id, want := range map[placement.NodeID]transport.Encoding{2: transport.MessagePack, 77: transport.Pickle} {
-		if got, err := n.koala.Speaks(t.Context(), id); got != want || err != nil {
+		if got, err := n.koala.Speaks(t.Context(), id, "T"); got != want || err != nil {
 			t.Errorf("node %s speaks %d, %v", id, got, err)
 		}
 	}
-	if _, err := n.koala.Speaks(t.Context(), 5); !errors.Is(err, mallee.ErrUnavailable) {
+	if _, err := n.koala.Speaks(t.Context(), 5, "T"); !errors.Is(err, mallee.ErrUnavailable) {
 		t.Errorf("who is not there: %v", err)
 	}
 }
