@@ -26,8 +26,9 @@ type audience struct {
 
 // audienceHost is a host that sessions are announced to; guarded by audience.mu.
 //
-//	deaf ──dialled in, or nobody waits for it any more──► hears
-//	hears ──a connection that it may have dialled ends──► deaf
+//	deaf ──it dials in, or is waited for no longer──► hears
+//	 ▲                                                 │
+//	 └───a connection that it may have dialled ends────┘
 type audienceHost struct {
 	hears chan struct{} // closed while it hears
 	until time.Time     // how long it is waited for

@@ -18,6 +18,7 @@ import (
 const (
 	maxGuests       = 1 << 20
 	maxGuestNotices = 256 // of one session
+	maxAttachments  = 3   // for one message: its actor may end each time
 	accountKeys     = 2048
 )
 
@@ -188,7 +189,7 @@ func (g *guests) call(ctx context.Context, s *guest, n notice) error {
 	case *koala.NotifyNewActorMessage:
 		s.actor = mallee.ID{Type: m.ActorType, Key: m.ActorID}
 		err := g.of(s).Message(ctx, s.at, mallee.Binary(n.body))
-		if errors.Is(err, sessions.ErrDetached) {
+		for tries := 0; errors.Is(err, sessions.ErrDetached) && tries < maxAttachments; tries++ {
 			if err = g.connect(ctx, s, mallee.Arrival{Again: true}, false); err == nil {
 				err = g.of(s).Message(ctx, s.at, mallee.Binary(n.body))
 			}

@@ -162,7 +162,12 @@ type talker struct {
 
 func newTalker(t testing.TB, config transport.KoalaConfig) *talker {
 	t.Helper()
-	h := newHosts()
+	return startTalker(t, config, newHosts(), func(r *recorder) transport.Handler { return r })
+}
+
+// startTalker starts a node whose end of the network is what of makes.
+func startTalker(t testing.TB, config transport.KoalaConfig, h *hosts, of func(*recorder) transport.Handler) *talker {
+	t.Helper()
 	config.Members, config.Dial = h.list, h.dial
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -172,7 +177,7 @@ func newTalker(t testing.TB, config transport.KoalaConfig) *talker {
 		t.Fatal(err)
 	}
 	r := &recorder{Network: k, t: t, id: nodeID, got: make(chan received, 64), lost: make(chan placement.NodeID, 64)}
-	k.Attach(nodeID, r)
+	k.Attach(nodeID, of(r))
 	t.Cleanup(func() { k.Detach(nodeID) })
 	return &talker{r, k, h}
 }
