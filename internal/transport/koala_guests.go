@@ -62,9 +62,7 @@ type notice struct {
 
 func (g *guests) init(l *koalaLife) {
 	g.life, g.all, g.swept = l, make(map[uint64]*guest), time.Now()
-	if caller, ok := l.handler.(mallee.Caller); ok {
-		g.caller = sessions.Through(caller)
-	}
+	g.caller, _ = l.handler.(mallee.Caller)
 }
 
 // ofClients takes what a gateway has for actors.
@@ -205,7 +203,7 @@ func (g *guests) call(ctx context.Context, s *guest, n notice) error {
 }
 
 func (g *guests) of(s *guest) sessions.MalleeSessionsRef {
-	return sessions.MalleeSessionsAt(g.caller, s.actor)
+	return sessions.MalleeSessionsAt(sessions.Through(g.caller), s.actor)
 }
 
 func (s *guest) session() mallee.Session { return mallee.Session{ID: s.at, At: s.at, User: s.user} }

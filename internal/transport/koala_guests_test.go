@@ -202,6 +202,12 @@ func TestSessionOfAKoalaGateway(t *testing.T) {
 	if err := s.tell(sessions.OrderDetached, (&sessions.Detached{Sessions: []uint64{session.At}}).Append(nil)); err != nil {
 		t.Error(err)
 	}
+	if err := s.Send(nodeID, 2, &transport.Message{Kind: transport.Edge, Method: sessions.AskFlush, Call: 4}); err != nil {
+		t.Error(err)
+	}
+	if m := next(t, s.got, "answer"); m.from != 2 || m.Kind != transport.Reply || m.Call != 4 || m.Error != nil {
+		t.Errorf("got %+v", m.Message)
+	}
 	for _, m := range []*transport.Message{
 		{Kind: transport.Edge, Method: "take", Call: 5},
 		{Kind: transport.Edge, Method: sessions.OrderPush, Body: []byte{9}},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -654,6 +655,38 @@ func TestKoalaHostDialsTheClusterPort(t *testing.T) {
 	q := dialRaw(t, refusing)
 	q.bytes(string(raw(t, heartbeatFrame)))
 	q.ended()
+}
+
+// A host says nothing before its next heartbeat, and its connection must not end
+// for that: what its actors have for clients would be lost with it.
+func TestKoalaHostThatIsSilentAtFirst(t *testing.T) {
+	t.Parallel()
+	h := newHosts()
+	k, err := transport.NewKoala(transport.KoalaConfig{Members: h.list, Dial: h.dial, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newOverTCP(transport.TCPConfig{Foreign: k, DialTimeout: 50 * time.Millisecond})
+	r := &recorder{t: t, id: nodeID, got: make(chan received, 16), lost: make(chan placement.NodeID, 16)}
+	nodes := f.network(t, nodeID)
+	r.Network = transport.Router{Nodes: nodes, Hosts: k}
+	r.Attach(nodeID, r)
+	t.Cleanup(func() { r.Detach(nodeID) })
+	conn, err := net.Dial("tcp", nodes.(*transport.TCP).Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the connection has ended: %v", err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	p := &pythonHost{conn, t}
+	p.write(raw(t, heartbeatFrame))
+	if m, _ := p.read(); m.TypeName() != "ResponseHeartBeat" {
+		t.Errorf("heartbeat answered by %+v", m)
+	}
 }
 
 // Whatever a host writes, the node lives on, and the connection ends with it.

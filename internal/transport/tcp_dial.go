@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"github.com/mallee-io/mallee/placement"
@@ -124,7 +125,7 @@ func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool
 	c := newConn(l, raw)
 	f := &frames{from: c, limit: maxHandshakeFrame}
 	if l.config.Foreign != nil {
-		first, err := f.first()
+		first, err := l.first(raw, f)
 		if err != nil {
 			return err
 		}
@@ -162,6 +163,19 @@ func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool
 		return context.Cause(ctx)
 	}
 	return l.enter(s, f)
+}
+
+// first is the byte by which a node is told from a Koala host. A node says hello
+// at once, and a host nothing before its next heartbeat: so whoever is silent is
+// a host.
+func (l *life) first(raw net.Conn, f *frames) (byte, error) {
+	_ = raw.SetReadDeadline(time.Now().Add(l.config.DialTimeout / 2))
+	defer func() { _ = raw.SetReadDeadline(time.Time{}) }()
+	first, err := f.first()
+	if len(f.rest) == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		return ^byte(metaMark), nil
+	}
+	return first, err
 }
 
 // send tells a dialer why it is sent away, and returns the reason.
