@@ -118,7 +118,11 @@ func (g *Gateway) login(ctx context.Context, conn carrier.Conn, packet []byte) (
 	case g.memory.Refuses():
 		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: shortOfMemory}
 	}
-	request := login.Request{Packet: packet, Remote: conn.Remote(), Carrier: conn.Name()}
+	at, err := g.sessions.reserve(g.config.Node.ID())
+	if err != nil {
+		return nil, err
+	}
+	request := login.Request{Packet: packet, Remote: conn.Remote(), Carrier: conn.Name(), Session: at}
 	if c, ok := conn.(interface{ Header() http.Header }); ok {
 		request.Header = c.Header()
 	}
@@ -126,7 +130,7 @@ func (g *Gateway) login(ctx context.Context, conn carrier.Conn, packet []byte) (
 	if err != nil {
 		return nil, err
 	}
-	return g.begin(conn, admission{Admission: who})
+	return g.begin(conn, admission{Admission: who, at: at})
 }
 
 // begin makes a session and tells its actor.

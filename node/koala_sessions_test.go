@@ -272,7 +272,7 @@ func TestGatewayInFrontOfAKoalaHost(t *testing.T) {
 		t.Fatalf("%+v, %v", who, err)
 	}
 	room := sessions.MalleeSessionsAt(sessions.Through(n), who.Actor)
-	if _, err := room.Connect(t.Context(), s, mallee.Arrival{Login: packet}, false); err != nil {
+	if _, err := room.Connect(t.Context(), s, mallee.Arrival{Login: packet, Server: 3}, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := room.Message(t.Context(), s.ID, mallee.Text("hello")); err != nil {

@@ -39,7 +39,7 @@ type audienceHost struct {
 // the order in which it has.
 type announced struct {
 	mallee.Session
-	login []byte
+	how mallee.Arrival
 }
 
 func (a *audience) init(l *koalaLife) {
@@ -108,7 +108,7 @@ func (a *audience) look(id placement.NodeID, h *audienceHost) {
 	c := a.life.existing(id)
 	for actor, list := range h.actor {
 		h.keep(actor, slices.DeleteFunc(list, func(s announced) bool { // its next message announces what cannot be now
-			return c == nil || c.notify(newSession(actor, &s), s.login) != nil
+			return c == nil || c.notify(newSession(actor, &s), s.how.Login) != nil
 		}))
 	}
 }
@@ -148,7 +148,7 @@ func (a *audience) beat() {
 func (a *audience) announce(c *koalaConn, actor mallee.ID, s announced, alone bool) (replaced []uint64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := c.notify(newSession(actor, &s), s.login); err != nil {
+	if err := c.notify(newSession(actor, &s), s.how.Login); err != nil {
 		return nil, err
 	}
 	h := a.host(c.id)

@@ -1,9 +1,7 @@
 package transport
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"time"
@@ -99,7 +97,7 @@ func (a *standIn) Connect(_ context.Context, s mallee.Session, how mallee.Arriva
 	if err := a.life.audience.wait(a.host, a.end); err != nil {
 		return sessions.Host{}, err
 	}
-	replaced, err := a.life.audience.announce(c, a.m.Actor, announced{s, bytes.Clone(how.Login)}, alone)
+	replaced, err := a.life.audience.announce(c, a.m.Actor, announced{s, how}, alone)
 	if len(replaced) > 0 {
 		a.life.orderGateway(a.host, sessions.OrderKick, (&sessions.Kick{Sessions: replaced, Reason: mallee.DisconnectReplaced}).Append(nil))
 	}
@@ -148,18 +146,6 @@ func (c *koalaConn) notify(m koala.Message, body []byte) error {
 // newSession is how a host hears of a session.
 func newSession(actor mallee.ID, s *announced) *koala.NotifyNewActorSession {
 	return &koala.NotifyNewActorSession{
-		OpenID: s.User, ServerID: serverOf(s.login), ActorType: actor.Type, ActorID: actor.Key, SessionID: int64(s.At),
+		OpenID: s.User, ServerID: s.how.Server, ActorType: actor.Type, ActorID: actor.Key, SessionID: int64(s.At),
 	}
-}
-
-// serverOf is the number of the game server in a first packet, or 0.
-func serverOf(login []byte) int64 {
-	var packet struct {
-		ServerID json.Number `json:"server_id"`
-	}
-	if json.Unmarshal(login, &packet) != nil {
-		return 0
-	}
-	n, _ := packet.ServerID.Int64() // 0 where it is none
-	return n
 }

@@ -158,7 +158,7 @@ func TestSessionAtAKoalaHost(t *testing.T) {
 	}
 
 	in := g.dialsIn()
-	host, err := g.actor().Connect(t.Context(), session, mallee.Arrival{Login: []byte(firstPacket)}, false)
+	host, err := g.actor().Connect(t.Context(), session, mallee.Arrival{Login: []byte(firstPacket), Server: 2}, false)
 	if err != nil || host.Node != 77 || host.Epoch == 0 {
 		t.Errorf("connected: %+v, %v", host, err)
 	}
@@ -186,10 +186,10 @@ func TestSessionAtAKoalaHost(t *testing.T) {
 		t.Errorf("a message after the end: %v", err)
 	}
 	quick := mallee.Session{ID: 20000000008, At: 10000000001, User: "open_id_2"} // has come by another gateway
-	if _, err := g.actor().Connect(t.Context(), quick, mallee.Arrival{}, false); err != nil {
+	if _, err := g.actor().Connect(t.Context(), quick, mallee.Arrival{Server: 2}, false); err != nil {
 		t.Error(err)
 	}
-	if m, body := after[*koala.NotifyNewActorSession](out); *m != (koala.NotifyNewActorSession{OpenID: "open_id_2", ActorType: "IPlayer", ActorID: "1", SessionID: 10000000001}) || len(body) != 0 {
+	if m, body := after[*koala.NotifyNewActorSession](out); *m != (koala.NotifyNewActorSession{OpenID: "open_id_2", ServerID: 2, ActorType: "IPlayer", ActorID: "1", SessionID: 10000000001}) || len(body) != 0 {
 		t.Errorf("quick connect: %+v, %q", m, body)
 	}
 	if err := g.actor().Message(t.Context(), quick.ID, mallee.Binary(nil)); err != nil {
@@ -288,7 +288,7 @@ func TestSessionsWaitForAKoalaHostToDialIn(t *testing.T) {
 		connected := func() <-chan error {
 			done := make(chan error, 1)
 			go func() {
-				_, err := g.actor().Connect(context.Background(), session, mallee.Arrival{Login: []byte(firstPacket)}, false)
+				_, err := g.actor().Connect(context.Background(), session, mallee.Arrival{Login: []byte(firstPacket), Server: 2}, false)
 				done <- err
 			}()
 			return done
@@ -334,7 +334,7 @@ func TestSessionsAreAnnouncedAgainToAKoalaHost(t *testing.T) {
 	in := g.dialsIn()
 	connect := make(chan error, 1)
 	go func() {
-		_, err := g.actor().Connect(context.Background(), session, mallee.Arrival{Login: []byte(firstPacket)}, false)
+		_, err := g.actor().Connect(context.Background(), session, mallee.Arrival{Login: []byte(firstPacket), Server: 2}, false)
 		connect <- err
 	}()
 	out := g.dials()
