@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +15,8 @@ import (
 // host has dialled. The actor looks for it when it is told of a session, and
 // keeps what it has found: where it finds none, or where the connection ends,
 // all that it sends is lost until it is told anew. Nothing says which host has
-// dialled, so its address has to tell.
+// dialled, so its address has to tell. When the connection ends that this node
+// has dialled, what it was told of last may be lost.
 type audience struct {
 	life *koalaLife
 
@@ -26,9 +26,9 @@ type audience struct {
 
 // audienceHost is a host that sessions are announced to; guarded by audience.mu.
 //
-//	deaf ──it dials in, or is waited for no longer──► hears
-//	 ▲                                                 │
-//	 └───a connection that it may have dialled ends────┘
+//	deaf ──connected both ways, or not waited for any more─► hears
+//	 ▲                                                     │
+//	 └─a connection to it ends, or one that may be its own─┘
 type audienceHost struct {
 	hears chan struct{} // closed while it hears
 	until time.Time     // how long it is waited for
@@ -98,14 +98,14 @@ func (a *audience) look(id placement.NodeID, h *audienceHost) {
 	if isClosed(h.hears) {
 		return
 	}
-	if !a.dialledIn(id) {
-		if time.Now().Before(h.until) {
-			return
-		}
+	c, dialledIn := a.life.existing(id), a.dialledIn(id)
+	if (c == nil || !dialledIn) && time.Now().Before(h.until) {
+		return
+	}
+	if !dialledIn {
 		a.life.config.Log.Warn("host has not dialled this node: what its actors send to clients may be lost", "node", a.life.node, "host", id)
 	}
 	defer close(h.hears)
-	c := a.life.existing(id)
 	for actor, list := range h.actor {
 		h.keep(actor, slices.DeleteFunc(list, func(s announced) bool { // its next message announces what cannot be now
 			return c == nil || c.notify(newSession(actor, &s), s.how.Login) != nil
@@ -120,15 +120,20 @@ func (a *audience) dialledIn(id placement.NodeID) bool {
 	return a.life.inboundFrom(ip) >= a.life.members.at(ip)
 }
 
-// lost makes the hosts at an address deaf, one of whose connections has ended.
-func (a *audience) lost(ip netip.Addr) {
+// lost takes a connection out that has ended, and makes its host deaf, or the
+// hosts whose own it may have been, before anybody finds another one. It reports
+// whether the node is still there to be told.
+func (a *audience) lost(c *koalaConn) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	there := a.life.forget(c)
 	for id, h := range a.hosts {
-		if isClosed(h.hears) && a.life.members.ip(id) == ip && !a.dialledIn(id) {
+		own := isInbound(c.id) && a.life.members.ip(id) == c.ip && !a.dialledIn(id)
+		if isClosed(h.hears) && (own || id == c.id) {
 			h.hears, h.until = make(chan struct{}), time.Now().Add(a.life.config.DialIn)
 		}
 	}
+	return there
 }
 
 // beat keeps a connection to each host, since its actors may be called any time.

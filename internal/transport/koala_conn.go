@@ -48,7 +48,7 @@ func (c *koalaConn) end(err error) {
 	c.fail(err)
 	c.out.drop()
 	c.prove(false)
-	there := c.life.forget(c)
+	there := c.life.audience.lost(c)
 	c.forgetAll()
 	c.life.logins.lose(c.id)
 	if !there {
@@ -61,9 +61,6 @@ func (c *koalaConn) end(err error) {
 		c.life.config.Log.Warn("connection of a host lost", "node", c.life.node, "host", c.id, "addr", c.RemoteAddr(), "error", err)
 	}
 	c.life.handler.Lost(c.id)
-	if isInbound(c.id) {
-		c.life.audience.lost(c.ip)
-	}
 }
 
 // watch comes with each beat.

@@ -209,9 +209,15 @@ func (g *guests) of(s *guest) sessions.MalleeSessionsRef {
 func (s *guest) session() mallee.Session { return mallee.Session{ID: s.at, At: s.at, User: s.user} }
 
 // connect tells an actor of the session, and the gateway if the actor refuses it.
+// One that cannot be reached is told with the session's next message.
 func (g *guests) connect(ctx context.Context, s *guest, how mallee.Arrival, alone bool) error {
 	_, err := g.of(s).Connect(ctx, s.session(), how, alone)
-	if err != nil {
+	if err == nil {
+		return nil
+	}
+	switch mallee.AsError(err).Code {
+	case mallee.CodeUnavailable, mallee.CodeOverloaded, mallee.CodeTimeout, mallee.CodeCanceled:
+	default:
 		g.end(s.at, s.actor.Type)
 	}
 	return err
@@ -269,15 +275,27 @@ func (g *guests) admit(c *koalaConn, m *koala.RequestAccountLogin, body []byte) 
 	return c.notify(&koala.ResponseAccountLogin{SessionID: m.SessionID, ActorType: a.Actor.Type, ActorID: a.Actor.Key}, nil)
 }
 
-// beat ends sessions of which nothing has come for long.
+// beat looks now and then for sessions that are silent.
 func (g *guests) beat() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	idle := g.life.config.Idle
-	if time.Since(g.swept) < idle/8 {
+	if time.Since(g.swept) < g.life.config.Idle/8 || len(g.all) == 0 {
 		return
 	}
 	g.swept = time.Now()
+	g.life.running.Go(g.sweep)
+}
+
+// sweep ends sessions of which nothing has come for long.
+func (g *guests) sweep() {
+	ctx, cancel := context.WithTimeout(g.life.ctx, g.life.config.CallTimeout)
+	defer cancel()
+	if _, err := g.life.members.refresh(ctx); err != nil {
+		return // the next sweep finds them
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	idle := g.life.config.Idle
 	for at, s := range g.all {
 		switch {
 		case s.busy || time.Since(s.heard) < idle:

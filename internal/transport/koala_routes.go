@@ -45,6 +45,9 @@ func (l *koalaLife) routes(gateway placement.NodeID, at uint64) []*koalaConn {
 
 // proven is the dialled connection to a gateway, if that is known to hear on it.
 func (l *koalaLife) proven(gateway placement.NodeID, others bool) *koalaConn {
+	if !l.members.gateway(gateway) {
+		return nil
+	}
 	c, d, err := l.attempt(gateway)
 	if err != nil || d != nil && d.again && others { // it comes too late for this message
 		return nil

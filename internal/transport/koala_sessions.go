@@ -107,16 +107,16 @@ func (a *standIn) Connect(_ context.Context, s mallee.Session, how mallee.Arriva
 
 // Message waits as Connect does: else its answer could be lost.
 func (a *standIn) Message(_ context.Context, session uint64, m mallee.Message) error {
+	c, err := a.reach()
+	if err != nil {
+		return err
+	}
 	if err := a.life.audience.wait(a.host, a.end); err != nil {
 		return err
 	}
 	s, ok := a.life.audience.find(a.host, a.m.Actor, session)
 	if !ok {
 		return sessions.ErrDetached.Errorf("session %d has not been announced to host %s", session, a.host).BeforeRun()
-	}
-	c, err := a.reach()
-	if err != nil {
-		return err
 	}
 	return c.notify(&koala.NotifyNewActorMessage{SessionID: int64(s.At), ActorType: a.m.Actor.Type, ActorID: a.m.Actor.Key}, m.Data)
 }

@@ -354,6 +354,17 @@ func TestSessionsAreAnnouncedAgainToAKoalaHost(t *testing.T) {
 	if err := next(t, sent, "answer"); err != nil {
 		t.Error(err)
 	}
+	_ = out.Close() // with what was on its way
+	next(t, g.lost, "loss")
+	go func() { sent <- g.actor().Message(context.Background(), session.ID, mallee.Text("hello")) }()
+	out = g.dials()
+	if again, _ := after[*koala.NotifyNewActorSession](out); *again != *first {
+		t.Errorf("announced again: %+v", again)
+	}
+	out.exactly(messageFrame)
+	if err := next(t, sent, "answer"); err != nil {
+		t.Error(err)
+	}
 }
 
 // An actor of Koala forgets its session whichever ends: it must not hear that an

@@ -99,10 +99,12 @@ func (l *life) introduce(ctx context.Context, raw net.Conn, to placement.NodeID,
 
 // welcome is the acceptor's side of a connection.
 func (l *life) welcome(raw net.Conn) {
-	ctx, cancel := context.WithTimeout(l.ctx, l.config.DialTimeout)
+	ctx, cancel := context.WithCancel(l.ctx)
 	defer cancel()
+	late := time.AfterFunc(l.config.DialTimeout, cancel)
+	defer late.Stop()
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	err := l.receiveDialer(ctx, raw, stop)
+	err := l.receiveDialer(ctx, raw, late, stop)
 	if err == nil {
 		return
 	}
@@ -114,7 +116,7 @@ func (l *life) welcome(raw net.Conn) {
 	l.config.Log.Warn("connection refused", "node", l.node, "from", raw.RemoteAddr(), "error", err)
 }
 
-func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool) error {
+func (l *life) receiveDialer(ctx context.Context, raw net.Conn, late *time.Timer, stop func() bool) error {
 	if l.config.TLS != nil {
 		secure := tls.Server(raw, l.config.TLS)
 		if err := secure.HandshakeContext(ctx); err != nil {
@@ -125,10 +127,12 @@ func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool
 	c := newConn(l, raw)
 	f := &frames{from: c, limit: maxHandshakeFrame}
 	if l.config.Foreign != nil {
+		late.Stop() // a host may be silent for longer
 		first, err := l.first(raw, f)
 		if err != nil {
 			return err
 		}
+		late.Reset(l.config.DialTimeout)
 		if first != metaMark {
 			if !stop() {
 				return context.Cause(ctx)
@@ -169,7 +173,7 @@ func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool
 // at once, and a host nothing before its next heartbeat: so whoever is silent is
 // a host.
 func (l *life) first(raw net.Conn, f *frames) (byte, error) {
-	_ = raw.SetReadDeadline(time.Now().Add(l.config.DialTimeout / 2))
+	_ = raw.SetReadDeadline(time.Now().Add(l.config.DialTimeout))
 	defer func() { _ = raw.SetReadDeadline(time.Time{}) }()
 	first, err := f.first()
 	if len(f.rest) == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
