@@ -1,9 +1,11 @@
 package client_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,18 +39,25 @@ func at(urls ...string) func(*client.Config) {
 func TestEcho(t *testing.T) {
 	t.Parallel()
 	gate := clienttest.Start(t, 1).Gates[0]
-	for name, url := range map[string]string{"websocket": gate.URL(), "tcp": "tcp://" + gate.TCP.Addr()} {
+	for name, url := range map[string]string{
+		"websocket": gate.URL(),
+		"tcp":       "tcp://" + gate.TCP.Addr(),
+		"tls":       "tls://" + gate.TLS.Addr(),
+		"quic":      "quic://" + gate.QUIC.String(),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conn := through(t, name, at(url))
+			conn := through(t, name, at(url), func(c *client.Config) { c.TLS = gate.Trust(t) })
 			send(t, conn, "Grüße")
 			receive(t, conn, "Grüße")
-			if err := conn.Send(waiting(t), mallee.Binary([]byte{0, 255})); err != nil {
+			large := make([]byte, 60<<10)
+			if err := conn.Send(waiting(t), mallee.Binary(large)); err != nil {
 				t.Fatal(err)
 			}
-			if m, err := conn.Receive(waiting(t)); err != nil || m.Text || string(m.Data) != "\x00\xff" {
-				t.Fatal(m, err)
+			if m, err := conn.Receive(waiting(t)); err != nil || m.Text || !bytes.Equal(m.Data, large) {
+				t.Fatal(len(m.Data), err)
 			}
+			conn.Close()
 		})
 	}
 }
@@ -133,7 +142,6 @@ func TestRefusedByTheGateway(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	t.Skip("gateways do not hand sessions over yet")
 	gates := clienttest.Start(t, 2).Gates
 	conn := through(t, "ada", at("tcp://"+gates[0].TCP.Addr(), "tcp://"+gates[1].TCP.Addr()))
 	drained := make(chan error, 1)
@@ -151,4 +159,52 @@ func TestDrain(t *testing.T) {
 	}
 	send(t, conn, "still here")
 	receive(t, conn, "still here")
+}
+
+// A gateway that is gone takes with it what it kept: another one goes on, and
+// says that something may be missing.
+func TestGatewayIsGone(t *testing.T) {
+	t.Parallel()
+	gates := clienttest.Start(t, 2).Gates
+	conn := through(t, "ada", at(gates[0].URL(), gates[1].URL()))
+	send(t, conn, "before")
+	receive(t, conn, "before")
+	gates[0].WebSocket.Refuse()
+	if err := gates[0].Gateway.Stop(waiting(t)); err != nil {
+		t.Fatal(err)
+	}
+	var lost *edge.Loss
+	if _, err := conn.Receive(waiting(t)); !errors.As(err, &lost) || !lost.Unknown {
+		t.Fatal(err)
+	}
+	send(t, conn, "after")
+	receive(t, conn, "after")
+}
+
+// All clients of a gateway are cut off in one moment.
+func TestManyComeBack(t *testing.T) {
+	t.Parallel()
+	gate := clienttest.Start(t, 1).Gates[0]
+	conns := make([]*client.Conn, 200)
+	for i := range conns {
+		conns[i] = through(t, fmt.Sprint("user", i), at("tcp://"+gate.TCP.Addr()))
+	}
+	for range 3 {
+		for _, conn := range conns {
+			send(t, conn, "1")
+		}
+		gate.TCP.Cut()
+		for _, conn := range conns {
+			send(t, conn, "2")
+		}
+		for _, conn := range conns {
+			receive(t, conn, "1")
+			receive(t, conn, "2")
+		}
+	}
+	var left sync.WaitGroup
+	for _, conn := range conns {
+		left.Go(conn.Close)
+	}
+	left.Wait()
 }

@@ -2,6 +2,7 @@ package activation
 
 import (
 	"context"
+	"time"
 
 	"github.com/mallee-io/mallee"
 )
@@ -50,6 +51,7 @@ func (a *Activation) replace(ctx context.Context, by mallee.Session) {
 	a.mu.Lock()
 	older := a.attached().where(func(s mallee.Session) bool { return s.User == by.User && s.ID != by.ID })
 	a.mu.Unlock()
+	defer a.ordered()
 	for _, s := range older {
 		err := a.table.runtime.config.Sessions.Kick(ctx, a.ID(), []uint64{s.At}, mallee.DisconnectReplaced, "")
 		if err != nil { // its gateway hears that it is not attached, should it go on
@@ -94,6 +96,7 @@ func (a *Activation) disconnect(ctx context.Context, s mallee.Session, reason ma
 // OnMoved registers what is told, in turns, that sessions within a range are at
 // another place now; 0: they have ended.
 func (a *Activation) OnMoved(told func(first, last, to uint64)) {
+	a.table.runtime.usesSessions.Store(true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.extra()
@@ -113,9 +116,27 @@ func (a *Activation) Relocate(first, last, to uint64) {
 	}
 }
 
+// doubtful is how long a session stays attached whose gateway does not know it
+// any more: by then the gateway has said why it has ended.
+const doubtful = time.Minute
+
+// Doubt ends attached sessions, by where they are, of which gateways know
+// nothing. They would keep the activation alive for ever.
+func (a *Activation) Doubt(at map[uint64]bool) {
+	a.mu.Lock()
+	known := a.attached().where(func(s mallee.Session) bool { return at[s.At] })
+	a.mu.Unlock()
+	for _, s := range known {
+		a.Schedule(doubtful, 0, func(ctx context.Context) { a.disconnect(ctx, s, mallee.DisconnectLost) })
+	}
+}
+
 // Vanish tells activations that a gateway is gone with its sessions, which are
 // those within a range.
 func (r *Runtime) Vanish(first, last uint64) {
+	if !r.UsesSessions() {
+		return
+	}
 	for _, table := range r.tables {
 		table.each(func(a *Activation) {
 			if a.knowsSessions() {
@@ -155,6 +176,9 @@ func (a *Activation) attach(s mallee.Session) (again bool) {
 	e := a.extra()
 	if e.attached == nil {
 		e.attached = new(attached)
+		if r := a.table.runtime; !r.usesSessions.Load() {
+			r.usesSessions.Store(true)
+		}
 	}
 	earlier, again := e.attached.put(s)
 	a.mu.Unlock()

@@ -18,6 +18,9 @@ type Resume struct {
 	Token    string `json:"token"`
 	Epoch    string `json:"epoch"`
 	Received uint64 `json:"received"` // data frames of the epoch that the client has
+	// Attempt counts the client's connections for the session, so that of two
+	// gateways that both have let it in the later one has it.
+	Attempt uint64 `json:"attempt,omitempty"`
 }
 
 // Welcome is the payload of KindWelcome. It comes once for each connection, and
@@ -39,8 +42,9 @@ type Welcome struct {
 // ones, will not come. They are counted as if they had.
 type Lost struct {
 	Count uint64 `json:"count"`
-	// Sent counts data frames of the client of which it is not known whether
-	// the actor has seen them, since its node has failed with them.
+	// Sent counts data frames of the client, since the epoch began, of which it
+	// is not known whether the actor has seen them, since its node has failed
+	// with them. It may be said twice.
 	Sent uint64 `json:"sent,omitempty"`
 }
 

@@ -2,7 +2,9 @@ package carrier_test
 
 import (
 	"errors"
+	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,9 +93,17 @@ func TestPlainConnectionsGetDataAlone(t *testing.T) {
 	cl.expect(edge.KindBinary, "ho")
 }
 
-func TestPingsAreAnsweredInside(t *testing.T) {
+func TestPings(t *testing.T) {
 	t.Parallel()
 	onEach(t, framedCarriers(), carrier.Config{}, func(t *testing.T, cl *client, conn carrier.Conn) {
+		if err := conn.Ping(); err != nil {
+			t.Fatal(err)
+		}
+		if cl.message {
+			cl.expect(0x89, "")
+		} else {
+			cl.expect(edge.KindPing, "")
+		}
 		before := conn.Heard()
 		cl.send(edge.KindPing, "are you there?")
 		cl.send(edge.KindPong, "")
@@ -103,13 +113,34 @@ func TestPingsAreAnsweredInside(t *testing.T) {
 		if conn.Heard() != before+3 {
 			t.Error("heard", conn.Heard()-before)
 		}
-		if err := conn.Ping(); err != nil {
-			t.Fatal(err)
-		}
-		if cl.message {
-			cl.expect(0x89, "")
-		} else {
-			cl.expect(edge.KindPing, "")
+	})
+}
+
+// No ping of a client that reads is left without an answer.
+func TestPingAfterPing(t *testing.T) {
+	t.Parallel()
+	onEach(t, framedCarriers(), carrier.Config{}, func(t *testing.T, cl *client, conn carrier.Conn) {
+		go func() {
+			for {
+				if _, err := conn.Read(); err != nil {
+					return
+				}
+			}
+		}()
+		for i := range 50 {
+			if err := conn.Ping(); err != nil {
+				t.Fatal(err)
+			}
+			cl.send(edge.KindPing, strconv.Itoa(i))
+			for {
+				kind, payload, err := cl.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if kind == edge.KindPong && string(payload) == strconv.Itoa(i) {
+					break
+				}
+			}
 		}
 	})
 }
@@ -187,6 +218,25 @@ func TestTheClientVanishes(t *testing.T) {
 			t.Error("Read returns", err)
 		}
 		conn.Close(edge.CodeInternal, "") // does not wait
+	})
+}
+
+// What is on its way when the gateway closes does not delay the end.
+func TestTheClientLeavesAmidTraffic(t *testing.T) {
+	t.Parallel()
+	onEach(t, webSockets(), carrier.Config{CloseTimeout: patience}, func(t *testing.T, cl *client, conn carrier.Conn) {
+		closed := make(chan struct{})
+		go func() { conn.Close(edge.CodeDrain, "the gateway stops"); close(closed) }()
+		if kind, _, err := cl.next(); kind != 0x88 || err != nil {
+			t.Fatal(kind, err)
+		}
+		cl.send(edge.KindBinary, strings.Repeat("x", 5_000))
+		cl.raw(masked(0x89, "ping"))
+		cl.raw(masked(0x88, "\x0f\xa0"))
+		if _, _, err := cl.next(); !errors.Is(err, io.EOF) {
+			t.Error("the socket is not closed:", err)
+		}
+		<-closed
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,8 @@ type link struct {
 
 	writing sync.Mutex
 	broken  bool // guarded by writing: a frame was written in part
+
+	pings pings
 
 	deadlines sync.Mutex
 	closing   bool // guarded by deadlines, which are Close's from then on
@@ -184,28 +187,28 @@ func (l *link) isClosing() bool {
 	return l.closing
 }
 
-// readWithin and writeWithin set deadlines, none for 0, unless Close has set
-// its own.
-
+// readWithin sets the deadline of reads, none for 0, unless Close has set its
+// own, which ends them soon enough.
 func (l *link) readWithin(d time.Duration) error {
 	l.deadlines.Lock()
 	defer l.deadlines.Unlock()
 	if l.closing {
-		return net.ErrClosed
+		return nil
 	}
-	return l.to.SetReadDeadline(in(d))
+	return l.to.SetReadDeadline(after(d))
 }
 
+// writeWithin sets the deadline of writes. After Close there are none.
 func (l *link) writeWithin(d time.Duration) error {
 	l.deadlines.Lock()
 	defer l.deadlines.Unlock()
 	if l.closing {
 		return net.ErrClosed
 	}
-	return l.to.SetWriteDeadline(in(d))
+	return l.to.SetWriteDeadline(after(d))
 }
 
-func in(d time.Duration) time.Time {
+func after(d time.Duration) time.Time {
 	if d == 0 {
 		return time.Time{}
 	}
@@ -216,8 +219,9 @@ func in(d time.Duration) time.Time {
 // WebSocket has room for.
 const maxReason = 123
 
-// shorten cuts a reason, between characters.
+// shorten makes a reason fit, and cuts it between characters.
 func shorten(reason string) string {
+	reason = strings.ToValidUTF8(reason, "\uFFFD")
 	if len(reason) <= maxReason {
 		return reason
 	}

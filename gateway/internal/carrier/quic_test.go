@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,7 +123,7 @@ func dialWebTransport(t *testing.T, c carrier.Config) (*client, carrier.Conn) {
 
 func TestQUICTellsTheCodeToo(t *testing.T) {
 	t.Parallel()
-	c := carrier.Config{CloseTimeout: 100 * time.Millisecond}
+	c := carrier.Config{CloseTimeout: patience}
 	onEach(t, map[string]dialer{"quic": dialQUIC, "webtransport": dialWebTransport}, c, func(t *testing.T, cl *client, conn carrier.Conn) {
 		go conn.Close(edge.CodeKicked, "bye")
 		if kind, _, err := cl.next(); kind != edge.KindClose || err != nil {
@@ -130,12 +131,14 @@ func TestQUICTellsTheCodeToo(t *testing.T) {
 		}
 		switch to := cl.to.(type) {
 		case quicClient:
+			_ = to.Stream.Close() // its half; the rest is the gateway's to end
 			<-to.conn.Context().Done()
 			var end *quic.ApplicationError
 			if err := context.Cause(to.conn.Context()); !errors.As(err, &end) || edge.Code(end.ErrorCode) != edge.CodeKicked || end.ErrorMessage != "bye" {
 				t.Error(err)
 			}
 		case webClient:
+			_ = to.Stream.Close()
 			<-to.session.Context().Done()
 			var end *webtransport.SessionError
 			if _, err := to.session.AcceptStream(context.Background()); !errors.As(err, &end) || edge.Code(end.ErrorCode) != edge.CodeKicked || end.Message != "bye" {
@@ -162,7 +165,7 @@ func TestConnectionsWithoutAStream(t *testing.T) {
 	for _, protocol := range []string{edge.Subprotocol, "h3"} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			addr, trusting, _ := serveQUIC(t, carrier.Config{HandshakeTimeout: time.Second})
+			addr, trusting, _ := serveQUIC(t, carrier.Config{HandshakeTimeout: 3 * time.Second})
 			conn := dialQUICConn(t, addr, trusting, protocol)
 			select {
 			case <-conn.Context().Done():
@@ -192,4 +195,33 @@ func TestFurtherStreamsAreBounded(t *testing.T) {
 	if streams > 4 || sent > 100_000 {
 		t.Errorf("%d streams took %d bytes", streams, sent)
 	}
+}
+
+// Beyond some hundred handshakes in a second clients have to show that their
+// addresses are theirs. Honest ones do not notice.
+func TestAFloodOfHandshakes(t *testing.T) {
+	t.Parallel()
+	addr, trusting, _ := serveQUIC(t, carrier.Config{})
+	trusting.NextProtos = []string{edge.Subprotocol}
+	todo := make(chan int, 400)
+	for i := range cap(todo) {
+		todo <- i
+	}
+	close(todo)
+	var dialing sync.WaitGroup
+	for range 8 {
+		dialing.Go(func() {
+			for range todo {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				conn, err := quic.DialAddr(ctx, addr, trusting, nil)
+				cancel()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = conn.CloseWithError(0, "")
+			}
+		})
+	}
+	dialing.Wait()
 }
