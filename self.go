@@ -32,10 +32,15 @@ type Activation interface {
 	Schedule(first, every time.Duration, fn func(context.Context)) (stop func())
 	// Reminders registers what due reminders run.
 	Reminders(fire func(context.Context, Reminder) error) Reminders
-	// Push gives a message to sessions, by where they are.
+	// Send gives a message to sessions, and Push to sessions by where they are,
+	// in ascending order.
+	Send(ctx context.Context, m Message, to []Session) error
 	Push(ctx context.Context, m Message, at []uint64) error
 	Kick(ctx context.Context, s Session, why string) error
 	Bind(ctx context.Context, s Session, to ID) error
+	// OnMoved registers what is told, in turns, that sessions which were from
+	// first to last are at another place now; 0: they have ended.
+	OnMoved(told func(first, last, to uint64))
 	KeepAlive(d time.Duration)
 	// Deactivate ends the activation after the current turn.
 	Deactivate(reason Reason)

@@ -88,11 +88,7 @@ func (r DisconnectReason) String() string {
 // clients will be told, should they come back, that they have missed something.
 // The data must not change any more.
 func (s *Self) Send(ctx context.Context, m Message, to ...Session) error {
-	at := make([]uint64, len(to))
-	for i := range to {
-		at[i] = to[i].At
-	}
-	return s.activation.Push(ctx, m, at)
+	return s.activation.Send(ctx, m, to)
 }
 
 // Kick closes a session after all that has been sent to it. The client is told

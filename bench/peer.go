@@ -22,6 +22,7 @@ func roles() map[string]role {
 		"protoactor-grain": serveProtoGrain,
 		"mallee-pd":        serveMalleePD,
 		"mallee-host":      serveMalleeHost,
+		"websocket":        serveWebSocket,
 	}
 }
 
@@ -67,8 +68,13 @@ func (p *peer) line() (string, error) {
 }
 
 // liveBytes is what liveBytes says in the peer.
-func (p *peer) liveBytes() (int64, error) {
-	if _, err := io.WriteString(p.in, "weigh\n"); err != nil {
+func (p *peer) liveBytes() (int64, error) { return p.ask("weigh") }
+
+// residentBytes is what residentBytes says in the peer.
+func (p *peer) residentBytes() (int64, error) { return p.ask("weigh all") }
+
+func (p *peer) ask(command string) (int64, error) {
+	if _, err := io.WriteString(p.in, command+"\n"); err != nil {
 		return 0, err
 	}
 	line, err := p.line()
@@ -103,8 +109,11 @@ func serve(ctx context.Context, name string, args []string, in io.Reader, out io
 	fmt.Fprintln(out, addr)
 	commands := bufio.NewScanner(in)
 	for commands.Scan() {
-		if strings.TrimSpace(commands.Text()) == "weigh" {
+		switch strings.TrimSpace(commands.Text()) {
+		case "weigh":
 			fmt.Fprintln(out, liveBytes())
+		case "weigh all":
+			fmt.Fprintln(out, residentBytes())
 		}
 	}
 	return commands.Err()

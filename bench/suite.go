@@ -31,6 +31,7 @@ func suites() []suite {
 		{name: "local", benches: localBenches(), entrants: localEntrants()},
 		{name: "remote", benches: remoteBenches(), entrants: remoteEntrants()},
 		{name: "storage", benches: storageBenches(), entrants: storageEntrants()},
+		{name: "websocket", benches: websocketBenches(), entrants: websocketEntrants()},
 	}
 }
 

@@ -24,6 +24,7 @@ func (c control) Lost(id placement.NodeID) {
 	c.node.where.lost(id)
 	c.node.served.cancel(id)
 	time.AfterFunc(lostGrace, func() { c.node.Lost(id) })
+	go c.node.goneNode(id)
 }
 
 // Move goes on in the background. What is too much at once is left out: the

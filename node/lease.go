@@ -173,6 +173,9 @@ func (n *Node) rejoin() {
 	defer pause.Stop()
 	for {
 		err := n.join(n.ended)
+		if err == nil {
+			n.renamed()
+		}
 		if err == nil || n.ended.Err() != nil {
 			return
 		}

@@ -29,6 +29,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/internal/reminders"
+	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/storage"
@@ -130,6 +131,7 @@ type Node struct {
 	strays   strays
 	posted   posted
 	carried  carried
+	edge     edge
 	counts   counts
 	renewNow chan struct{} // a hint that the status has changed
 
@@ -173,7 +175,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if err := config.place(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
-	n := &Node{config: config, hosted: reminders.Types(config.Types), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
+	n := &Node{config: config, hosted: sessions.Types(reminders.Types(config.Types)), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
 	n.remote.init(config.CallTimeout)
 	n.served.init()
 	n.where.init()
@@ -189,6 +191,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Caller:      n,
 		Store:       config.Store,
 		Reminders:   reminders.Service{Caller: n},
+		Sessions:    sessions.Service{Of: n},
 		Log:         config.Log,
 		Release:     n.release,
 		Trace:       n.tracing.hook(),

@@ -78,6 +78,8 @@ func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 	case transport.Handoff:
 		n.served.open.Add(1)
 		n.answer(incoming{from, m, time.Time{}}, transport.Message{Error: n.carried.put(n, m)})
+	case transport.Edge:
+		n.receiveEdge(from, m)
 	case transport.Reply:
 		if o := n.remote.take(from, m.Call); o != nil {
 			o.answer <- m

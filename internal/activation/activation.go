@@ -48,6 +48,9 @@ type extras struct {
 	mover Mover                         // when another node takes the actor over
 	fire  func(context.Context, mallee.Reminder) error
 	log   *slog.Logger // made when it is first asked for
+
+	attached *attached                      // nil: no session
+	moved    []func(first, last, to uint64) // are told where sessions are now
 }
 
 // extra needs the lock.

@@ -30,11 +30,12 @@ func (tb *Table) sweepInterval() time.Duration {
 	return max(tb.typ.IdleTimeout/sweepsPerTimeout, time.Millisecond)
 }
 
-// idleFor is how long nobody has called; negative while it may not end.
+// idleFor is how long nobody has called; negative while it may not end: as long
+// as it has sessions, among others.
 func (a *Activation) idleFor(now int64) int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.called || a.active.n > 0 || a.mailbox.n > 0 || a.phase != running || now < a.keep {
+	if a.called || a.active.n > 0 || a.mailbox.n > 0 || a.phase != running || now < a.keep || a.attached() != nil {
 		return -1
 	}
 	return now - a.idle

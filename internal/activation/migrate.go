@@ -87,7 +87,8 @@ func (a *Activation) forget() {
 	a.actor = nil
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.extra().fire = nil
+	e := a.extra()
+	e.fire, e.moved = nil, nil
 }
 
 func (a *Activation) mover() Mover {

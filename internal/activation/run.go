@@ -170,7 +170,7 @@ func (a *Activation) takeLoads() (loads []func(context.Context) error) {
 		return nil
 	}
 	loads, a.extras.loads = a.extras.loads, nil
-	if a.extras.fire == nil && a.extras.log == nil && a.extras.mover == nil {
+	if a.extras.fire == nil && a.extras.log == nil && a.extras.mover == nil && a.extras.moved == nil {
 		a.extras = nil
 	}
 	return loads
@@ -191,6 +191,7 @@ func (a *Activation) leave(t *Turn, answer *mallee.Error) {
 	a.release()
 	waiting, orphans := a.close(answer == nil)
 	a.table.remove(a)
+	a.announceEnd()
 	a.left(answer, waiting, orphans)
 	for _, t := range orphans {
 		a.table.runtime.Lost(t.id(), t.call, answer)

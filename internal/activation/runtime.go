@@ -18,6 +18,7 @@ type Config struct {
 	Caller      mallee.Caller // routes the calls that actors make
 	Store       storage.Store
 	Reminders   ReminderService
+	Sessions    SessionService
 	Log         *slog.Logger
 	// Release gives back the grant of an activation that has fully stopped.
 	Release func(id mallee.ID, epoch uint64)

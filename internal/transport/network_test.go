@@ -365,3 +365,29 @@ func TestAttachAnew(t *testing.T) {
 		connect(t, a, b)
 	})
 }
+
+// An Edge finds its way like a Request, with or without an actor that sends it.
+func TestEdge(t *testing.T) {
+	onAll(t, func(t *testing.T, f fabric) {
+		a, b := join(t, f, 1), join(t, f, 2)
+		order := transport.Message{Kind: transport.Edge, Actor: mallee.ID{Type: "T", Key: "k"}, Method: "push", Timeout: patience, Body: []byte("hello")}
+		question := transport.Message{Kind: transport.Edge, Call: 7, Method: "take", Timeout: patience}
+		for _, m := range []*transport.Message{&order, &question} {
+			if err := a.send(2, m); err != nil {
+				t.Fatal(err)
+			}
+			got := next(t, b.got, "message")
+			if got.Kind != transport.Edge || got.Actor != m.Actor || got.Method != m.Method || got.Call != m.Call || string(got.Body) != string(m.Body) {
+				t.Errorf("%+v arrived as %+v", m, got.Message)
+			}
+		}
+		if err := b.send(1, &transport.Message{Kind: transport.Reply, Call: 7}); err != nil {
+			t.Fatal(err)
+		}
+		next(t, a.got, "answer")
+		b.Close(2)
+		if err := a.send(2, &order); !isUnreachable(err) {
+			t.Errorf("to a closed node: %v", err)
+		}
+	})
+}

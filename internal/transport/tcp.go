@@ -164,7 +164,7 @@ func (t *TCP) Send(from, to placement.NodeID, m *Message) error {
 		return unavailable("node %s is not attached to the network", from)
 	}
 	if m.Kind.asks() {
-		if err := m.Actor.Validate(); err != nil {
+		if err := m.validate(); err != nil {
 			return mallee.AsError(err).BeforeRun()
 		}
 	}

@@ -157,7 +157,7 @@ func (c *conn) check(m *Message) error {
 		return errNoRequests
 	default:
 	}
-	if err := m.Actor.Validate(); err != nil {
+	if err := m.validate(); err != nil {
 		return fmt.Errorf("request: %w", err)
 	}
 	return nil

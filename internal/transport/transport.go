@@ -45,11 +45,20 @@ const (
 	Cancel   // the caller of a Request has given up
 	Handoff  // what an actor that moves takes along; Owner is the grant that it had
 	Activate // the receiver has a grant; behind earlier Requests for the actor. Owner is the grant that an actor which moves had
+	Edge     // for the gateway of the receiver's process: Method is the name of an order or a question, Actor who sends it, if it is one
 )
 
 // asks reports whether a message begins an exchange, so that it may dial and
-// needs a node that is open. Its Actor is valid.
-func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate }
+// needs a node that is open.
+func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate || k == Edge }
+
+// validate says why a message that asks cannot be sent, or taken.
+func (m *Message) validate() error {
+	if m.Kind == Edge && m.Actor == (mallee.ID{}) {
+		return nil
+	}
+	return m.Actor.Validate()
+}
 
 // Encoding is how arguments and results are written in a Body.
 type Encoding uint8
@@ -72,7 +81,7 @@ type Message struct {
 	Kind Kind
 	Call uint64 // chosen by the node that asks; 0: no Reply is wanted
 
-	// Of what asks; Interface, Method and Chain of a Request alone.
+	// Of what asks; Interface and Chain of a Request alone, Method of an Edge too.
 	Actor     mallee.ID
 	Interface string
 	Method    string

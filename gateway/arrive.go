@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/login"
+	"github.com/mallee-io/mallee/wire/edge"
+)
+
+// admission is a client that was let in.
+type admission struct {
+	login.Admission
+	id    uint64 // of the session that it had; 0: it is new
+	again bool   // the actor has had the session already
+}
+
+// ServeConn serves a client until its connection has ended.
+func (g *Gateway) ServeConn(conn carrier.Conn) {
+	if !g.arriving.add(conn) {
+		g.close(conn, edge.CodeDrain, "the gateway has stopped")
+		return
+	}
+	defer g.arriving.done()
+	g.counts.connections.Add(1)
+	s, err := g.arrive(conn)
+	g.arriving.remove(conn)
+	if err != nil {
+		g.turnAway(conn, err)
+		return
+	}
+	s.read(conn)
+}
+
+// arrive makes a session of a connection, or finds the one that goes on.
+func (g *Gateway) arrive(conn carrier.Conn) (*session, error) {
+	ctx, cancel := context.WithTimeout(g.ended, g.config.Handshake)
+	defer cancel()
+	// Closing is what ends a Read.
+	stop := context.AfterFunc(ctx, func() { conn.Close(edge.CodeLoginLate, "the login has not come in time") })
+	first, err := conn.Read()
+	if !stop() {
+		return nil, &carrier.Closed{Code: edge.CodeLoginLate, Reason: "the login has not come in time"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	hello, err := read(first, conn.Framed())
+	if err != nil {
+		return nil, err
+	}
+	if hello.Resume != nil {
+		if s, err := g.resume(ctx, conn, &hello); s != nil || err != nil {
+			return s, err
+		}
+	}
+	return g.login(ctx, conn, hello.Login)
+}
+
+// read reads the first frame of a connection.
+func read(first carrier.Frame, framed bool) (edge.Hello, error) {
+	switch {
+	case len(first.Data) > edge.MaxLogin:
+		return edge.Hello{}, &login.Refusal{Code: edge.CodeTooLarge, Reason: "the login is too large"}
+	case !framed:
+		return edge.Hello{Login: first.Data}, nil
+	case first.Kind != edge.KindLogin:
+		return edge.Hello{}, &login.Refusal{Code: edge.CodeProtocol, Reason: "the first frame is not a login"}
+	}
+	hello, err := edge.Decode[edge.Hello](first.Data)
+	if err != nil {
+		return hello, err
+	}
+	if login := bytes.TrimSpace(hello.Login); len(login) > 0 && login[0] == '"' { // a token
+		var text string
+		if err := json.Unmarshal(login, &text); err != nil {
+			return hello, err
+		}
+		hello.Login = json.RawMessage(text)
+	}
+	return hello, nil
+}
+
+// login lets a new session in. It returns when the actor knows of it.
+func (g *Gateway) login(ctx context.Context, conn carrier.Conn, packet []byte) (*session, error) {
+	switch {
+	case g.draining.Load():
+		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
+	case g.memory.tight():
+		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: "the gateway is short of memory"}
+	}
+	request := login.Request{Packet: packet, Remote: conn.Remote(), Carrier: conn.Name()}
+	if c, ok := conn.(interface{ Header() http.Header }); ok {
+		request.Header = c.Header()
+	}
+	who, err := g.config.Login.Authenticate(ctx, &request)
+	if err != nil {
+		return nil, err
+	}
+	return g.begin(conn, admission{Admission: who})
+}
+
+// begin makes a session and tells its actor.
+func (g *Gateway) begin(conn carrier.Conn, who admission) (*session, error) {
+	if err := who.Actor.Validate(); err != nil {
+		return nil, &login.Refusal{Code: edge.CodeNoActor, Reason: "there is no such actor"}
+	}
+	s, err := g.open(conn, who)
+	if err != nil {
+		return nil, err
+	}
+	s.deliver()
+	return s, nil
+}
+
+// turnAway closes a connection that has not become a session's.
+func (g *Gateway) turnAway(conn carrier.Conn, err error) {
+	var refused *login.Refusal
+	var wrong *edge.Violation
+	var closed *carrier.Closed
+	switch {
+	case errors.As(err, &refused):
+		g.counts.refused.Add(1)
+		if refused.Frame != nil && !conn.Framed() {
+			_ = conn.Write([]*carrier.Outgoing{{Frame: carrier.Frame{Kind: edge.KindBinary, Data: refused.Frame}}}) // it is closed anyway
+		}
+		g.close(conn, refused.Code, refused.Reason)
+	case errors.As(err, &wrong):
+		g.close(conn, wrong.Code, wrong.Reason)
+	case errors.As(err, &closed):
+		g.close(conn, closed.Code, closed.Reason)
+	case errors.Is(err, context.DeadlineExceeded):
+		g.close(conn, edge.CodeUnavailable, "the login could not be checked in time")
+	case errors.Is(err, mallee.ErrUnavailable), errors.Is(err, mallee.ErrOverloaded):
+		g.log.Warn("a login could not be checked", "remote", conn.Remote(), "error", err)
+		g.close(conn, edge.CodeUnavailable, "the login cannot be checked now")
+	default:
+		g.log.Error("a login has failed by a mistake on this side", "remote", conn.Remote(), "error", err)
+		g.close(conn, edge.CodeInternal, "the login could not be checked")
+	}
+}
+
+// close closes a connection, which may take a moment where the client does not
+// read.
+func (g *Gateway) close(conn carrier.Conn, code edge.Code, why string) {
+	g.counts.closes.add(code)
+	go conn.Close(code, why)
+}

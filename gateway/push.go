@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/stream"
+	"github.com/mallee-io/mallee/internal/sessions"
+	"github.com/mallee-io/mallee/wire/edge"
+)
+
+// push gives one message to all of its sessions. Its frame is theirs in common.
+func (g *Gateway) push(sender mallee.ID, order *sessions.Push) {
+	frame := &carrier.Outgoing{Frame: carrier.Frame{Kind: edge.KindBinary, Data: order.Message.Data}}
+	if order.Message.Text {
+		frame.Kind = edge.KindText
+	}
+	list := g.lists.Get().(*sessionList)
+	list.all = g.sessions.findAll(list.all, order.Sessions)
+	g.counts.pushed.Add(int64(len(list.all)))
+	var moved []sessions.Relocation
+	now := g.now()
+	for i, s := range list.all {
+		if s == nil || !s.push(frame, now) {
+			moved = append(moved, sessions.Relocation{From: order.Sessions[i]})
+		}
+	}
+	clear(list.all)
+	list.all = list.all[:0]
+	g.lists.Put(list)
+	g.tell(sender, moved)
+}
+
+// sessionList is memory for the sessions of a push.
+type sessionList struct{ all []*session }
+
+// push takes a message for the client, and reports whether the session is here.
+func (s *session) push(frame *carrier.Outgoing, now time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state >= taken {
+		return false
+	}
+	switch s.out.Push(frame, now) {
+	case stream.Kept:
+		s.wake()
+	case stream.Dropped:
+		s.gateway.counts.dropped.Add(1)
+		s.wake()
+	case stream.Slow:
+		s.hangUp(edge.CodeSlow, "the client does not read fast enough")
+	}
+	s.account()
+	return true
+}
+
+// tell tells an actor once where sessions are to which it has sent. What is not
+// told is told when it sends the next time.
+func (g *Gateway) tell(sender mallee.ID, moved []sessions.Relocation) {
+	if len(moved) == 0 || sender == (mallee.ID{}) {
+		return
+	}
+	g.counts.strayed.Add(int64(len(moved)))
+	select {
+	case g.telling <- struct{}{}:
+	default:
+		return
+	}
+	go func() {
+		defer func() { <-g.telling }()
+		if err := sessions.MalleeSessionsAt(g.caller, sender).Moved(g.ended, moved); err != nil {
+			g.log.Debug("an actor was not told that sessions are gone", "actor", sender, "sessions", len(moved), "error", err)
+		}
+	}()
+}

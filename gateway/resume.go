@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/token"
+	"github.com/mallee-io/mallee/gateway/login"
+	"github.com/mallee-io/mallee/wire/edge"
+)
+
+// tokenLife is how long a token is good. A client that stays gets a new one when
+// half of it is over.
+const tokenLife = 24 * time.Hour
+
+// welcome tells the client how to come back. It needs mu.
+func (s *session) welcome(resumed bool) {
+	if s.plain {
+		s.wake()
+		return
+	}
+	g := s.gateway
+	s.issued = g.now()
+	sealed, err := g.seal.Seal(&token.Token{
+		Session: s.id, At: s.at, Epoch: s.epoch, Server: s.server, Actor: s.actor, User: s.user,
+		Expires: time.Now().Add(tokenLife),
+	})
+	if err != nil {
+		g.log.Warn("a client gets no token and cannot resume", "session", s.id, "error", err)
+	}
+	payload, err := edge.Encode(edge.Welcome{
+		Session: strconv.FormatUint(s.id, 10), Token: sealed, Epoch: strconv.FormatUint(s.epoch, 36), Resumed: resumed,
+		Received: s.in.Received(), Window: g.config.Window.Milliseconds(), Ping: g.config.Ping.Milliseconds(), Largest: int64(g.config.MaxMessage),
+	})
+	if err != nil {
+		panic("gateway: " + err.Error()) // numbers and plain texts
+	}
+	s.send(edge.KindWelcome, payload)
+}
+
+// resume goes on with the session of a token. It returns nothing where there is
+// none to go on with, and a login counts.
+func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hello) (*session, error) {
+	t, err := g.seal.Open(hello.Resume.Token, time.Now())
+	if err != nil {
+		g.counts.resumes.refused.Add(1)
+		if len(hello.Login) > 0 {
+			return nil, nil
+		}
+		reason := "the token cannot be read"
+		if errors.Is(err, token.ErrExpired) {
+			reason = err.Error()
+		}
+		return nil, &login.Refusal{Code: edge.CodeResumeRefused, Reason: reason}
+	}
+	if s := g.sessions.find(t.At); s != nil {
+		switch ok, err := s.resume(conn, &t, hello.Resume); {
+		case err != nil:
+			return nil, err
+		case ok:
+			return s, nil
+		}
+	}
+	return g.restart(ctx, conn, &t, hello)
+}
+
+// resume gives the session a new connection, if it is the one of the token.
+func (s *session) resume(conn carrier.Conn, t *token.Token, from *edge.Resume) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.id != t.Session || s.epoch != t.Epoch || from.Epoch != strconv.FormatUint(s.epoch, 36) || (s.state != online && s.state != away) {
+		return false, nil
+	}
+	replayed, lost, err := s.out.Resume(from.Received)
+	if err != nil {
+		return false, &login.Refusal{Code: edge.CodeProtocol, Reason: err.Error()}
+	}
+	g := s.gateway
+	if old := s.conn; old != nil {
+		g.close(old, edge.CodeReplaced, "the client has another connection")
+		s.resumeReading()
+	}
+	s.conn, s.state, s.urgent, s.closing = conn, online, nil, nil
+	s.heard, s.since, s.asked = conn.Heard(), g.now(), false
+	s.welcome(true)
+	g.counts.resumes.resumed.Add(1)
+	g.counts.replayed.Add(int64(replayed))
+	g.counts.lost.Add(int64(lost))
+	return true, nil
+}
+
+// restart makes a session anew that cannot be gone on with: it is not known what
+// the client has missed.
+func (g *Gateway) restart(_ context.Context, conn carrier.Conn, t *token.Token, hello *edge.Hello) (*session, error) {
+	if g.draining.Load() {
+		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
+	}
+	if g.memory.tight() {
+		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: "the gateway is short of memory"}
+	}
+	g.counts.resumes.restarted.Add(1)
+	who := admission{Admission: login.Admission{Actor: t.Actor, User: t.User, Server: t.Server, First: hello.Login}, id: t.Session, again: true}
+	return g.begin(conn, who)
+}
+
+var _ = mallee.ErrInvalid

@@ -1,0 +1,129 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/sessions"
+	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/placement"
+)
+
+// edge is what a node has to do with gateways: that of its own process, and those
+// where the sessions of its actors are.
+type edge struct {
+	gateway atomic.Pointer[gateway]
+}
+
+// gateway is that of this process.
+type gateway struct{ sessions.Gateway }
+
+// AttachGateway gives the node the gateway of its process, which gets the orders
+// and questions for it until detach is called. A node has at most one.
+func (n *Node) AttachGateway(g sessions.Gateway) (detach func(), err error) {
+	own := &gateway{g}
+	if !n.edge.gateway.CompareAndSwap(nil, own) {
+		return nil, mallee.ErrInvalid.Errorf("node %s has a gateway already", n.config.Name)
+	}
+	return func() { n.edge.gateway.CompareAndSwap(own, nil) }, nil
+}
+
+// Tell gives an order to the gateway of a node; the sender is an actor, or
+// empty. It returns when the order is on its way, and what one goroutine tells
+// arrives in its order. The body must not change any more. What fails has
+// certainly not arrived.
+func (n *Node) Tell(ctx context.Context, to placement.NodeID, sender mallee.ID, order string, body []byte) error {
+	switch {
+	case ctx.Err() != nil:
+		return mallee.AsError(ctx.Err()).BeforeRun()
+	case !n.owns():
+		return mallee.ErrFenced.Errorf("node %s has lost its lease and gives no orders", n.config.Name).BeforeRun()
+	case to == n.ID():
+		n.obey(to, sender, order, body)
+		return nil
+	case n.config.Network == nil:
+		return mallee.ErrUnavailable.Errorf("node %s is alone: there is no gateway on node %s", n.config.Name, to).BeforeRun()
+	}
+	o := n.remote.begin(time.Time{})
+	kept := o.Body
+	o.Message = transport.Message{Kind: transport.Edge, Actor: sender, Method: order, Timeout: time.Until(endOf(ctx, n.config.CallTimeout)), Body: body}
+	err := n.send(to, &o.Message)
+	o.Body = kept
+	n.remote.forget(o)
+	return err
+}
+
+// AskGateway asks the gateway of a node and returns its answer. The error is one
+// of mallee's, and says whether the question has certainly not been answered.
+func (n *Node) AskGateway(ctx context.Context, to placement.NodeID, name string, body []byte) ([]byte, error) {
+	switch {
+	case !n.owns():
+		return nil, mallee.ErrFenced.Errorf("node %s has lost its lease and asks nobody", n.config.Name).BeforeRun()
+	case to == n.ID():
+		return n.reply(ctx, to, name, body)
+	case n.config.Network == nil:
+		return nil, mallee.ErrUnavailable.Errorf("node %s is alone: there is no gateway on node %s", n.config.Name, to).BeforeRun()
+	}
+	end := endOf(ctx, n.config.CallTimeout)
+	o := n.remote.begin(end)
+	o.Message = transport.Message{Kind: transport.Edge, Method: name, Timeout: time.Until(end), Body: append(o.Body, body...)}
+	answer, err := n.exchange(ctx, to, o)
+	if err != nil {
+		return nil, fmt.Errorf("ask the gateway of node %s: %w", to, err)
+	}
+	return answer.Body, refused(answer)
+}
+
+// receiveEdge takes what another node has for the gateway of this one.
+func (n *Node) receiveEdge(from placement.NodeID, m *transport.Message) {
+	if m.Call == 0 {
+		n.obey(from, m.Actor, m.Method, m.Body)
+		return
+	}
+	n.served.open.Add(1)
+	in := incoming{from, m, time.Now().Add(m.Timeout)}
+	go func() {
+		ctx, cancel := context.WithDeadline(n.ended, in.end)
+		defer cancel()
+		body, err := n.reply(ctx, from, m.Method, m.Body)
+		if err != nil {
+			n.answer(in, transport.Message{Error: mallee.AsError(err)})
+			return
+		}
+		n.answer(in, transport.Message{Body: body})
+	}()
+}
+
+// obey hands an order to the gateway of this process.
+func (n *Node) obey(from placement.NodeID, sender mallee.ID, order string, body []byte) {
+	if g := n.edge.gateway.Load(); g != nil {
+		g.Order(from, sender, order, body)
+	}
+}
+
+// reply answers a question.
+func (n *Node) reply(ctx context.Context, from placement.NodeID, name string, body []byte) ([]byte, error) {
+	g := n.edge.gateway.Load()
+	if g == nil {
+		return nil, mallee.ErrNotFound.Errorf("node %s has no gateway", n.config.Name).BeforeRun()
+	}
+	return g.Answer(ctx, from, name, body)
+}
+
+// goneNode tells the gateway, and the actors of sessions, that a member is gone.
+func (n *Node) goneNode(id placement.NodeID) {
+	if g := n.edge.gateway.Load(); g != nil {
+		g.Lost(id)
+	}
+	n.runtime.Vanish(sessions.Span(id))
+}
+
+// renamed tells the gateway that the node has another ID.
+func (n *Node) renamed() {
+	if g := n.edge.gateway.Load(); g != nil {
+		g.Renamed(n.ID())
+	}
+}
