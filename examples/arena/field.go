@@ -54,7 +54,9 @@ func newField(self *mallee.Self, node string) Field {
 
 // OnActivate goes on where the last activation was when it saved.
 func (f *field) OnActivate(ctx context.Context) error {
-	f.group.Join(f.state.Value.Sessions...)
+	for _, s := range f.state.Value.Sessions {
+		f.group.Join(s)
+	}
 	if f.world.pilots() == 0 {
 		return nil
 	}

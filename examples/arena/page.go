@@ -4,17 +4,22 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+
+	"github.com/mallee-io/mallee/gateway"
 )
 
 //go:embed page
 var page embed.FS
 
-// Page serves the game's page. It looks for the gateway at connect, beside
-// itself, and can stand below any path (http.StripPrefix).
-func Page() http.Handler {
+// Handler serves the game's page and, beside it, the gateway that the page
+// connects to. It can stand below any path (http.StripPrefix).
+func Handler(g *gateway.Gateway) http.Handler {
 	files, err := fs.Sub(page, "page")
 	if err != nil {
 		panic(err) // the directory is in the program
 	}
-	return http.FileServerFS(files)
+	mux := http.NewServeMux()
+	mux.Handle("/", http.FileServerFS(files))
+	mux.Handle("/connect", g)
+	return mux
 }
