@@ -142,6 +142,13 @@ func (a *arrivals) remove(conn carrier.Conn) {
 
 func (a *arrivals) done() { a.served.Done() }
 
+// over reports whether nobody is let in any more.
+func (a *arrivals) over() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.closed
+}
+
 // close lets nobody in any more, and returns those who have not become sessions.
 func (a *arrivals) close() (left []carrier.Conn) {
 	a.mu.Lock()

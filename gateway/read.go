@@ -42,7 +42,7 @@ func ending(err error) *carrier.Closed {
 	if errors.As(err, &wrong) {
 		return &carrier.Closed{Code: wrong.Code, Reason: wrong.Reason}
 	}
-	return &carrier.Closed{Client: true} // it was cut
+	return new(carrier.Closed) // it was cut
 }
 
 // take takes a frame. It returns when there is room for another one.

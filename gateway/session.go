@@ -100,6 +100,7 @@ func (g *Gateway) open(conn carrier.Conn, who admission) (*session, error) {
 	if err := g.sessions.add(s, g.config.Node.ID()); err != nil {
 		return nil, err
 	}
+	g.alive.Add(1)
 	s.id = s.at
 	if who.id != 0 {
 		s.id = who.id
@@ -110,6 +111,10 @@ func (g *Gateway) open(conn carrier.Conn, who admission) (*session, error) {
 // opened lets the client in once OnConnect has returned. It needs mu.
 func (s *session) opened() {
 	if s.state != opening {
+		return
+	}
+	if s.gateway.arriving.over() {
+		s.end(mallee.DisconnectLost, edge.CodeDrain, "the gateway stops")
 		return
 	}
 	s.state = online
@@ -133,7 +138,7 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 	if s.conn != conn {
 		return
 	}
-	if !cause.Client && cause.Code != 0 {
+	if cause.Code != 0 && !cause.Client {
 		s.end(mallee.DisconnectKicked, cause.Code, cause.Reason)
 		return
 	}
@@ -142,7 +147,7 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 	s.leave()
 	switch {
 	case s.state == ended || s.state == taken:
-	case cause.Client && (s.plain || cause.Code.Action() != edge.ActResume):
+	case cause.Code == edge.CodeNormal, s.plain && cause.Code != 0:
 		s.over(mallee.DisconnectClosed)
 	case s.plain || s.state == opening:
 		s.over(mallee.DisconnectLost)

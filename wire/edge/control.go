@@ -1,6 +1,9 @@
 package edge
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Hello is the payload of KindLogin: a login, the wish to go on with a session,
 // or both: then the login counts where the session cannot be resumed.
@@ -49,8 +52,13 @@ type Move struct {
 	URLs   []string `json:"urls,omitempty"` // of other gateways; empty: the same as before
 }
 
-// Closed is the payload of KindClose.
+// Closed is the payload of KindClose, and the error that it becomes. Of a client
+// only CodeNormal ends the session; after another code, or none, it waits.
 type Closed struct {
 	Code   Code   `json:"code"`
 	Reason string `json:"reason"`
+}
+
+func (c *Closed) Error() string {
+	return fmt.Sprintf("connection closed with code %d: %s", c.Code, c.Reason)
 }

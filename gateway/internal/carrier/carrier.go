@@ -1,5 +1,17 @@
 // Package carrier carries frames over what clients connect with: WebSocket,
 // TCP, TLS, QUIC and WebTransport. It knows nothing of sessions.
+//
+// New makes an Acceptor of limits. Its methods make connections: Upgrade of a
+// WebSocket's HTTP request, ServeTCP of what a listener accepts, with TLS or
+// without, ServeQUIC of QUIC and WebTransport on one UDP port.
+//
+// # Memory of idle connections
+//
+// A connection weighs its structure with a read buffer of half a kilobyte, the
+// socket, and the goroutine that reads. Handshakes need deeper stacks and
+// larger buffers. So whoever gets a connection should read it in a goroutine of
+// its own and let the one that made it end: for a WebSocket that is the HTTP
+// handler, whose return frees what net/http has kept for the request.
 package carrier
 
 import (
@@ -11,19 +23,22 @@ import (
 // Conn is a client's connection. One goroutine reads; Write and Close may be
 // called from others.
 type Conn interface {
-	// Read returns the next frame, whose Data is the caller's. Pings and pongs
-	// of the carrier itself are dealt with inside. The error is a *Closed where
-	// a close frame has come or has to go.
+	// Read returns the next frame, whose Data is the caller's. Pings, pongs and
+	// closes are dealt with inside. The error is a *Closed where the client has
+	// said that it closes, or has to be told why it is closed; net.ErrClosed
+	// after Close; otherwise the connection is lost. Errors repeat.
 	Read() (Frame, error)
-	// Write writes frames, in one system call where it can. One goroutine at a
-	// time. It returns when they are written, or an error after the time that
-	// the listener allows a client that does not read.
+	// Write writes frames, in one system call where it can. It returns when
+	// they are written, or an error when a client has not read for
+	// Config.WriteTimeout. On a connection that is not framed it leaves out
+	// what is no data.
 	Write(frames []*Outgoing) error
-	// Close tells the client why and ends the connection, without waiting for
-	// the client for longer than a short time. Only the first call counts.
+	// Close tells the client why and ends the connection. It waits for a client
+	// that does not read, and then for one that does not leave, for
+	// Config.CloseTimeout each. Only the first call counts.
 	Close(code edge.Code, reason string)
-	// Heard is a counter that moves with everything that comes, pings of the
-	// carrier included.
+	// Heard is a counter that moves with every whole message that comes, pings
+	// included.
 	Heard() uint64
 	// Ping makes a client that lives send something.
 	Ping() error
@@ -39,13 +54,6 @@ type Conn interface {
 type Frame struct {
 	Kind edge.Kind
 	Data []byte
-}
-
-// Outgoing is a frame to write. It is made once, however many connections it
-// goes to, and encoded once for each way in which carriers write. Neither it nor
-// its Data changes.
-type Outgoing struct {
-	Frame
 }
 
 // Closed is the error of a Read after which the connection is to be closed, or

@@ -100,7 +100,7 @@ func (o *Out) Push(frame *carrier.Outgoing, now time.Duration) Fate {
 	fate := Kept
 	if o.ring.count > 0 && !o.fits(frame) {
 		if o.bounds.Slow == DropNewest {
-			o.gap(1)
+			o.Miss(1)
 			return Dropped
 		}
 		o.Detach()
@@ -120,11 +120,14 @@ func (o *Out) append(frame *carrier.Outgoing, now time.Duration) {
 	o.next++
 }
 
-// gap leaves out the next n messages. Gaps that the client has not been told of
-// become one.
-func (o *Out) gap(n uint64) {
+// Miss leaves out the next n messages, at least one: they were lost on their way
+// here. Gaps that the client has not been told of become one.
+func (o *Out) Miss(n uint64) {
 	if o.plain {
 		return
+	}
+	for int(o.ring.count) >= o.bounds.Messages && (o.taken > 0 || !o.attached) {
+		o.drop()
 	}
 	o.next += n
 	if o.ring.count > o.taken {
@@ -300,7 +303,7 @@ func RestoreOut(bounds *Bounds, s State, now time.Duration) Out {
 	o := Out{bounds: bounds, first: s.First, sent: s.First, next: s.First, unsure: s.Unsure}
 	for _, e := range s.Kept {
 		if e.Frame == nil {
-			o.gap(e.Missing)
+			o.Miss(e.Missing)
 		} else {
 			o.append(e.Frame, now)
 		}
