@@ -45,7 +45,7 @@ func newBrowser(t *testing.T) context.Context {
 // play opens the arena in a window of its own.
 func play(t *testing.T, browser context.Context, arena, name string, hue int) *page {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	p := &page{t: t, ctx: ctx, name: name}
 	query := url.Values{"name": {name}, "hue": {fmt.Sprint(hue)}, "field": {"test"}}

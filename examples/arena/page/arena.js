@@ -9,6 +9,7 @@ const view = new View(canvas), input = new Input(canvas);
 
 // What is known of the game.
 let connection, you, field, who = new Map(), timeline = new Timeline(), events = [], own, last = {};
+const moves = { field: 0, pilot: 0 }; // that were seen
 
 // take is what the actors say: a report has one field.
 function take(report, now) {
@@ -23,15 +24,19 @@ function take(report, now) {
 }
 
 function takeYou(y) {
-  if (you && moved(you.place, y.place)) banner(`Your pilot lives on ${y.place.node} now`);
+  if (you && moved(you.place, y.place)) {
+    moves.pilot++;
+    banner(`Your pilot lives on ${y.place.node} now`);
+  }
   you = y;
   $("points").firstChild.textContent = y.points;
   $("pilot-name").textContent = y.pilot;
-  show($("pilot-node"), place(y.place));
+  show($("pilot-node"), place(y.place, moves.pilot));
 }
 
 function takeField(f) {
   if (field?.name === f.name && moved(field.place, f.place)) {
+    moves.field++;
     banner(f.place.node === field.place.node ? `The field has come back on ${f.place.node}` : `The field has moved from ${field.place.node} to ${f.place.node}`);
   }
   field = f;
@@ -39,11 +44,11 @@ function takeField(f) {
   own = f.ships.find((s) => !s.drone && s.name === you?.pilot)?.id;
   view.size(f.width, f.height);
   $("field-name").textContent = f.name;
-  show($("field-node"), place(f.place));
+  show($("field-node"), place(f.place, moves.field));
 }
 
 const moved = (a, b) => a.node !== b.node || a.life !== b.life;
-const place = (p) => `on ${p.node}, life ${p.life}`;
+const place = (p, n) => `on ${p.node}` + (n ? `, moved ${n === 1 ? "once" : n + " times"}` : "");
 
 // show changes a text, and lets it be seen that it has changed.
 function show(at, text) {
