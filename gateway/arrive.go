@@ -20,21 +20,25 @@ type admission struct {
 	again bool   // the actor has had the session already
 }
 
-// ServeConn serves a client until its connection has ended.
-func (g *Gateway) ServeConn(conn carrier.Conn) {
+// Accept takes a new connection. It returns when the client is let in or turned
+// away; then another goroutine reads, whose stack the login has not enlarged.
+func (g *Gateway) Accept(conn carrier.Conn) {
 	if !g.arriving.add(conn) {
 		g.close(conn, edge.CodeDrain, "the gateway has stopped")
 		return
 	}
-	defer g.arriving.done()
 	g.counts.connections.Add(1)
 	s, err := g.arrive(conn)
 	g.arriving.remove(conn)
 	if err != nil {
 		g.turnAway(conn, err)
+		g.arriving.done()
 		return
 	}
-	s.read(conn)
+	go func() {
+		defer g.arriving.done()
+		s.read(conn)
+	}()
 }
 
 // arrive makes a session of a connection, or finds the one that goes on.

@@ -19,7 +19,6 @@ import (
 type client struct {
 	t      *testing.T
 	framed bool
-	done   chan struct{} // closed when the gateway has left
 
 	mu      sync.Mutex
 	moved   *sync.Cond
@@ -34,12 +33,9 @@ type client struct {
 
 func dial(t *testing.T, g *gateway.Gateway, framed bool) *client {
 	t.Helper()
-	c := &client{t: t, framed: framed, done: make(chan struct{})}
+	c := &client{t: t, framed: framed}
 	c.moved = sync.NewCond(&c.mu)
-	go func() {
-		defer close(c.done)
-		g.ServeConn(c)
-	}()
+	go g.Accept(c)
 	return c
 }
 

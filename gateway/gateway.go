@@ -40,6 +40,7 @@ type Gateway struct {
 	start  time.Time // its clock counts from here
 	detach func()    // from the node
 
+	accept     *carrier.Acceptor
 	arriving   arrivals
 	sessions   registry
 	alive      sync.WaitGroup // sessions that owe their actors something, or may come to
@@ -79,13 +80,19 @@ func New(config Config) (*Gateway, error) {
 		return nil, mallee.ErrInvalid.Errorf("new gateway: Config.Secrets: %v", err)
 	}
 	g := &Gateway{
-		config:     config,
-		log:        config.Log,
-		caller:     sessions.Through(config.Node),
-		seal:       seal,
-		bounds:     stream.Bounds{Messages: config.SendMessages, Bytes: config.SendBytes, Window: config.Window, Slow: config.Slow},
-		queue:      stream.Queue{Messages: config.QueueMessages, Bytes: config.QueueBytes},
-		start:      time.Now(),
+		config: config,
+		log:    config.Log,
+		caller: sessions.Through(config.Node),
+		seal:   seal,
+		bounds: stream.Bounds{Messages: config.SendMessages, Bytes: config.SendBytes, Window: config.Window, Slow: config.Slow},
+		queue:  stream.Queue{Messages: config.QueueMessages, Bytes: config.QueueBytes},
+		start:  time.Now(),
+		accept: carrier.New(carrier.Config{
+			MaxMessage:       config.MaxMessage,
+			HandshakeTimeout: config.Handshake,
+			WriteTimeout:     config.WriteTimeout,
+			Origins:          config.Origins,
+		}),
 		announcing: announcements{slots: make(chan struct{}, maxAnnouncements)},
 		telling:    make(chan struct{}, maxTelling),
 		memory:     memory{bound: config.MaxMemory, full: make(chan struct{}, 1)},

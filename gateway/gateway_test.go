@@ -192,9 +192,9 @@ func TestConnect(t *testing.T) {
 		bob.sayAll(1, 300)
 		bob.hearsAll(1, 300)
 		bob.leave(edge.CodeNormal)
-		<-bob.done
+		synctest.Wait()
 		ann.leave(0)
-		<-ann.done
+		synctest.Wait()
 		synctest.Wait()
 		if got := d.of("greets: disconnect"); !slices.Equal(got, []string{"greets: disconnect bob closed"}) {
 			t.Error(got)
@@ -223,7 +223,7 @@ func TestRefusals(t *testing.T) {
 			client := dial(t, g, false)
 			client.say(packet)
 			client.ends(want)
-			<-client.done
+			synctest.Wait()
 		}
 		late := dial(t, g, true)
 		late.ends(edge.CodeLoginLate)

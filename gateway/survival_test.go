@@ -101,7 +101,7 @@ func TestResume(t *testing.T) {
 		ann.sayAll(1, 5)
 		ann.hearsAll(1, 5)
 		ann.leave(0)
-		<-ann.done
+		synctest.Wait()
 		ann = resume(t, g, w, 3) // two were on their way
 		w = ann.welcome()
 		if !w.Resumed || w.Received != 5 {
@@ -135,7 +135,7 @@ func TestResumeWithGap(t *testing.T) {
 		ann.say("30")
 		synctest.Wait()
 		ann.leave(0)
-		<-ann.done
+		synctest.Wait()
 		ann = resume(t, g, w, 0)
 		if w := ann.welcome(); !w.Resumed {
 			t.Errorf("welcome: %+v", w)
@@ -165,7 +165,7 @@ func TestWindowIsOver(t *testing.T) {
 		g := open(t, c.Client())
 		ann, w := framed(t, g, "ann", "a")
 		ann.leave(0)
-		<-ann.done
+		synctest.Wait()
 		time.Sleep(50 * time.Second)
 		if got := d.of("a: disconnect"); len(got) > 0 {
 			t.Errorf("before the window was over: %q", got)
@@ -214,7 +214,7 @@ func TestKickAndBind(t *testing.T) {
 		if end := ann.end(); end.Reason != "that is enough" {
 			t.Errorf("closed with %q", end.Reason)
 		}
-		<-ann.done
+		synctest.Wait()
 		synctest.Wait()
 		if got := d.of("a: disconnect"); !slices.Equal(got, []string{"a: disconnect ann kicked"}) {
 			t.Error(got)

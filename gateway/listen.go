@@ -1,0 +1,31 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+)
+
+var _ http.Handler = (*Gateway)(nil)
+
+// ServeHTTP makes a WebSocket of the request and serves its client, which goes
+// on after it has returned. Clients speak frames if they offer the subprotocol
+// edge.Subprotocol. The server's ReadHeaderTimeout bounds the handshake.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.draining.Load() { // load balancers try another one
+		http.Error(w, "the gateway is about to stop", http.StatusServiceUnavailable)
+		return
+	}
+	conn, err := g.accept.Upgrade(w, r)
+	if err != nil {
+		g.counts.badUpgrades.Add(1)
+		return // it has been answered
+	}
+	g.Accept(conn)
+}
+
+// ServeTCP serves clients that speak frames over TCP, or over TLS where the
+// listener is one of package crypto/tls, until the listener is closed: then it
+// returns nil.
+func (g *Gateway) ServeTCP(listener net.Listener) error {
+	return g.accept.ServeTCP(listener, g.Accept)
+}
