@@ -16,7 +16,10 @@ type Session struct {
 func (s Session) String() string { return fmt.Sprintf("session %d of %q", s.ID, s.User) }
 
 // Message is one message of a session, in either direction. Its Data is what
-// client and actor have agreed on; the framework does not look at it.
+// client and actor have agreed on; the framework does not look at it, and nobody
+// may change it.
+//
+//mallee:immutable
 type Message struct {
 	Text bool // UTF-8 text; otherwise bytes
 	Data []byte

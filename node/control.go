@@ -23,8 +23,8 @@ const lostGrace = time.Second
 func (c control) Lost(id placement.NodeID) {
 	c.node.where.lost(id)
 	c.node.served.cancel(id)
-	time.AfterFunc(lostGrace, func() { c.node.Lost(id) })
-	go c.node.goneNode(id)
+	time.AfterFunc(lostGrace, func() { c.node.unanswered(id) })
+	go c.node.gone(id)
 }
 
 // Move goes on in the background. What is too much at once is left out: the

@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +17,9 @@ import (
 // edge is what a node has to do with gateways: that of its own process, and those
 // where the sessions of its actors are.
 type edge struct {
-	gateway atomic.Pointer[gateway]
+	gateway  atomic.Pointer[gateway]
+	orders   orders
+	suspects sync.Map // of placement.NodeID, while somebody looks after them
 }
 
 // gateway is that of this process.
@@ -53,6 +57,11 @@ func (n *Node) Tell(ctx context.Context, to placement.NodeID, sender mallee.ID, 
 	err := n.send(to, &o.Message)
 	o.Body = kept
 	n.remote.forget(o)
+	if err == nil {
+		n.edge.orders.sent(to)
+	} else if errors.Is(err, mallee.ErrUnavailable) {
+		n.suspect(to)
+	}
 	return err
 }
 
@@ -85,6 +94,10 @@ func (n *Node) receiveEdge(from placement.NodeID, m *transport.Message) {
 	}
 	n.served.open.Add(1)
 	in := incoming{from, m, time.Now().Add(m.Timeout)}
+	if m.Method == sessions.AskFlush { // here it is behind the orders
+		n.answer(in, transport.Message{})
+		return
+	}
 	go func() {
 		ctx, cancel := context.WithDeadline(n.ended, in.end)
 		defer cancel()
@@ -101,11 +114,35 @@ func (n *Node) receiveEdge(from placement.NodeID, m *transport.Message) {
 func (n *Node) obey(from placement.NodeID, sender mallee.ID, order string, body []byte) {
 	if g := n.edge.gateway.Load(); g != nil {
 		g.Order(from, sender, order, body)
+		return
+	}
+	n.config.Log.Debug("order for a gateway that is not there", "order", order, "sender", sender, "from", from)
+	if order == sessions.OrderPush && sender != (mallee.ID{}) {
+		go n.returnPush(sender, body)
+	}
+}
+
+// returnPush tells an actor that the sessions it has sent to have ended.
+func (n *Node) returnPush(sender mallee.ID, body []byte) {
+	ctx, cancel := context.WithTimeout(n.ended, n.config.CallTimeout)
+	defer cancel()
+	if err := sessions.Return(ctx, n, sender, body); err != nil {
+		n.config.Log.Warn("an actor goes on sending to sessions that have ended", "actor", sender, "error", err)
 	}
 }
 
 // reply answers a question.
 func (n *Node) reply(ctx context.Context, from placement.NodeID, name string, body []byte) ([]byte, error) {
+	switch name {
+	case sessions.AskFlush:
+		return nil, nil
+	case sessions.AskRelay:
+		var r sessions.Relay
+		if err := r.Parse(body); err != nil {
+			return nil, mallee.ErrInvalid.Errorf("%v", err).BeforeRun()
+		}
+		return nil, n.Tell(ctx, r.To, mallee.ID{}, r.Order, r.Body)
+	}
 	g := n.edge.gateway.Load()
 	if g == nil {
 		return nil, mallee.ErrNotFound.Errorf("node %s has no gateway", n.config.Name).BeforeRun()
@@ -113,8 +150,9 @@ func (n *Node) reply(ctx context.Context, from placement.NodeID, name string, bo
 	return g.Answer(ctx, from, name, body)
 }
 
-// goneNode tells the gateway, and the actors of sessions, that a member is gone.
-func (n *Node) goneNode(id placement.NodeID) {
+// gone tells the gateway, and the actors whose sessions were there, that a
+// member is not one any more.
+func (n *Node) gone(id placement.NodeID) {
 	if g := n.edge.gateway.Load(); g != nil {
 		g.Lost(id)
 	}

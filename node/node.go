@@ -183,6 +183,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	n.posted.init()
 	n.carried.init()
 	n.types.init(n.hosted)
+	n.edge.orders.init()
 	n.tracing = newTracing(&config)
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.runtime = activation.New(activation.Config{
@@ -191,7 +192,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Caller:      n,
 		Store:       config.Store,
 		Reminders:   reminders.Service{Caller: n},
-		Sessions:    sessions.Service{Of: n},
+		Sessions:    sessions.Service{Of: giver{n}},
 		Log:         config.Log,
 		Release:     n.release,
 		Trace:       n.tracing.hook(),

@@ -263,9 +263,16 @@ func resultOf(answer *transport.Message, q *activation.Request) error {
 	return nil
 }
 
-// Lost fails at once what waits for a node that is gone.
+// Lost is told by the network.
 func (n *Node) Lost(node placement.NodeID) {
+	n.unanswered(node)
+	n.suspect(node)
+}
+
+// unanswered fails at once what waits for a node that is gone.
+func (n *Node) unanswered(node placement.NodeID) {
 	n.remote.fail(func(id placement.NodeID) bool { return id == node })
 	n.served.cancel(node)
 	n.posted.forget(node)
+	n.edge.orders.forget(node)
 }

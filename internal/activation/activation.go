@@ -51,6 +51,7 @@ type extras struct {
 
 	attached *attached                      // nil: no session
 	moved    []func(first, last, to uint64) // are told where sessions are now
+	told     uint64                         // point in the node's orders behind those of this actor
 }
 
 // extra needs the lock.

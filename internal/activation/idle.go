@@ -46,7 +46,7 @@ func (a *Activation) retire(reason mallee.Reason) {
 	if !a.deactivate(reason) {
 		return
 	}
-	if _, ok := a.actor.(mallee.Deactivator); ok {
+	if _, ok := a.actor.(mallee.Deactivator); ok || a.hasTold() {
 		go a.run() // its own lane: a slow one holds nobody up
 		return
 	}

@@ -188,6 +188,7 @@ func (a *Activation) broken(t *Turn, cause any) *mallee.Error {
 func (a *Activation) leave(t *Turn, answer *mallee.Error) {
 	t.end(canceled)
 	a.stopTimers() // also those of an actor that could not start
+	a.flush()
 	a.release()
 	waiting, orphans := a.close(answer == nil)
 	a.table.remove(a)

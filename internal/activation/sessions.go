@@ -2,7 +2,6 @@ package activation
 
 import (
 	"context"
-	"slices"
 
 	"github.com/mallee-io/mallee"
 )
@@ -17,6 +16,10 @@ type SessionService interface {
 	Bind(ctx context.Context, sender mallee.ID, at uint64, to mallee.ID) error
 	// Detached tells that the activation of an actor has ended.
 	Detached(actor mallee.ID, epoch uint64, at []uint64)
+	// Ordered is a point in all that this node has told gateways, and Flush
+	// returns when what was told until a point has arrived.
+	Ordered() uint64
+	Flush(point uint64)
 }
 
 // Connect attaches a session and tells the actor. It answers the ID of the node.
@@ -189,73 +192,4 @@ func (a *Activation) announceEnd() {
 	a.extras.attached = nil
 	a.mu.Unlock()
 	go a.table.runtime.config.Sessions.Detached(a.ID(), a.epoch, places(known.list))
-}
-
-// Send gives a message to sessions, which need not be attached.
-func (a *Activation) Send(ctx context.Context, m mallee.Message, to []mallee.Session) error {
-	return a.Push(ctx, m, a.newest(to...))
-}
-
-// Push gives a message to sessions, which are in ascending order.
-func (a *Activation) Push(ctx context.Context, m mallee.Message, at []uint64) error {
-	if err := a.order(ctx); err != nil || len(at) == 0 {
-		return err
-	}
-	return a.table.runtime.config.Sessions.Push(ctx, a.ID(), m, at)
-}
-
-// Kick closes a session.
-func (a *Activation) Kick(ctx context.Context, s mallee.Session, why string) error {
-	if err := a.order(ctx); err != nil {
-		return err
-	}
-	return a.table.runtime.config.Sessions.Kick(ctx, a.ID(), a.newest(s), mallee.DisconnectKicked, why)
-}
-
-// Bind gives a session to another actor.
-func (a *Activation) Bind(ctx context.Context, s mallee.Session, to mallee.ID) error {
-	if err := to.Validate(); err != nil {
-		return mallee.AsError(err).BeforeRun()
-	}
-	if err := a.order(ctx); err != nil {
-		return err
-	}
-	return a.table.runtime.config.Sessions.Bind(ctx, a.ID(), a.newest(s)[0], to)
-}
-
-// newest is where sessions are, as far as it is known here, in ascending order.
-func (a *Activation) newest(list ...mallee.Session) []uint64 {
-	at := make([]uint64, len(list))
-	a.mu.Lock()
-	known := a.attached()
-	for i := range list {
-		at[i] = list[i].At
-		if j := known.at(list[i].ID); j >= 0 {
-			at[i] = known.list[j].At
-		}
-	}
-	a.mu.Unlock()
-	slices.Sort(at)
-	return slices.Compact(at)
-}
-
-// order says whether the activation may give an order to gateways, and notes
-// that its turn has acted.
-func (a *Activation) order(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case a.phase == stopped:
-		return mallee.ErrUnavailable.Errorf("the activation of %s has ended", a.ID()).BeforeRun()
-	case !a.owns():
-		return mallee.ErrFenced.Errorf("the activation of %s has lost its grant", a.ID()).BeforeRun()
-	}
-	t := From(ctx)
-	if t == nil || t.at != a {
-		t = a.baton // as in note
-	}
-	if t != nil {
-		t.acted = true
-	}
-	return nil
 }

@@ -14,6 +14,9 @@ import (
 // session is, its At, is the ID of that node times this, and its number.
 const perGateway = 10_000_000_000
 
+// At is where the n-th session of a node's gateway is, for n from 1.
+func At(gateway placement.NodeID, n uint64) uint64 { return uint64(gateway)*perGateway + n }
+
 // GatewayOf is the node of the gateway where a session is.
 func GatewayOf(at uint64) placement.NodeID { return placement.NodeID(at / perGateway) }
 
@@ -28,6 +31,10 @@ type Node interface {
 	ID() placement.NodeID
 	// Tell gives an order to the gateway of a node.
 	Tell(ctx context.Context, to placement.NodeID, sender mallee.ID, order string, body []byte) error
+	// Ordered counts what it has told gateways until now, and Flush returns when
+	// the first of that have arrived, or will not any more.
+	Ordered() uint64
+	Flush(first uint64)
 }
 
 // Service gives the orders of actors to the gateways of their sessions.
@@ -45,6 +52,12 @@ const detachTimeout = 5 * time.Second
 
 // Host is the ID of the node.
 func (s Service) Host() uint64 { return uint64(s.Of.ID()) }
+
+// Ordered is a point in what the node has told gateways.
+func (s Service) Ordered() uint64 { return s.Of.Ordered() }
+
+// Flush returns when what was told until a point has arrived.
+func (s Service) Flush(point uint64) { s.Of.Flush(point) }
 
 // Push gives a message to sessions, which are in ascending order.
 func (s Service) Push(ctx context.Context, sender mallee.ID, m mallee.Message, at []uint64) error {
@@ -99,4 +112,17 @@ func (s Service) each(at []uint64, tell func(to placement.NodeID, at []uint64) e
 		at = at[n:]
 	}
 	return first
+}
+
+// Return tells the sender of a Push that its sessions have ended.
+func Return(ctx context.Context, caller mallee.Caller, sender mallee.ID, body []byte) error {
+	var push Push
+	if err := push.Parse(body); err != nil {
+		return err
+	}
+	moved := make([]Relocation, len(push.Sessions))
+	for i, at := range push.Sessions {
+		moved[i].From = at
+	}
+	return MalleeSessionsAt(Through(caller), sender).Moved(ctx, moved)
 }

@@ -202,14 +202,7 @@ func (call *malleeSessionsMessageCall) Run(ctx context.Context, actor any) (err 
 	return err
 }
 
-func (call *malleeSessionsMessageCall) CopyArgs() error {
-	var c wire.Copier
-	var fresh malleeSessionsMessageArgs
-	fresh.Session = call.args.Session
-	copyMessage(&c, &fresh.M, &call.args.M)
-	call.args = fresh
-	return c.Finish()
-}
+func (*malleeSessionsMessageCall) CopyArgs() error { return nil }
 
 func (*malleeSessionsMessageCall) CopyResults() error { return nil }
 
@@ -468,15 +461,6 @@ func decodeMessage(d *wire.Decoder, v *mallee.Message) {
 		}
 	}
 	d.Leave()
-}
-
-func copyMessage(c *wire.Copier, to, from *mallee.Message) {
-	if !c.Enter() {
-		return
-	}
-	to.Text = from.Text
-	to.Data = slices.Clone(from.Data)
-	c.Leave()
 }
 
 func encodeRelocation(e *wire.Encoder, v *Relocation) {

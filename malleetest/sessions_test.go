@@ -1,0 +1,399 @@
+package malleetest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/malleetest"
+)
+
+// room is an actor that does what the messages of its sessions say.
+type room struct {
+	self  *mallee.Self
+	notes *notes
+	group *mallee.Group
+}
+
+// notes are what the rooms of a test have been told.
+type notes struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (n *notes) add(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.list = append(n.list, fmt.Sprintf(format, args...))
+}
+
+// take returns what has been noted since.
+func (n *notes) take() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	list := n.list
+	n.list = nil
+	return list
+}
+
+var errNotWelcome = mallee.NewError("room.not_welcome", "not welcome")
+
+func (r *room) OnConnect(ctx context.Context, s mallee.Session, a mallee.Arrival) error {
+	r.notes.add("%s: %s connects, again %v", r.self.Key(), s.User, a.Again)
+	switch string(a.Login) {
+	case "refuse":
+		return errNotWelcome
+	case "panic":
+		panic("a visitor")
+	case "goexit":
+	}
+	r.group.Join(s)
+	return r.self.Send(ctx, mallee.Text("welcome "+s.User), s)
+}
+
+func (r *room) OnMessage(ctx context.Context, s mallee.Session, m mallee.Message) error {
+	what, rest, _ := strings.Cut(string(m.Data), " ")
+	switch what {
+	case "note":
+		r.notes.add("%s: %s", r.self.Key(), rest)
+		return nil
+	case "echo":
+		return r.self.Send(ctx, mallee.Message{Text: m.Text, Data: []byte(rest)}, s)
+	case "all":
+		return r.group.Send(ctx, mallee.Text(rest))
+	case "leave":
+		r.group.Leave(s)
+		return nil
+	case "size":
+		return r.self.Send(ctx, mallee.Text(fmt.Sprint(r.group.Len())), s)
+	case "kick":
+		return r.self.Kick(ctx, s, rest)
+	case "bind":
+		return r.self.Bind(ctx, s, mallee.ID{Type: "Room", Key: rest})
+	case "end":
+		r.self.DeactivateNow()
+		return nil
+	case "panic":
+		panic("a message")
+	}
+	return mallee.ErrInvalid.Errorf("%q", m.Data)
+}
+
+func (r *room) OnDisconnect(_ context.Context, s mallee.Session, reason mallee.DisconnectReason) error {
+	r.notes.add("%s: %s is gone, %v; %d stay", r.self.Key(), s.User, reason, r.group.Len())
+	return nil
+}
+
+func roomID(key string) mallee.ID { return mallee.ID{Type: "Room", Key: key} }
+
+// rooms starts a cluster of rooms with a gateway.
+func rooms(t *testing.T, nodes int, options ...mallee.TypeOption) (*malleetest.Cluster, *malleetest.Gateway, *notes) {
+	t.Helper()
+	seen := new(notes)
+	c := malleetest.Start(t, nodes, mallee.NewType(mallee.Interface{Name: "Room"}, func(self *mallee.Self) any {
+		return &room{self, seen, mallee.NewGroup(self)}
+	}, options...))
+	return c, c.Gateway(), seen
+}
+
+func connect(t *testing.T, g *malleetest.Gateway, actor mallee.ID, user string) *malleetest.Session {
+	t.Helper()
+	s, err := g.Connect(actor, user, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, s, "welcome "+user)
+	return s
+}
+
+func expect(t *testing.T, s *malleetest.Session, want ...string) {
+	t.Helper()
+	for _, want := range want {
+		if m, ok := s.Receive(); !ok || string(m.Data) != want {
+			t.Fatalf("%v got %q, %v instead of %q", s.Value(), m.Data, ok, want)
+		}
+	}
+}
+
+func send(t *testing.T, s *malleetest.Session, text string) {
+	t.Helper()
+	if err := s.Send(t.Context(), mallee.Text(text)); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+}
+
+func (n *notes) expect(t *testing.T, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	if got := n.take(); !slices.Equal(got, want) {
+		t.Errorf("noted:\n%s\ninstead of:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// inBubble runs a test in fake time.
+func inBubble(t *testing.T, test func(t *testing.T)) {
+	t.Parallel()
+	synctest.Test(t, test)
+}
+
+func TestSession(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, g, seen := rooms(t, 2)
+		s := connect(t, g, roomID("a"), "ann")
+		if err := s.Send(t.Context(), mallee.Binary([]byte("echo \x00\xff"))); err != nil {
+			t.Fatal(err)
+		}
+		if m, _ := s.Receive(); m.Text || string(m.Data) != "\x00\xff" {
+			t.Errorf("%+v", m)
+		}
+		send(t, s, "echo text")
+		if m, _ := s.Receive(); !m.Text || string(m.Data) != "text" {
+			t.Errorf("%+v", m)
+		}
+		if err := s.Send(t.Context(), mallee.Text("?")); !errors.Is(err, mallee.ErrInvalid) {
+			t.Errorf("the actor's error came as %v", err)
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		seen.expect(t, "a: ann connects, again false", "a: ann is gone, closed; 0 stay")
+		if _, ok := s.Receive(); ok {
+			t.Error("something comes after the end")
+		}
+	})
+}
+
+func TestGroupOfManyGateways(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c, g, seen := rooms(t, 2)
+		gateways := []*malleetest.Gateway{g, c.Gateway(), c.Gateway()}
+		var all []*malleetest.Session
+		for i := range 30 {
+			all = append(all, connect(t, gateways[i%3], roomID("a"), fmt.Sprint("u", i)))
+		}
+		send(t, all[0], "all hello")
+		for _, s := range all {
+			expect(t, s, "hello")
+		}
+		send(t, all[1], "leave")
+		send(t, all[0], "all again")
+		send(t, all[1], "echo mine")
+		expect(t, all[1], "mine")
+		expect(t, all[2], "again")
+		seen.take()
+		for i, s := range all[:29] {
+			if err := s.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			left := 29 - i - 1 // one has left before
+			if i == 0 {
+				left = 28
+			}
+			seen.expect(t, fmt.Sprintf("a: u%d is gone, closed; %d stay", i, max(left, 28-i)))
+		}
+		send(t, all[29], "size")
+		expect(t, all[29], "again", "1")
+	})
+}
+
+func TestKickAndBind(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, g, seen := rooms(t, 3)
+		s := connect(t, g, roomID("lobby"), "ann")
+		send(t, s, "bind hall")
+		expect(t, s, "welcome ann")
+		send(t, s, "note here")
+		seen.expect(t, "lobby: ann connects, again false", "hall: ann connects, again false", "lobby: ann is gone, rebound; 1 stay", "hall: here")
+		send(t, s, "kick too loud")
+		if _, ok := s.Receive(); ok || s.Reason() != mallee.DisconnectKicked || s.Why() != "too loud" {
+			t.Errorf("%v, %q", s.Reason(), s.Why())
+		}
+		seen.expect(t, "hall: ann is gone, kicked; 0 stay")
+		b := connect(t, g, roomID("lobby"), "ben")
+		send(t, b, "all ann has ended") // the lobby's group has her still, and is told
+		expect(t, b, "ann has ended")
+		synctest.Wait()
+		send(t, b, "size")
+		expect(t, b, "1")
+	})
+}
+
+func TestOneSessionOfAUser(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, g, seen := rooms(t, 2)
+		g.Alone = true
+		first := connect(t, g, roomID("a"), "ann")
+		other := connect(t, g, roomID("a"), "ben")
+		second := connect(t, g, roomID("a"), "ann")
+		if _, ok := first.Receive(); ok || first.Reason() != mallee.DisconnectReplaced {
+			t.Errorf("the first session: %v", first.Reason())
+		}
+		seen.expect(t, "a: ann connects, again false", "a: ben connects, again false", "a: ann is gone, replaced; 1 stay", "a: ann connects, again false")
+		for _, s := range []*malleetest.Session{other, second} {
+			send(t, s, "size")
+			expect(t, s, "2")
+		}
+	})
+}
+
+func TestOnConnectFails(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, g, seen := rooms(t, 2)
+		other := connect(t, g, roomID("a"), "ben")
+		if _, err := g.Connect(roomID("a"), "ann", []byte("refuse")); !errors.Is(err, errNotWelcome) {
+			t.Errorf("%v", err)
+		}
+		send(t, other, "size")
+		expect(t, other, "1")
+		seen.expect(t, "a: ben connects, again false", "a: ann connects, again false")
+		if _, err := g.Connect(roomID("a"), "ann", []byte("panic")); !errors.Is(err, mallee.ErrPanic) {
+			t.Errorf("%v", err)
+		}
+		// The actor is made anew, and what it had before is announced to it.
+		seen.expect(t, "a: ann connects, again false", "a: ben connects, again true")
+		expect(t, other, "welcome ben")
+		if _, err := g.Connect(mallee.ID{Type: "Nothing", Key: "1"}, "ann", nil); !errors.Is(err, mallee.ErrNotFound) {
+			t.Errorf("an actor type that there is not: %v", err)
+		}
+	})
+}
+
+// Sessions follow their actor wherever it goes, and whatever ends it.
+func TestSessionsFollowTheirActor(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c, g, seen := rooms(t, 3)
+		s := connect(t, g, roomID("a"), "ann")
+		seen.take()
+		again := func(what string) {
+			t.Helper()
+			expect(t, s, "welcome ann")
+			send(t, s, "note "+what)
+			seen.expect(t, "a: ann connects, again true", "a: "+what)
+		}
+		send(t, s, "end")
+		again("asked to end")
+		if err := s.Send(t.Context(), mallee.Text("panic")); !errors.Is(err, mallee.ErrPanic) {
+			t.Errorf("%v", err)
+		}
+		again("failed")
+		c.Migrate(roomID("a"), (c.Owner(roomID("a"))+1)%3)
+		again("moved")
+		c.Drain(c.Owner(roomID("a")))
+		again("drained")
+		for i := range 3 {
+			c.Uncordon(i)
+		}
+		c.Kill(c.Owner(roomID("a")))
+		again("crashed") // without a message of the client
+		owner := c.Owner(roomID("a"))
+		c.Isolate(owner)
+		again("isolated")
+		c.Heal()
+		c.Stop(c.Owner(roomID("a")))
+		again("stopped")
+	})
+}
+
+// Messages of a session stay in their order, and what an actor sends to it
+// does, while the actor moves from node to node.
+func TestOrderOverMoves(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c, g, seen := rooms(t, 3)
+		s, listener := connect(t, g, roomID("a"), "ann"), connect(t, c.Gateway(), roomID("a"), "ben")
+		const n = 400
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for i := range n {
+				send(t, s, fmt.Sprint("echo ", i))
+				time.Sleep(time.Millisecond)
+			}
+		})
+		for i := range 12 {
+			c.Migrate(roomID("a"), i%3)
+			time.Sleep(20 * time.Millisecond)
+		}
+		wg.Wait()
+		next := 0
+		for next < n {
+			m, ok := s.Receive()
+			if !ok {
+				t.Fatal("the session has ended")
+			}
+			if string(m.Data) == "welcome ann" {
+				continue
+			}
+			if string(m.Data) != fmt.Sprint(next) {
+				t.Fatalf("%q instead of %d", m.Data, next)
+			}
+			next++
+		}
+		send(t, listener, "note alive")
+		if notes := seen.take(); notes[len(notes)-1] != "a: alive" {
+			t.Errorf("%q", notes)
+		}
+	})
+}
+
+func TestGatewayCrash(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c, g, seen := rooms(t, 3)
+		stays := connect(t, g, roomID("a"), "ann")
+		doomed := c.Gateway()
+		for i := range 20 {
+			connect(t, doomed, roomID("a"), fmt.Sprint("u", i))
+		}
+		seen.take()
+		doomed.Kill()
+		time.Sleep(malleetest.LeaseTTL + time.Second)
+		synctest.Wait()
+		gone := seen.take()
+		if len(gone) != 20 || !slices.Contains(gone, "a: u7 is gone, lost; 1 stay") {
+			t.Errorf("%d: %q", len(gone), gone)
+		}
+		send(t, stays, "size")
+		expect(t, stays, "1")
+		send(t, stays, "all still here")
+		expect(t, stays, "still here")
+	})
+}
+
+// An actor does not become idle while it has a session.
+func TestSessionsKeepActorsAlive(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c, g, seen := rooms(t, 1, mallee.IdleTimeout(time.Minute))
+		s := connect(t, g, roomID("a"), "ann")
+		time.Sleep(time.Hour)
+		send(t, s, "size") // by the group: it is the same activation
+		expect(t, s, "1")
+		seen.expect(t, "a: ann connects, again false")
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if active := c.Node(0).Stats().Active; active != 0 {
+			t.Errorf("%d actors are active", active)
+		}
+	})
+}
+
+// A node that has lost its lease and does not know it yet sends nothing.
+func TestSessionsOfAFencedNode(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c, g, _ := rooms(t, 2)
+		s := connect(t, g, roomID("a"), "ann")
+		c.Isolate(c.Owner(roomID("a")))
+		time.Sleep(2 * malleetest.LeaseTTL)
+		expect(t, s, "welcome ann")
+		c.Heal()
+		time.Sleep(2 * malleetest.LeaseTTL)
+		send(t, s, "echo hello")
+		expect(t, s, "hello")
+	})
+}
