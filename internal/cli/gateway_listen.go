@@ -90,9 +90,6 @@ func (l *listeners) serve(g *gateway.Gateway, path string) <-chan error {
 	if l.tls != nil {
 		run("tls", func() error { return g.ServeTCP(tls.NewListener(l.tls, l.secure)) })
 	}
-	if l.quic != nil {
-		run("quic", func() error { return g.ServeQUIC(l.quic, l.secure) })
-	}
 	return failed
 }
 

@@ -10,11 +10,16 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/input"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
 // patience is an upper bound for what a busy machine may take.
 const patience = 2 * time.Minute
+
+// pollEvery is how often a page is looked at. A window in the background draws
+// no frames that it could be done with.
+const pollEvery = 50 * time.Millisecond
 
 // page is a window of a browser in which somebody plays.
 type page struct {
@@ -28,7 +33,8 @@ type page struct {
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, // the pages are ours
+		chromedp.NoSandbox,  // the pages are ours
+		chromedp.DisableGPU, // there is none: what stands in for it is slow
 		chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.WindowSize(1280, 800))
@@ -75,7 +81,7 @@ func (p *page) await(what, expression string) {
 	p.t.Helper()
 	var ignored bool
 	p.run(chromedp.ActionFunc(func(ctx context.Context) error {
-		err := chromedp.Poll(expression, &ignored, chromedp.WithPollingTimeout(patience)).Do(ctx)
+		err := chromedp.Poll(expression, &ignored, chromedp.WithPollingInterval(pollEvery), chromedp.WithPollingTimeout(patience)).Do(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
@@ -147,7 +153,7 @@ func (p *page) crosses(other *page) {
 func (p *page) screenshot(name string) {
 	p.t.Helper()
 	var png []byte
-	p.run(chromedp.CaptureScreenshot(&png))
+	p.run(cdppage.BringToFront(), chromedp.Sleep(time.Second), chromedp.CaptureScreenshot(&png)) // it draws only in front
 	path := filepath.Join(p.t.ArtifactDir(), name)
 	if err := os.WriteFile(path, png, 0o600); err != nil {
 		p.t.Fatal(err)

@@ -25,7 +25,7 @@ export class View {
     this.#canvas.width = w * dpr;
     this.#canvas.height = h * dpr;
     const side = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--side")), edge = side ? 16 : 0;
-    this.#scale = Math.min((w - side - edge) / this.#width, (h - 2 * edge) / this.#height);
+    this.#scale = Math.max(Math.min((w - side - edge) / this.#width, (h - 2 * edge) / this.#height), 0.05); // a window may have no size yet
     this.#left = edge + (w - side - edge - this.#width * this.#scale) / 2;
     this.#top = (h - this.#height * this.#scale) / 2;
     this.#sky = paintSky(w, h, dpr, this.#left, this.#top, this.#width * this.#scale, this.#height * this.#scale, this.#scale);
