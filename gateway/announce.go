@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/gateway/internal/handover"
 	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/wire/edge"
@@ -156,6 +157,7 @@ func (a *announcements) hasLost(node placement.NodeID) bool {
 // Lost announces the sessions anew that were attached on a node that is gone.
 func (g *Gateway) Lost(node placement.NodeID) {
 	g.announcing.lose(node)
+	g.routed(func(t *handover.Table) []handover.Effect { return t.Gone(node) })
 	var list []*session
 	for _, s := range g.sessions.all() {
 		s.mu.Lock()
@@ -200,10 +202,14 @@ func (g *Gateway) Renamed(id placement.NodeID) {
 	for _, s := range list {
 		s.mu.Lock()
 		if s.state != ended && s.state != taken {
-			s.older = append(s.older, s.at)
-			if err := g.sessions.add(s, id); err != nil {
+			at, err := g.sessions.reserve(id)
+			if err != nil {
 				s.end(mallee.DisconnectLost, edge.CodeInternal, "the gateway has no place in its cluster")
+				s.mu.Unlock()
+				continue
 			}
+			s.older = append(s.older, s.at)
+			g.sessions.put(s, at)
 			s.attached = false
 			if s.state == online {
 				s.welcome(true)

@@ -25,6 +25,8 @@ const (
 // task decides. It needs mu.
 func (s *session) task() task {
 	switch {
+	case s.state == taken && s.attached && s.next != (mallee.ID{}):
+		return release
 	case s.state == taken:
 		return rest
 	case s.state == ended:
@@ -150,11 +152,26 @@ func (s *session) settle(err error) {
 	}
 	s.trouble = 0
 	s.in.Pop()
+	s.acknowledge(ackEvery)
 	s.account()
 	if !s.in.Full() {
 		s.resumeReading()
 	}
 	s.mu.Unlock()
+}
+
+// ackEvery is how many messages of a client are acknowledged at once while it
+// sends. The sweep acknowledges the rest.
+const ackEvery = 64
+
+// acknowledge tells the client what it need not keep. It needs mu.
+func (s *session) acknowledge(every uint64) {
+	if s.plain {
+		return
+	}
+	if n, due := s.in.Ack(every); due {
+		s.send(edge.KindAck, edge.AppendAck(nil, n))
+	}
 }
 
 // detach takes the outcome of a Disconnect.

@@ -23,9 +23,12 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/handover"
+	"github.com/mallee-io/mallee/gateway/internal/limit"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/gateway/internal/token"
 	"github.com/mallee-io/mallee/internal/sessions"
+	"github.com/mallee-io/mallee/placement"
 )
 
 // Gateway is a running gateway. It is an http.Handler, and safe for concurrent
@@ -45,8 +48,12 @@ type Gateway struct {
 	sessions   registry
 	alive      sync.WaitGroup // sessions that owe their actors something, or may come to
 	announcing announcements
+	moves      moves
+	posts      posts
 	telling    chan struct{} // one for each call that tells where sessions are
-	memory     memory
+	memory     limit.Memory
+	full       chan struct{} // gets something when sessions have to be ended
+	conns      limit.Connections
 	batches    sync.Pool // of *batch
 	lists      sync.Pool // of *sessionList
 	counts     counts
@@ -95,11 +102,15 @@ func New(config Config) (*Gateway, error) {
 		}),
 		announcing: announcements{slots: make(chan struct{}, maxAnnouncements)},
 		telling:    make(chan struct{}, maxTelling),
-		memory:     memory{bound: config.MaxMemory, full: make(chan struct{}, 1)},
+		memory:     limit.Memory{Budget: config.MaxMemory},
+		full:       make(chan struct{}, 1),
+		conns:      limit.Connections{Most: config.MaxConnections, PerAddress: config.MaxPerAddress},
 		batches:    sync.Pool{New: func() any { return &batch{frames: make([]*carrier.Outgoing, 0, batchLen)} }},
 		lists:      sync.Pool{New: func() any { return new(sessionList) }},
 		swept:      make(chan struct{}),
 	}
+	g.moves.table = handover.NewTable(&handover.Bounds{Messages: config.SendMessages, Bytes: config.SendBytes})
+	g.posts.to = make(map[placement.NodeID][]post)
 	g.sessions.at = make(map[uint64]*session)
 	g.arriving.conns = make(map[carrier.Conn]struct{})
 	g.ended, g.end = context.WithCancel(context.Background())
@@ -114,8 +125,8 @@ func New(config Config) (*Gateway, error) {
 // now is the gateway's clock, which only goes forward. It is never 0.
 func (g *Gateway) now() time.Duration { return time.Since(g.start) + 1 }
 
-// random is the name of an epoch.
-func (g *Gateway) random() uint64 {
+// newEpoch is the name of an epoch.
+func newEpoch() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return binary.LittleEndian.Uint64(b[:])

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway"
@@ -82,6 +83,9 @@ func (e *echo) OnMessage(ctx context.Context, s mallee.Session, m mallee.Message
 	if key == "many" {
 		return e.flood(ctx, s, string(m.Data))
 	}
+	if key == "ticks" {
+		return e.tick(ctx, s, string(m.Data))
+	}
 	e.diary.note("%s: message %s %s", key, s.User, m.Data)
 	word, rest, _ := strings.Cut(string(m.Data), " ")
 	switch word {
@@ -109,6 +113,23 @@ func (e *echo) flood(ctx context.Context, s mallee.Session, many string) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// tick sends so many messages, one each few milliseconds.
+func (e *echo) tick(_ context.Context, s mallee.Session, many string) error {
+	var n int
+	_, _ = fmt.Sscan(many, &n)
+	sent := 0
+	var timer *mallee.Timer
+	timer = e.self.Every(7*time.Millisecond, func(ctx context.Context) {
+		if sent++; sent >= n {
+			timer.Stop()
+		}
+		if err := e.self.Send(ctx, mallee.Text(fmt.Sprint(sent)), s); err != nil {
+			e.diary.note("ticks: error %v", err)
+		}
+	})
 	return nil
 }
 

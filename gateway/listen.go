@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 )
@@ -28,4 +30,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // returns nil.
 func (g *Gateway) ServeTCP(listener net.Listener) error {
 	return g.accept.ServeTCP(listener, g.Accept)
+}
+
+// ServeQUIC serves clients that speak frames over a stream of QUIC, or of
+// WebTransport on any path, at a UDP socket, until ctx ends or the socket is
+// closed: then it returns nil. The socket is the caller's to close, after Stop.
+func (g *Gateway) ServeQUIC(ctx context.Context, socket net.PacketConn, certificates *tls.Config) error {
+	return g.accept.ServeQUIC(ctx, socket, certificates, g.Accept)
 }

@@ -9,16 +9,16 @@ import (
 
 // counts are what the gateway's figures are made of.
 type counts struct {
-	connections, refused                    atomic.Int64
-	opened                                  atomic.Int64
-	ended                                   [6]atomic.Int64 // by mallee.DisconnectReason
-	received, receivedBytes                 atomic.Int64
-	delivered, failed, unsure, held         atomic.Int64
-	pushed, strayed, dropped                atomic.Int64
-	written, replayed, lost                 atomic.Int64
-	announced, shed, badOrders, badUpgrades atomic.Int64
-	resumes                                 struct{ resumed, taken, restarted, refused atomic.Int64 }
-	closes                                  closes
+	connections, refused                                      atomic.Int64
+	opened                                                    atomic.Int64
+	ended                                                     [6]atomic.Int64 // by mallee.DisconnectReason
+	received, receivedBytes                                   atomic.Int64
+	delivered, failed, unsure, held                           atomic.Int64
+	pushed, strayed, dropped                                  atomic.Int64
+	written, replayed, lost                                   atomic.Int64
+	forwarded, given, announced, shed, badOrders, badUpgrades atomic.Int64
+	resumes                                                   struct{ resumed, taken, restarted, refused atomic.Int64 }
+	closes                                                    closes
 }
 
 // closes counts closed connections by their codes.

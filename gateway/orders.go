@@ -1,9 +1,8 @@
 package gateway
 
 import (
-	"context"
-
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/gateway/internal/handover"
 	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/wire/edge"
@@ -22,15 +21,40 @@ func (g *Gateway) Order(from placement.NodeID, sender mallee.ID, name string, bo
 func (g *Gateway) order(from placement.NodeID, sender mallee.ID, name string, body []byte) error {
 	switch name {
 	case sessions.OrderPush:
-		return obey(body, (*sessions.Push).Parse, func(o *sessions.Push) { g.push(sender, o) })
+		return obey(body, (*sessions.Push).Parse, func(o *sessions.Push) { g.push(from, sender, o) })
 	case sessions.OrderKick:
-		return obey(body, (*sessions.Kick).Parse, func(o *sessions.Kick) { g.kick(sender, o) })
+		return obey(body, (*sessions.Kick).Parse, func(o *sessions.Kick) { g.kick(from, sender, o) })
 	case sessions.OrderBind:
-		return obey(body, (*sessions.Bind).Parse, func(o *sessions.Bind) { g.bind(sender, o) })
+		return obey(body, (*sessions.Bind).Parse, func(o *sessions.Bind) { g.bind(from, sender, o) })
 	case sessions.OrderDetached:
 		return obey(body, (*sessions.Detached).Parse, g.detached)
+	case sessions.OrderForward:
+		var f sessions.Forward
+		if err := f.Parse(body); err != nil {
+			return err
+		}
+		return g.forwarded(from, sender, &f)
+	case sessions.OrderMarker:
+		return obey(body, (*sessions.Marker).Parse, g.marked)
+	case sessions.OrderEnded:
+		return obey(body, (*sessions.Moves).Parse, func(o *sessions.Moves) {
+			g.each(o, func(t *handover.Table, m sessions.Relocation) []handover.Effect { return t.Dropped(m.From, m.To) })
+		})
+	case sessions.OrderRetire:
+		return obey(body, (*sessions.Moves).Parse, func(o *sessions.Moves) { go g.retireFor(o) })
+	case sessions.OrderRetired:
+		return obey(body, (*sessions.Moves).Parse, func(o *sessions.Moves) {
+			g.each(o, func(t *handover.Table, m sessions.Relocation) []handover.Effect { return t.Retired(m.To) })
+		})
 	}
 	return mallee.ErrNotFound.Errorf("no order has the name %q", name)
+}
+
+// each gives the table one input for each move.
+func (g *Gateway) each(o *sessions.Moves, input func(*handover.Table, sessions.Relocation) []handover.Effect) {
+	for _, m := range o.Moved {
+		g.routed(func(t *handover.Table) []handover.Effect { return input(t, m) })
+	}
 }
 
 func obey[O any](body []byte, parse func(*O, []byte) error, do func(*O)) error {
@@ -42,41 +66,64 @@ func obey[O any](body []byte, parse func(*O, []byte) error, do func(*O)) error {
 	return nil
 }
 
-// kick ends sessions.
-func (g *Gateway) kick(sender mallee.ID, order *sessions.Kick) {
-	code := edge.CodeKicked
-	if order.Reason == mallee.DisconnectReplaced {
-		code = edge.CodeReplaced
+// hand gives a session that is here an order; one that has moved gets it by the
+// table. It reports false when nobody knows the session.
+func (g *Gateway) hand(at uint64, here func(*session) bool, o handover.Order) bool {
+	if g.direct(at, o) {
+		return true
 	}
+	if s := g.sessions.find(at); s != nil && here(s) {
+		return true
+	}
+	return g.direct(at, o) // it may have been given away a moment ago
+}
+
+// kick ends sessions.
+func (g *Gateway) kick(from placement.NodeID, sender mallee.ID, order *sessions.Kick) {
 	var moved []sessions.Relocation
-	for i, s := range g.sessions.findAll(nil, order.Sessions) {
-		if s == nil {
-			moved = append(moved, sessions.Relocation{From: order.Sessions[i]})
-			continue
+	for _, at := range order.Sessions {
+		one := sessions.Kick{Sessions: []uint64{at}, Reason: order.Reason, Why: order.Why}
+		here := func(s *session) bool { return s.kick(order.Reason, order.Why) }
+		if !g.hand(at, here, handover.Order{Kind: handover.Other, Origin: from, Sender: sender, Name: sessions.OrderKick, Body: one.Append(nil)}) {
+			moved = append(moved, sessions.Relocation{From: at})
 		}
-		s.mu.Lock()
-		s.finish(order.Reason, code, order.Why)
-		s.mu.Unlock()
 	}
 	g.tell(sender, moved)
 }
 
-// bind gives a session to another actor.
-func (g *Gateway) bind(sender mallee.ID, order *sessions.Bind) {
-	s := g.sessions.find(order.Session)
-	if s == nil {
-		g.tell(sender, []sessions.Relocation{{From: order.Session}})
-		return
+// kick reports whether the session is here.
+func (s *session) kick(reason mallee.DisconnectReason, why string) bool {
+	code := edge.CodeKicked
+	if reason == mallee.DisconnectReplaced {
+		code = edge.CodeReplaced
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state < taken && order.To != s.actor {
-		s.next = order.To
-		s.work()
+	if s.to != 0 {
+		return false
+	}
+	s.finish(reason, code, why)
+	return true
+}
+
+// bind gives a session to another actor.
+func (g *Gateway) bind(from placement.NodeID, sender mallee.ID, order *sessions.Bind) {
+	here := func(s *session) bool { return s.bind(order.To) }
+	if !g.hand(order.Session, here, handover.Order{Kind: handover.Other, Origin: from, Sender: sender, Name: sessions.OrderBind, Body: order.Append(nil)}) {
+		g.tell(sender, []sessions.Relocation{{From: order.Session}})
 	}
 }
 
-// Answer answers another gateway.
-func (g *Gateway) Answer(_ context.Context, _ placement.NodeID, name string, _ []byte) ([]byte, error) {
-	return nil, mallee.ErrNotFound.Errorf("no question has the name %q", name)
+// bind reports whether the session is here.
+func (s *session) bind(to mallee.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.to != 0 {
+		return false
+	}
+	if s.state != ended && to != s.actor {
+		s.next = to
+		s.work()
+	}
+	return true
 }

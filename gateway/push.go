@@ -5,31 +5,46 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/handover"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/internal/sessions"
+	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
 // push gives one message to all of its sessions. Its frame is theirs in common.
-func (g *Gateway) push(sender mallee.ID, order *sessions.Push) {
-	frame := &carrier.Outgoing{Frame: carrier.Frame{Kind: edge.KindBinary, Data: order.Message.Data}}
-	if order.Message.Text {
-		frame.Kind = edge.KindText
-	}
+func (g *Gateway) push(from placement.NodeID, sender mallee.ID, order *sessions.Push) {
+	frame := frame(order.Message)
 	list := g.lists.Get().(*sessionList)
 	list.all = g.sessions.findAll(list.all, order.Sessions)
 	g.counts.pushed.Add(int64(len(list.all)))
 	var moved []sessions.Relocation
-	now := g.now()
+	now, moves := g.now(), g.moves.active()
 	for i, s := range list.all {
-		if s == nil || !s.push(frame, now) {
-			moved = append(moved, sessions.Relocation{From: order.Sessions[i]})
+		at := order.Sessions[i]
+		if moves && g.direct(at, handover.Order{Kind: handover.Push, Origin: from, Sender: sender, Frame: frame}) {
+			continue
+		}
+		if s != nil && s.push(frame, now) {
+			continue
+		}
+		// It may have been given away a moment ago.
+		if !g.direct(at, handover.Order{Kind: handover.Push, Origin: from, Sender: sender, Frame: frame}) {
+			moved = append(moved, sessions.Relocation{From: at})
 		}
 	}
 	clear(list.all)
 	list.all = list.all[:0]
 	g.lists.Put(list)
 	g.tell(sender, moved)
+}
+
+func frame(m mallee.Message) *carrier.Outgoing {
+	kind := edge.KindBinary
+	if m.Text {
+		kind = edge.KindText
+	}
+	return &carrier.Outgoing{Frame: carrier.Frame{Kind: kind, Data: m.Data}}
 }
 
 // sessionList is memory for the sessions of a push.
@@ -39,7 +54,7 @@ type sessionList struct{ all []*session }
 func (s *session) push(frame *carrier.Outgoing, now time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state >= taken {
+	if s.to != 0 || s.state == ended {
 		return false
 	}
 	switch s.out.Push(frame, now) {

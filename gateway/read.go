@@ -4,20 +4,24 @@ import (
 	"errors"
 
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/limit"
 	"github.com/mallee-io/mallee/wire/edge"
 )
-
-// ackEvery is how many frames of a client are acknowledged at once while it
-// sends. The sweep acknowledges the rest.
-const ackEvery = 64
 
 // read takes what the client sends until the connection has ended, or is
 // another session's business.
 func (s *session) read(conn carrier.Conn) {
+	var messages, bytes limit.Bucket
+	c := &s.gateway.config
 	for {
 		f, err := conn.Read()
 		if err == nil {
-			err = s.take(conn, f)
+			now := s.gateway.now()
+			if messages.Take(&c.Messages, 1, now) > 0 || bytes.Take(&c.Bytes, int64(len(f.Data)), now) > 0 {
+				err = errTooMuch
+			} else {
+				err = s.take(conn, f)
+			}
 		}
 		if err == errNotOurs {
 			return
@@ -28,6 +32,8 @@ func (s *session) read(conn carrier.Conn) {
 		}
 	}
 }
+
+var errTooMuch = &carrier.Closed{Code: edge.CodeRateLimited, Reason: "more messages or bytes than the gateway allows"}
 
 // errNotOurs: the client has another connection now, or none.
 var errNotOurs = errors.New("the session has left the connection")
@@ -75,9 +81,6 @@ func (s *session) receive(f carrier.Frame) (room chan struct{}) {
 	g := s.gateway
 	g.counts.received.Add(1)
 	s.in.Push(f, g.now())
-	if n, due := s.in.Ack(ackEvery); due {
-		s.send(edge.KindAck, edge.AppendAck(nil, n))
-	}
 	s.account()
 	s.work()
 	if s.in.Full() {

@@ -15,19 +15,25 @@ type registry struct {
 	last uint64
 }
 
-// add gives a session its place. The session is not known to others yet, or its
-// lock is held.
-func (r *registry) add(s *session, node placement.NodeID) error {
+// reserve returns a place at the node's ID.
+func (r *registry) reserve(node placement.NodeID) (at uint64, err error) {
 	if node == 0 {
-		return mallee.ErrUnavailable.Errorf("the node is not a member of its cluster")
+		return 0, mallee.ErrUnavailable.Errorf("the node is not a member of its cluster")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
 	first, _ := sessions.Span(node)
-	s.at = first + r.last
-	r.at[s.at] = s
-	return nil
+	return first + r.last, nil
+}
+
+// put makes a session known at a place. It is not known to others yet, or its
+// lock is held.
+func (r *registry) put(s *session, at uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.at = at
+	r.at[at] = s
 }
 
 // remove forgets a session. Its lock is held.

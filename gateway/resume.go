@@ -6,10 +6,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/gateway/internal/token"
 	"github.com/mallee-io/mallee/gateway/login"
+	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
@@ -33,7 +34,7 @@ func (s *session) welcome(resumed bool) {
 		g.log.Warn("a client gets no token and cannot resume", "session", s.id, "error", err)
 	}
 	payload, err := edge.Encode(edge.Welcome{
-		Session: strconv.FormatUint(s.id, 10), Token: sealed, Epoch: strconv.FormatUint(s.epoch, 36), Resumed: resumed,
+		Session: strconv.FormatUint(s.id, 10), Token: sealed, Epoch: epochName(s.epoch), Resumed: resumed,
 		Received: s.in.Received(), Window: g.config.Window.Milliseconds(), Ping: g.config.Ping.Milliseconds(), Largest: int64(g.config.MaxMessage),
 	})
 	if err != nil {
@@ -57,6 +58,14 @@ func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hel
 		}
 		return nil, &login.Refusal{Code: edge.CodeResumeRefused, Reason: reason}
 	}
+	own := g.config.Node.ID()
+	for sessions.GatewayOf(t.At) == own { // it may have been here twice
+		next := g.where(t.At)
+		if next == 0 {
+			break
+		}
+		t.At = next
+	}
 	if s := g.sessions.find(t.At); s != nil {
 		switch ok, err := s.resume(conn, &t, hello.Resume); {
 		case err != nil:
@@ -65,46 +74,62 @@ func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hel
 			return s, nil
 		}
 	}
-	return g.restart(ctx, conn, &t, hello)
+	switch {
+	case g.draining.Load():
+		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
+	case g.memory.Refuses():
+		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: shortOfMemory}
+	case sessions.GatewayOf(t.At) != own && !g.announcing.hasLost(sessions.GatewayOf(t.At)):
+		return g.fetch(ctx, conn, &t, hello)
+	}
+	return g.restart(conn, &t, hello, 0)
 }
 
 // resume gives the session a new connection, if it is the one of the token.
+// Where the client speaks of another epoch, or this one cannot go on, a new one
+// begins: what waits for the actor stays.
 func (s *session) resume(conn carrier.Conn, t *token.Token, from *edge.Resume) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.id != t.Session || s.epoch != t.Epoch || from.Epoch != strconv.FormatUint(s.epoch, 36) || (s.state != online && s.state != away) {
+	if s.id != t.Session || (s.state != online && s.state != away) {
 		return false, nil
 	}
-	replayed, lost, err := s.out.Resume(from.Received)
-	if err != nil {
-		return false, &login.Refusal{Code: edge.CodeProtocol, Reason: err.Error()}
-	}
 	g := s.gateway
+	goOn := !s.over && from.Epoch == epochName(s.epoch)
+	if goOn {
+		replayed, lost, err := s.out.Resume(from.Received)
+		if err != nil {
+			return false, &login.Refusal{Code: edge.CodeProtocol, Reason: err.Error()}
+		}
+		g.counts.resumes.resumed.Add(1)
+		g.counts.replayed.Add(int64(replayed))
+		g.counts.lost.Add(int64(lost))
+	} else {
+		g.counts.resumes.restarted.Add(1)
+		s.epoch, s.over = newEpoch(), false
+		s.out = stream.NewOut(&g.bounds, false)
+		s.in.Begin()
+	}
 	if old := s.conn; old != nil {
 		g.close(old, edge.CodeReplaced, "the client has another connection")
 		s.resumeReading()
 	}
 	s.conn, s.state, s.urgent, s.closing = conn, online, nil, nil
 	s.heard, s.since, s.asked = conn.Heard(), g.now(), false
-	s.welcome(true)
-	g.counts.resumes.resumed.Add(1)
-	g.counts.replayed.Add(int64(replayed))
-	g.counts.lost.Add(int64(lost))
+	s.account()
+	s.welcome(goOn)
 	return true, nil
 }
 
-// restart makes a session anew that cannot be gone on with: it is not known what
-// the client has missed.
-func (g *Gateway) restart(_ context.Context, conn carrier.Conn, t *token.Token, hello *edge.Hello) (*session, error) {
-	if g.draining.Load() {
-		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
-	}
-	if g.memory.tight() {
-		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: "the gateway is short of memory"}
-	}
-	g.counts.resumes.restarted.Add(1)
-	who := admission{Admission: login.Admission{Actor: t.Actor, User: t.User, Server: t.Server, First: hello.Login}, id: t.Session, again: true}
-	return g.begin(conn, who)
-}
+// epochName is an epoch as clients see it.
+func epochName(epoch uint64) string { return strconv.FormatUint(epoch, 36) }
 
-var _ = mallee.ErrInvalid
+// restart makes a session anew that cannot be gone on with: it is not known what
+// the client has missed. A place may have been reserved for it.
+func (g *Gateway) restart(conn carrier.Conn, t *token.Token, hello *edge.Hello, at uint64) (*session, error) {
+	g.counts.resumes.restarted.Add(1)
+	return g.begin(conn, admission{
+		Admission: login.Admission{Actor: t.Actor, User: t.User, Server: t.Server, First: hello.Login},
+		id:        t.Session, at: at, again: true,
+	})
+}

@@ -37,12 +37,11 @@ const (
 // time (deliver.go), what it owes its client by another (writer.go), and there
 // is neither while nothing is owed.
 //
-// Lock order: session.mu, then the locks of the gateway. None is held over a
-// call or a write.
+// Lock order: moves.mu, session.mu, then the other locks of the gateway. None is
+// held over a call or a write.
 type session struct {
 	gateway *Gateway
 	id      uint64
-	epoch   uint64 // of its streams
 	user    string
 	server  int64
 	plain   bool
@@ -50,6 +49,8 @@ type session struct {
 	mu    sync.Mutex
 	state state
 	at    uint64
+	epoch uint64   // of its streams
+	over  bool     // the epoch cannot go on: nobody knows what is missing
 	older []uint64 // where it was before the node got another ID
 
 	// The client's side.
@@ -91,20 +92,24 @@ func (s *session) value() mallee.Session {
 // open makes the session of a client that was let in. It is known to the
 // gateway from now on, for what OnConnect sends.
 func (g *Gateway) open(conn carrier.Conn, who admission) (*session, error) {
+	at := who.at
+	if at == 0 {
+		var err error
+		if at, err = g.sessions.reserve(g.config.Node.ID()); err != nil {
+			return nil, err
+		}
+	}
 	s := &session{
-		gateway: g, epoch: g.random(), user: who.User, server: who.Server, actor: who.Actor, login: who.First,
-		plain: !conn.Framed(), again: who.again, conn: conn, since: g.now(), busy: true,
-		in: stream.NewIn(&g.queue, 0),
+		gateway: g, id: who.id, epoch: newEpoch(), user: who.User, server: who.Server, plain: !conn.Framed(),
+		conn: conn, since: g.now(),
+		actor: who.Actor, login: who.First, again: who.again, busy: true, in: stream.NewIn(&g.queue),
 	}
 	s.out = stream.NewOut(&g.bounds, s.plain)
-	if err := g.sessions.add(s, g.config.Node.ID()); err != nil {
-		return nil, err
+	if s.id == 0 {
+		s.id = at
 	}
 	g.alive.Add(1)
-	s.id = s.at
-	if who.id != 0 {
-		s.id = who.id
-	}
+	g.sessions.put(s, at)
 	return s, nil
 }
 
@@ -148,9 +153,9 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 	switch {
 	case s.state == ended || s.state == taken:
 	case cause.Code == edge.CodeNormal, s.plain && cause.Code != 0:
-		s.over(mallee.DisconnectClosed)
+		s.finished(mallee.DisconnectClosed)
 	case s.plain || s.state == opening:
-		s.over(mallee.DisconnectLost)
+		s.finished(mallee.DisconnectLost)
 	default:
 		s.state = away
 	}
@@ -183,8 +188,8 @@ func (s *session) hangUp(code edge.Code, why string) {
 
 // end ends the session and its connection at once. It needs mu.
 func (s *session) end(reason mallee.DisconnectReason, code edge.Code, why string) {
+	s.finished(reason)
 	s.closeNow(code, why)
-	s.over(reason)
 }
 
 func (s *session) closeNow(code edge.Code, why string) {
@@ -202,34 +207,25 @@ func (s *session) finish(reason mallee.DisconnectReason, code edge.Code, why str
 		s.end(reason, code, why)
 		return
 	}
-	s.over(reason)
+	s.finished(reason)
 	if s.conn != nil && s.closing == nil {
 		s.closing = &edge.Closed{Code: code, Reason: why}
 		s.wake()
 	}
 }
 
-// over is the end of the session for everybody but its connection. It needs mu.
-func (s *session) over(reason mallee.DisconnectReason) {
+// finished is the end of the session for everybody but its connection. It needs mu.
+func (s *session) finished(reason mallee.DisconnectReason) {
 	if s.state == ended || s.state == taken {
 		return
 	}
 	s.state, s.reason = ended, reason
 	s.gateway.counts.ended[min(int(reason), len(s.gateway.counts.ended)-1)].Add(1)
 	s.gateway.sessions.remove(s)
+	if s.gateway.moves.active() {
+		go s.gateway.routeEnded(s.at) // its lock comes before this one
+	}
 	s.resumeReading()
+	s.account()
 	s.work()
-}
-
-// account keeps the gateway's figure of memory. It needs mu, and is called
-// whenever a stream has changed.
-func (s *session) account() {
-	now := int64(s.out.Bytes() + s.in.Bytes())
-	if s.conn == nil && s.state >= taken {
-		now = int64(s.in.Bytes())
-	}
-	if now != s.counted {
-		s.gateway.memory.add(now - s.counted)
-		s.counted = now
-	}
 }

@@ -20,7 +20,7 @@ func (g *Gateway) sweep() {
 			for _, s := range g.sessions.all() {
 				s.sweep(now)
 			}
-		case <-g.memory.full:
+		case <-g.full:
 		case <-g.ended.Done():
 			return
 		}
@@ -42,14 +42,10 @@ func (s *session) sweep(now time.Duration) {
 	case s.conn != nil:
 		s.listen(now)
 	case s.state == away && now-s.since >= c.Window:
-		s.over(mallee.DisconnectLost)
-	case s.state == taken && now-s.since >= c.Window:
-		s.gateway.sessions.remove(s)
+		s.finished(mallee.DisconnectLost)
 	}
 	if s.state == online {
-		if n, due := s.in.Ack(1); due && !s.plain {
-			s.send(edge.KindAck, edge.AppendAck(nil, n))
-		}
+		s.acknowledge(1)
 		if !s.plain && now-s.issued >= tokenLife/2 {
 			s.welcome(true)
 		}

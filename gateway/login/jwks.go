@@ -48,15 +48,18 @@ func newJWKS(config *JWTConfig) (*jwks, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("login: JWKS %q is no URL of http or https", config.JWKS)
 	}
+	client := *cmp.Or(config.Client, &http.Client{})
+	client.CheckRedirect = stay
 	return &jwks{
 		url:     config.JWKS,
-		client:  cmp.Or(config.Client, &http.Client{CheckRedirect: stay}),
+		client:  &client,
 		refresh: cmp.Or(config.Refresh, 15*time.Minute),
 		pause:   cmp.Or(config.RefreshPause, 30*time.Second),
 		log:     cmp.Or(config.Log, slog.Default()),
 	}, nil
 }
 
+// stay keeps a redirect, which fails for its status: the URL is what was trusted.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func (j *jwks) find(ctx context.Context, h jose.Header) (any, error) {

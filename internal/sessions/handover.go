@@ -10,8 +10,8 @@ import (
 const (
 	OrderForward = "forward" // gateway to gateway: an order that came for a session which is there now: Forward
 	OrderMissing = "missing" // inside of a Forward: Missing
-	OrderFlush   = "flush"   // to a node, or in the stead of a dead one to the gateway where sessions were: Flush
-	OrderMarker  = "marker"  // the answer, to the gateway where sessions were, which passes it on: Flush
+	OrderFlush   = "flush"   // gateway to node: Moves
+	OrderMarker  = "marker"  // the answer, to the gateway where sessions were, which passes it on: Marker
 	OrderEnded   = "ended"   // gateway to gateway: sessions need not be forwarded any more: Moves, To is where they were last
 	OrderRetire  = "retire"  // gateway to gateway: prepare for my end: Moves
 	OrderRetired = "retired" // gateway to gateway: these Moves are prepared for my end
@@ -33,16 +33,16 @@ type Missing struct {
 }
 
 // Moves is a list of sessions that were at one place and are at another. Those
-// of one order all were at one gateway.
+// of one order all were at one gateway. An OrderFlush asks a node to send to the
+// new place from now on, and an OrderMarker behind what it has sent to the old
+// one, to the gateway there.
 type Moves struct {
 	Moved []Relocation
 }
 
-// Flush asks a node to send to the new place from now on, and to send a marker
-// behind what it has sent to the old one, to the gateway there. A marker has
-// the same fields.
-type Flush struct {
-	Origin placement.NodeID // the node whose orders are meant
+// Marker says that a node sends nothing to the old places any more.
+type Marker struct {
+	Origin placement.NodeID // that node
 	Moved  []Relocation
 }
 
@@ -91,17 +91,17 @@ func (m *Moves) Parse(body []byte) error {
 }
 
 // Append appends the body of the order.
-func (f *Flush) Append(b []byte) []byte {
-	b = binary.AppendUvarint(append(b, orderVersion), uint64(f.Origin))
-	return appendMoves(b, f.Moved)
+func (m *Marker) Append(b []byte) []byte {
+	b = binary.AppendUvarint(append(b, orderVersion), uint64(m.Origin))
+	return appendMoves(b, m.Moved)
 }
 
 // Parse reads what Append wrote.
-func (f *Flush) Parse(body []byte) error {
+func (m *Marker) Parse(body []byte) error {
 	r := orderReader{rest: body}
 	r.version()
-	f.Origin, f.Moved = placement.NodeID(r.uvarint()), r.moves()
-	return r.failed(OrderFlush)
+	m.Origin, m.Moved = placement.NodeID(r.uvarint()), r.moves()
+	return r.failed(OrderMarker)
 }
 
 // appendMoves writes the sessions of both places, one after the other.

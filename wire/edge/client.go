@@ -3,6 +3,8 @@ package edge
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
 )
 
 // Client is a client's end of a session, across its connections: what it has
@@ -27,6 +29,7 @@ type Client struct {
 	first   uint64
 	next    uint64
 	written uint64 // the highest next of the epoch: what may have arrived
+	unsure  uint64 // Lost.Sent, as last told in the epoch
 }
 
 // Data is a data frame: its Kind is KindText or KindBinary.
@@ -35,11 +38,20 @@ type Data struct {
 	Payload []byte
 }
 
-// Loss tells what a client has to know that it does not.
+// Loss tells what a client has to know that it has missed. It is an error where
+// messages are read.
 type Loss struct {
 	Count   uint64 // messages for the client that will not come, which would be the next ones
 	Unknown bool   // there may be more of them
 	Sent    uint64 // messages of the client of which it is not known whether the actor has seen them
+}
+
+func (l *Loss) Error() string {
+	missed := strconv.FormatUint(l.Count, 10)
+	if l.Unknown {
+		missed = "an unknown number of"
+	}
+	return fmt.Sprintf("%s messages for this client are lost, and %d of its own may be", missed, l.Sent)
 }
 
 // Event is what a frame means to the user of the client. Of its fields only one
@@ -90,6 +102,9 @@ func (c *Client) Send(d Data) error {
 	c.size += len(d.Payload)
 	return nil
 }
+
+// Room reports whether a message might be taken.
+func (c *Client) Room() bool { return len(c.kept) < c.messages && c.size < c.bytes }
 
 // Next is the next data frame to write to this connection, if there is one.
 func (c *Client) Next() (Data, bool) {
@@ -159,7 +174,9 @@ func (c *Client) readLost(payload []byte) (Event, error) {
 		return Event{}, err
 	}
 	c.received += lost.Count
-	return Event{Lost: &Loss{Count: lost.Count, Sent: lost.Sent}}, nil
+	more := lost.Sent - min(lost.Sent, c.unsure)
+	c.unsure += more
+	return Event{Lost: &Loss{Count: lost.Count, Sent: more}}, nil
 }
 
 func (c *Client) readWelcome(payload []byte) (Event, error) {
@@ -188,7 +205,6 @@ func (c *Client) goOn(w *Welcome) (Event, error) {
 		return Event{}, violation(CodeProtocol, "resumed at frame %d of epoch %q; the client has sent %d to %d of %q",
 			w.Received, w.Epoch, c.first, c.written, c.welcome.Epoch)
 	}
-	c.drop(w.Received)
 	c.next = w.Received
 	c.acked = c.received // Resume has told
 	c.welcomed, c.welcome = true, *w
@@ -204,7 +220,7 @@ func (c *Client) beginEpoch(w *Welcome) Event {
 	}
 	c.drop(c.written)
 	c.first, c.next, c.written = w.Received, w.Received, w.Received
-	c.received, c.acked = 0, 0
+	c.received, c.acked, c.unsure = 0, 0, 0
 	c.welcomed, c.welcome = true, *w
 	return event
 }

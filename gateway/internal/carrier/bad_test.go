@@ -49,10 +49,7 @@ func TestBadFrames(t *testing.T) {
 
 func TestBadBytes(t *testing.T) {
 	t.Parallel()
-	webSockets := map[string]dialer{"plain": dialPlain, "websocket": framedCarriers()["websocket"]}
-	streams := framedCarriers()
-	delete(streams, "websocket")
-	c := carrier.Config{MaxMessage: 1000}
+	webSockets, streams, c := webSockets(), streams(), carrier.Config{MaxMessage: 1000}
 	for what, bad := range map[string]struct {
 		on   map[string]dialer
 		sent string
@@ -121,16 +118,15 @@ func TestFragmentsWithAPingBetween(t *testing.T) {
 // often it pings.
 func TestMessagesThatDoNotEnd(t *testing.T) {
 	t.Parallel()
-	webSockets := map[string]dialer{"plain": dialPlain, "websocket": framedCarriers()["websocket"]}
 	for what, begun := range map[string]struct {
 		on   map[string]dialer
 		sent string
 	}{
 		"half a header":             {carriers(), "\x00"},
-		"a header alone":            {webSockets, string(masked(0x82, "x")[:6])},
-		"half a payload":            {webSockets, string(masked(0x82, "xxxx")[:8])},
-		"one fragment and a ping":   {webSockets, string(masked(0x02, "x")) + string(masked(0x89, ""))},
-		"a frame without a payload": {map[string]dialer{"tcp": dialTCP, "tls": dialTLS}, "\x00\x00\x01\x00\x04"},
+		"a header alone":            {webSockets(), string(masked(0x82, "x")[:6])},
+		"half a payload":            {webSockets(), string(masked(0x82, "xxxx")[:8])},
+		"one fragment and a ping":   {webSockets(), string(masked(0x02, "x")) + string(masked(0x89, ""))},
+		"a frame without a payload": {streams(), "\x00\x00\x01\x00\x04"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

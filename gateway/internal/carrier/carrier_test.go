@@ -28,6 +28,7 @@ func TestDataGoesBothWays(t *testing.T) {
 		if conn.Framed() == cl.plain || !conn.Remote().Addr().IsLoopback() {
 			t.Error("framed:", conn.Framed(), "remote:", conn.Remote())
 		}
+		before := conn.Heard()
 		for _, size := range []int{0, 1, 125, 126, 511, 512, 513, 5_000, 65_535, 65_536} {
 			data := strings.Repeat("ä", size/2) + strings.Repeat("x", size%2)
 			sent := make(chan struct{})
@@ -49,8 +50,8 @@ func TestDataGoesBothWays(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if conn.Heard() != 20 {
-			t.Error("heard", conn.Heard())
+		if conn.Heard() != before+20 {
+			t.Error("heard", conn.Heard()-before)
 		}
 	})
 }
@@ -166,6 +167,9 @@ func TestTheClientCloses(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn.Close(closed.Code, closed.Reason) // does not wait
+		if !cl.message {
+			return // the last word was the client's
+		}
 		if code, _ := cl.farewell(); code != edge.CodeGoingAway {
 			t.Error(code)
 		}
@@ -217,7 +221,7 @@ func TestTheClientDoesNotRead(t *testing.T) {
 func TestCloseWhileTheClientDoesNotRead(t *testing.T) {
 	t.Parallel()
 	onEach(t, carriers(), carrier.Config{WriteTimeout: time.Hour, CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, _ *client, conn carrier.Conn) {
-		frame := outgoing(edge.KindBinary, strings.Repeat("x", 1<<20))
+		frame := outgoing(edge.KindBinary, strings.Repeat("x", 1<<16))
 		began, wrote := make(chan struct{}), make(chan error, 1)
 		go func() {
 			for i := 0; ; i++ {

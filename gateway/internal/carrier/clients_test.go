@@ -45,9 +45,21 @@ func framedCarriers() map[string]dialer {
 		"websocket": func(t *testing.T, c carrier.Config) (*client, carrier.Conn) {
 			return dialWebSocket(t, c, "Sec-WebSocket-Protocol: chat, mallee.v1\r\n")
 		},
-		"tcp": dialTCP,
-		"tls": dialTLS,
+		"tcp":          dialTCP,
+		"tls":          dialTLS,
+		"quic":         dialQUIC,
+		"webtransport": dialWebTransport,
 	}
+}
+
+func webSockets() map[string]dialer {
+	return map[string]dialer{"plain": dialPlain, "websocket": framedCarriers()["websocket"]}
+}
+
+func streams() map[string]dialer {
+	all := framedCarriers()
+	delete(all, "websocket")
+	return all
 }
 
 func carriers() map[string]dialer {

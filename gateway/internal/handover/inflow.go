@@ -1,6 +1,10 @@
 package handover
 
-import "github.com/mallee-io/mallee/placement"
+import (
+	"slices"
+
+	"github.com/mallee-io/mallee/placement"
+)
 
 // inflow is where a session's orders come from that was at another gateway
 // before. What a node sends directly is held until a Marker says that all it has
@@ -17,7 +21,6 @@ type inflow struct {
 
 type origin struct {
 	flushed bool
-	lost    bool // it is gone: via was asked to say so in its stead
 	held    []Order
 	bytes   int
 }
@@ -29,6 +32,12 @@ func (in *inflow) origin(node placement.NodeID) (o *origin, known bool) {
 		in.origins[node] = o
 	}
 	return o, known
+}
+
+// holds reports whether something other than a Marker is held.
+func (in *inflow) holds(node placement.NodeID) bool {
+	o := in.origins[node]
+	return o != nil && slices.ContainsFunc(o.held, func(o Order) bool { return o.Kind != Marker })
 }
 
 // hold keeps an order. What exceeds the bounds becomes a gap: the client will

@@ -42,8 +42,8 @@ type Action uint8
 // Actions.
 const (
 	Deliver Action = iota // Order is for the session At, which is here
-	Forward               // Order goes to Node, for its session At
-	Flush                 // Node is to send a Marker for all that Order.Origin has sent to From, which is At now
+	Forward               // Order goes to Node, for its session At, which was From here
+	Flush                 // Node is to send a Marker behind what it has sent to From, which is At now
 	Ended                 // Node need not forward its session From to At any more
 	Retire                // Node is to end its forwarding of At, since this gateway is about to stop
 	Retired               // Node gets nothing more by this way for its session At
@@ -56,6 +56,6 @@ type Effect struct {
 	Do    Action
 	Node  placement.NodeID
 	At    uint64
-	From  uint64 // of a Flush and of Ended
+	From  uint64 // of Forward, Flush and Ended
 	Order Order
 }

@@ -101,8 +101,6 @@ func (t *Taken) Parse(body []byte) error {
 	if t.Record = nil; !d.IsNil() {
 		t.Record = new(Record)
 		t.Record.decode(&d)
-	} else {
-		d.Skip(1)
 	}
 	d.Skip(n)
 	if err := d.Finish(); err != nil {

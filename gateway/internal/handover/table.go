@@ -29,11 +29,7 @@ type Bounds struct {
 type Table struct {
 	bounds *Bounds
 	routes map[uint64]*route
-	dead   []placement.NodeID // the latest
 }
-
-// remembered dead nodes: another gateway may hear of a death long after us.
-const remembered = 256
 
 // route of one At.
 type route struct {
@@ -131,17 +127,7 @@ func (t *Table) Direct(at uint64, o Order) []Effect {
 	if known {
 		return nil
 	}
-	return []Effect{t.flush(at, r.in, from, o.Origin)}
-}
-
-// flush asks a node for a Marker; if it is dead, the gateway that has its orders.
-func (t *Table) flush(at uint64, in *inflow, from *origin, node placement.NodeID) Effect {
-	ask := node
-	if slices.Contains(t.dead, node) {
-		from.lost = true
-		ask = in.via
-	}
-	return Effect{Do: Flush, Node: ask, From: in.from, At: at, Order: Order{Origin: node}}
+	return []Effect{{Do: Flush, Node: o.Origin, From: r.in.from, At: at}}
 }
 
 // Forwarded takes an order by way of the gateway where the session was. A
@@ -174,7 +160,7 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 	case r.waiting:
 		r.early.hold(o, t.bounds)
 	case r.to != 0:
-		effects = append(effects, Effect{Do: Forward, Node: NodeOf(r.to), At: r.to, Order: o})
+		effects = append(effects, Effect{Do: Forward, Node: NodeOf(r.to), From: at, At: r.to, Order: o})
 		if o.Kind == Marker && r.retiring[o.Origin] {
 			delete(r.retiring, o.Origin)
 			effects = t.tidy(effects, at, r)
@@ -183,15 +169,6 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 		effects = append(effects, Effect{Do: Deliver, At: at, Order: o})
 	}
 	return effects
-}
-
-// Asked is a Flush of another gateway, in the stead of a node that it has lost.
-// The Marker is sent when the node is lost here, too.
-func (t *Table) Asked(from uint64, origin placement.NodeID) []Effect {
-	if t.routes[from] == nil || !slices.Contains(t.dead, origin) {
-		return nil // Gone will send it
-	}
-	return t.Direct(from, Order{Kind: Marker, Origin: origin})
 }
 
 // Ended says that a session which is here is over.
@@ -207,7 +184,8 @@ func (t *Table) Ended(at uint64) []Effect {
 	return []Effect{{Do: Ended, Node: r.in.via, From: r.in.from, At: at}}
 }
 
-// Dropped says that a session is over at the place where it has gone.
+// Dropped says that a session is over at the place where it has gone, or where
+// it was to go and did not.
 func (t *Table) Dropped(at, to uint64) []Effect {
 	if r := t.routes[at]; r == nil || r.to != to {
 		return nil
@@ -218,10 +196,6 @@ func (t *Table) Dropped(at, to uint64) []Effect {
 // Gone says that a node is gone for good, and the gateway there: nothing of it
 // comes any more.
 func (t *Table) Gone(node placement.NodeID) []Effect {
-	t.dead = append(t.dead, node)
-	if len(t.dead) > remembered {
-		t.dead = t.dead[1:]
-	}
 	var effects []Effect
 	for _, at := range slices.Sorted(maps.Keys(t.routes)) {
 		r := t.routes[at]
@@ -234,20 +208,23 @@ func (t *Table) Gone(node placement.NodeID) []Effect {
 	return effects
 }
 
-// without goes on with a route that a dead node may have sent to, or by.
+// without goes on with a route that a dead node may have sent to, or by. What
+// was on its way is lost, and nobody knows how much that was.
 func (t *Table) without(effects []Effect, at uint64, r *route, node placement.NodeID) []Effect {
+	unknown := Order{Kind: Unknown, Origin: node}
 	switch {
-	case r.in != nil && r.in.via == node:
-		effects = t.sink(effects, at, r, Order{Kind: Unknown, Origin: node}) // what was on its way is lost
+	case r.in == nil:
+	case r.in.via == node:
+		effects = t.sink(effects, at, r, unknown)
 		effects = t.close(effects, at, r)
-	case r.in != nil:
-		if from, known := r.in.origins[node]; known && !from.flushed && !from.lost {
-			effects = append(effects, t.flush(at, r.in, from, node))
-		}
+	case r.in.holds(node):
+		// What has come directly may have come past something that did not get
+		// as far as the other gateway, and may yet be behind something that did.
+		// It would be wrong with the client now, and wrong later.
+		r.in.origins[node].release()
+		effects = t.sink(effects, at, r, unknown)
 	}
-	if r.to != 0 {
-		effects = append(effects, t.Direct(at, Order{Kind: Marker, Origin: node})...)
-	}
+	delete(r.retiring, node)
 	return t.tidy(effects, at, r)
 }
 
@@ -281,11 +258,8 @@ func (t *Table) RetireOne(at uint64, nodes []placement.NodeID) []Effect {
 	r.retiring = make(map[placement.NodeID]bool, len(nodes))
 	var effects []Effect
 	for _, n := range nodes {
-		if slices.Contains(t.dead, n) {
-			continue
-		}
 		r.retiring[n] = true
-		effects = append(effects, Effect{Do: Flush, Node: n, From: at, At: r.to, Order: Order{Origin: n}})
+		effects = append(effects, Effect{Do: Flush, Node: n, From: at, At: r.to})
 	}
 	if r.in != nil {
 		effects = append(effects, Effect{Do: Retire, Node: r.in.via, At: r.in.from})

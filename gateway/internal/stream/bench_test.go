@@ -65,7 +65,7 @@ func BenchmarkIdle(b *testing.B) {
 		outs, ins := make([]*stream.Out, sessions), make([]*stream.In, sessions)
 		var batch []*carrier.Outgoing
 		for i := range outs {
-			o, in := stream.NewOut(bounds, false), stream.NewIn(queue, 0)
+			o, in := stream.NewOut(bounds, false), stream.NewIn(queue)
 			for range 100 {
 				o.Push(frame, 0)
 				in.Push(frame.Frame, 0)

@@ -32,10 +32,8 @@ type Waiting struct {
 	Since time.Duration // by the caller's clock
 }
 
-// NewIn is the stream of a client of which so many data frames have come.
-func NewIn(bounds *Queue, received uint64) In {
-	return In{bounds: bounds, received: received, acked: received}
-}
+// NewIn is the stream of a client in a new epoch.
+func NewIn(bounds *Queue) In { return In{bounds: bounds} }
 
 // Push takes a data frame that has come. The caller reads no further while Full
 // says so; what it has read nevertheless is taken.
@@ -77,15 +75,24 @@ func (i *In) Pop() {
 // Received is how many data frames of the epoch have come.
 func (i *In) Received() uint64 { return i.received }
 
-// Ack is what the client may be told that it need not keep, when there are at
-// least every frames that it has not been told of.
-func (i *In) Ack(every uint64) (received uint64, due bool) {
-	if i.received-i.acked < every {
+// Ack is how many messages have come to their end in the actor, when there are
+// at least every ones that the client has not been told of. What only waits is
+// not acknowledged: if this process dies, the client has to know what it cannot
+// be sure of.
+func (i *In) Ack(every uint64) (done uint64, due bool) {
+	done = i.done()
+	if done < i.acked+every {
 		return 0, false
 	}
-	i.acked = i.received
-	return i.received, true
+	i.acked = done
+	return done, true
 }
+
+// done leaves out what waits. Of an epoch before there may be more in front.
+func (i *In) done() uint64 { return i.received - min(i.received, uint64(i.ring.count)) }
+
+// Begin begins a new epoch: the client counts from 0. What waits goes on waiting.
+func (i *In) Begin() { i.received, i.acked = 0, 0 }
 
 // Sweep gives back memory that a session does not need for the time being.
 func (i *In) Sweep() { i.ring.release() }
@@ -101,9 +108,10 @@ func (i *In) Waiting() []carrier.Frame {
 
 // RestoreIn is the stream that another gateway had.
 func RestoreIn(bounds *Queue, received uint64, waiting []carrier.Frame, now time.Duration) In {
-	i := NewIn(bounds, received)
+	i := In{bounds: bounds, received: received}
 	for _, f := range waiting {
 		i.wait(Waiting{f, now})
 	}
+	i.acked = i.done()
 	return i
 }
