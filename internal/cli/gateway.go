@@ -91,7 +91,7 @@ func (o *gatewayOptions) run(ctx context.Context, out, errOut io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, endWithin(ctx, stopPatience, g.Stop)) }()
-	failed := at.serve(g, s.Gateway.Path)
+	failed := at.serve(context.WithoutCancel(ctx), g, s.Gateway.Path)
 	ready := gatewayReady{true, n.Name(), n.Admin(), at.addresses(s.Gateway.Path)}
 	if err := ready.write(out, o.json); err != nil {
 		return err

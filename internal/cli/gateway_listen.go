@@ -66,7 +66,7 @@ func clientTLS(s config.Gateway) (*tls.Config, error) {
 const headerTimeout = 10 * time.Second
 
 // serve brings clients to the gateway. The channel tells when a listener fails.
-func (l *listeners) serve(g *gateway.Gateway, path string) <-chan error {
+func (l *listeners) serve(ctx context.Context, g *gateway.Gateway, path string) <-chan error {
 	failed := make(chan error, 4)
 	run := func(carrier string, serve func() error) {
 		go func() {
@@ -89,6 +89,9 @@ func (l *listeners) serve(g *gateway.Gateway, path string) <-chan error {
 	}
 	if l.tls != nil {
 		run("tls", func() error { return g.ServeTCP(tls.NewListener(l.tls, l.secure)) })
+	}
+	if l.quic != nil {
+		run("quic", func() error { return g.ServeQUIC(ctx, l.quic, l.secure) })
 	}
 	return failed
 }

@@ -1,4 +1,4 @@
-import { Connection } from "./connection.js";
+import { Client } from "./client/mallee.js";
 import { Input } from "./input.js";
 import { Timeline } from "./timeline.js";
 import { View } from "./view.js";
@@ -8,7 +8,7 @@ const canvas = $("sky");
 const view = new View(canvas), input = new Input(canvas);
 
 // What is known of the game.
-let connection, you, field, who = new Map(), timeline = new Timeline(), events = [], own, last = {};
+let client, you, field, who = new Map(), timeline = new Timeline(), events = [], own, last = {};
 const moves = { field: 0, pilot: 0 }; // that were seen
 
 // take is what the actors say: a report has one field.
@@ -97,7 +97,7 @@ function steer(scene, now) {
   if (now - sentAt < pause) return;
   last = wish;
   sentAt = now;
-  connection.send(JSON.stringify({ steer: wish }));
+  say({ steer: wish });
 }
 
 let before = performance.now();
@@ -116,33 +116,42 @@ function loop(now) {
 }
 requestAnimationFrame(loop);
 
+// say tells the pilot something, if somebody listens.
+function say(request) {
+  if (client.state === "open") client.send(JSON.stringify(request));
+}
+
 function play(name, fieldName, hue) {
   const url = new URL("connect", location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  url.search = "";
-  connection = new Connection(url, { name }, {
-    welcome(w, again) {
-      document.body.dataset.state = "playing";
-      $("session-id").textContent = w.session;
-      show($("session-state"), again ? (w.resumed ? "resumed" : "begun anew") : "connected");
-      if (again) banner(w.resumed ? "The session goes on" : "The session goes on; something was missed");
-      else connection.send(JSON.stringify({ enter: { field: fieldName, hue } }));
-      connection.send(JSON.stringify({ hall: true }));
-    },
-    message(text) { take(JSON.parse(text), performance.now()); },
-    lost(n) { banner(`${n} messages were missed`, true, 2000); },
-    away() {
-      show($("session-state"), "coming back…");
-      if (document.body.dataset.state === "playing") banner("The connection is gone; coming back…", true, 60000);
-    },
-    closed(code, reason) {
+  url.search = url.hash = "";
+  let session;
+  client = new Client(url.href, { login: { name } });
+  client.on("open", (now) => {
+    const known = session !== undefined;
+    document.body.dataset.state = "playing";
+    $("session-id").textContent = now.session;
+    show($("session-state"), !known ? "connected" : now.resumed ? "resumed" : "begun anew");
+    if (known) banner(now.resumed ? "The session goes on, nothing was missed" : "The session goes on; something was missed");
+    if (now.session !== session) say({ enter: { field: fieldName, hue } });
+    session = now.session;
+    say({ hall: true });
+  });
+  client.on("message", (text) => take(JSON.parse(text), performance.now()));
+  client.on("lost", ({ count }) => count && banner(`${count} messages were missed`, true, 2000));
+  client.on("moved", () => banner("The gateway is about to stop; going to another one"));
+  client.on("close", ({ code, reason, action }) => {
+    if (action === "stop") {
       document.body.dataset.state = "asking";
       $("refused").textContent = `${reason || "The gateway has closed the connection"} (${code})`;
-    },
+    } else if (document.body.dataset.state === "playing") {
+      show($("session-state"), "coming back…");
+      banner("The connection is gone; coming back…", true, 60000);
+    }
   });
   setInterval(() => steer(timeline.at(performance.now()), performance.now()), 20);
   setInterval(showScores, 200);
-  setInterval(() => connection.send(JSON.stringify({ hall: true })), 5000);
+  setInterval(() => say({ hall: true }), 5000);
 }
 
 // The form. The page's address can fill it: ?name=ada&field=red#play goes in at once.
