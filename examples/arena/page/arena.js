@@ -149,10 +149,11 @@ function play(name, fieldName, hue) {
       banner("The connection is gone; coming back…", true, 60000);
     }
   });
-  setInterval(() => steer(timeline.at(performance.now()), performance.now()), 20);
-  setInterval(showScores, 200);
-  setInterval(() => say({ hall: true }), 5000);
 }
+
+setInterval(() => client && steer(timeline.at(performance.now()), performance.now()), 20);
+setInterval(showScores, 200);
+setInterval(() => client && say({ hall: true }), 5000);
 
 // The form. The page's address can fill it: ?name=ada&field=red#play goes in at once.
 const hues = [140, 190, 220, 275, 320, 5, 35, 55];
