@@ -15,10 +15,9 @@ import (
 )
 
 // patience is an upper bound for what a busy machine may take.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
-// pollEvery is how often a page is looked at. A window in the background draws
-// no frames that it could be done with.
+// pollEvery is how often a page is looked at.
 const pollEvery = 50 * time.Millisecond
 
 // page is a window of a browser in which somebody plays.
@@ -53,6 +52,9 @@ func play(t *testing.T, browser context.Context, arena, name string, hue int) *p
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
+	if err := chromedp.Run(ctx); err != nil { // the window lives as long as the context of its first run
+		t.Fatal(err)
+	}
 	p := &page{t: t, ctx: ctx, name: name}
 	query := url.Values{"name": {name}, "hue": {fmt.Sprint(hue)}, "field": {"test"}}
 	p.run(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(arena+"?"+query.Encode()+"#play"))
@@ -79,15 +81,15 @@ func evaluate[T any](p *page, expression string) (value T) {
 // await waits until an expression in the page is true.
 func (p *page) await(what, expression string) {
 	p.t.Helper()
-	var ignored bool
-	p.run(chromedp.ActionFunc(func(ctx context.Context) error {
-		err := chromedp.Poll(expression, &ignored, chromedp.WithPollingInterval(pollEvery), chromedp.WithPollingTimeout(patience)).Do(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
+	for end := time.Now().Add(patience); !evaluate[bool](p, expression); time.Sleep(pollEvery) {
+		if time.Now().After(end) {
+			p.t.Fatalf("page of %s: it is not so that %s; the page is %s", p.name, what, evaluate[string](p, state))
 		}
-		return nil
-	}))
+	}
 }
+
+// state is an expression: what the page knows, for people.
+const state = `JSON.stringify([document.body.dataset.state, document.getElementById("refused").textContent, arena])`
 
 // ship is an expression: the row of somebody's ship as this page knows it.
 func ship(name string) string {
