@@ -141,6 +141,7 @@ func (w *World) Step(random *rand.Rand) (events []Event) {
 			s.Steer = w.fly(s)
 		}
 		s.move()
+		w.bump(key, s)
 		events = w.collect(key, s, events)
 		events = w.shoot(key, s, events)
 	}
@@ -168,6 +169,22 @@ func bounce(at, speed, size float64) (float64, float64) {
 		return size - shipRadius, -math.Abs(speed) / 2
 	}
 	return at, speed
+}
+
+// bump pushes the ship out of others, and both apart.
+func (w *World) bump(key string, s *Ship) {
+	const apart, push = 2 * shipRadius, 60.0 // units, units/s
+	for _, k := range w.keys() {
+		other := w.Ships[k]
+		x, y := s.X-other.X, s.Y-other.Y
+		d := math.Hypot(x, y)
+		if k == key || other.Away > w.Tick || d >= apart || d == 0 {
+			continue
+		}
+		x, y = x/d, y/d
+		s.VX, s.VY = s.VX+x*push, s.VY+y*push
+		other.VX, other.VY = other.VX-x*push, other.VY-y*push
+	}
 }
 
 // collect takes the seeds that the ship touches: each is a point, and energy.

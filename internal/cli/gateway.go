@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway"
 	"github.com/mallee-io/mallee/internal/config"
 	"github.com/mallee-io/mallee/node"
@@ -72,27 +73,29 @@ func (o *gatewayOptions) run(ctx context.Context, out, errOut io.Writer) (err er
 	if o.json {
 		s.Log.Format = "json"
 	}
+	caller := new(laterNode)
+	config, err := gatewayConfig(s, caller)
+	if err != nil {
+		return err
+	}
 	at, err := openListeners(ctx, s.Gateway)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, at.close()) }()
-	n, err := startClient(ctx, s, slog.New(s.Log.Handler(errOut)))
-	if err != nil {
+	config.Log = slog.New(s.Log.Handler(errOut))
+	if config.Node, err = startClient(ctx, s, config.Log); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, endWithin(ctx, stopPatience, n.Stop)) }()
-	config, err := gatewayConfig(s, n)
-	if err != nil {
-		return err
-	}
+	caller.Node = config.Node
+	defer func() { err = errors.Join(err, endWithin(ctx, stopPatience, config.Node.Stop)) }()
 	g, err := gateway.New(config)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, endWithin(ctx, stopPatience, g.Stop)) }()
 	failed := at.serve(context.WithoutCancel(ctx), g, s.Gateway.Path)
-	ready := gatewayReady{true, n.Name(), n.Admin(), at.addresses(s.Gateway.Path)}
+	ready := gatewayReady{true, config.Node.Name(), config.Node.Admin(), at.addresses(s.Gateway.Path)}
 	if err := ready.write(out, o.json); err != nil {
 		return err
 	}
@@ -103,6 +106,9 @@ func (o *gatewayOptions) run(ctx context.Context, out, errOut io.Writer) (err er
 		return endWithin(ctx, 2*config.DrainSpread+stopPatience, g.Drain)
 	}
 }
+
+// laterNode is a node that is started once all that it needs was found right.
+type laterNode struct{ *node.Node }
 
 // endWithin ends something in good order although ctx has ended.
 func endWithin(ctx context.Context, limit time.Duration, stop func(context.Context) error) error {
@@ -126,11 +132,11 @@ func startClient(ctx context.Context, s *config.Config, log *slog.Logger) (*node
 	})
 }
 
-// gatewayConfig is what the settings make of a gateway at a node.
-func gatewayConfig(s *config.Config, n *node.Node) (c gateway.Config, err error) {
+// gatewayConfig is what the settings make of a gateway.
+func gatewayConfig(s *config.Config, caller mallee.Caller) (c gateway.Config, err error) {
 	own := s.Gateway
 	c = gateway.Config{
-		Node: n, Alone: own.Alone == "on", Window: own.ResumeWindow, DrainSpread: own.DrainSpread,
+		Alone: own.Alone == "on", Window: own.ResumeWindow, DrainSpread: own.DrainSpread,
 		MaxMessage: int(own.MaxMessage), MaxMemory: own.Memory, Origins: own.Origins,
 	}
 	if own.SecretFile != "" {
@@ -140,7 +146,7 @@ func gatewayConfig(s *config.Config, n *node.Node) (c gateway.Config, err error)
 		}
 		c.Secrets = [][]byte{secret}
 	}
-	c.Login, err = authenticator(own, n)
+	c.Login, err = authenticator(own, caller)
 	return c, err
 }
 

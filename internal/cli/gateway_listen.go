@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/mallee-io/mallee/gateway"
@@ -23,6 +24,9 @@ type listeners struct {
 // openListeners takes the addresses before anything is started, so that one that
 // is taken is told of at once.
 func openListeners(ctx context.Context, s config.Gateway) (l *listeners, err error) {
+	if !strings.HasPrefix(s.Path, "/") {
+		return nil, &usageError{fmt.Errorf("gateway.path: %q does not begin with /", s.Path)}
+	}
 	l = new(listeners)
 	if l.secure, err = clientTLS(s); err != nil {
 		return nil, &usageError{err}

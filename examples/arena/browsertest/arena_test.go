@@ -19,7 +19,9 @@ func TestPlayOnWhenANodeIsKilled(t *testing.T) {
 	grace.crosses(ada)
 	ada.collect(grace)
 	grace.collect(ada)
+	ada.hold("Space") // shoots
 	ada.screenshot("arena.png")
+	ada.hold("")
 
 	session := evaluate[string](ada, `document.getElementById("session-id").textContent`)
 	node := evaluate[string](ada, "arena.field.place.node")

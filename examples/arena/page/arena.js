@@ -28,6 +28,7 @@ function takeYou(y) {
     moves.pilot++;
     banner(`Your pilot lives on ${y.place.node} now`);
   }
+  if (y.points !== you?.points) say({ hall: true });
   you = y;
   $("points").firstChild.textContent = y.points;
   $("pilot-name").textContent = y.pilot;
@@ -110,6 +111,7 @@ function loop(now) {
     view.happen(e, mine && Math.hypot(mine[1] - e[1], mine[2] - e[2]) < 60);
     return false;
   });
+  if (own !== undefined && client?.state === "open" && now - lastFrame > 1500) banner("The field is silent; its node may be gone", true, 1000);
   view.draw(scene, who, own, Math.min((now - before) / 1000, 0.1), now);
   before = now;
   $("away").classList.toggle("shown", mine?.[4] === 0);
