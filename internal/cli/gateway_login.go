@@ -14,6 +14,9 @@ import (
 
 // authenticator is the one that the settings choose.
 func authenticator(s config.Gateway, caller mallee.Caller) (a login.Authenticator, err error) {
+	if missing := missingOf(s); missing != "" {
+		return nil, &usageError{fmt.Errorf("--login %s needs %s", s.Login, missing)}
+	}
 	switch s.Login {
 	case "koala":
 		a, err = koalaLogin(s, caller)
@@ -32,10 +35,24 @@ func authenticator(s config.Gateway, caller mallee.Caller) (a login.Authenticato
 	return a, nil
 }
 
-func koalaLogin(s config.Gateway, caller mallee.Caller) (login.Authenticator, error) {
-	if s.KoalaKeyFile == "" {
-		return nil, errors.New("--login koala needs the key of the checksums: --koala-key-file")
+// missingOf says which setting the choice of a login needs and has not.
+func missingOf(s config.Gateway) string {
+	switch {
+	case s.Login == "koala" && s.KoalaKeyFile == "":
+		return "the key of the checksums: --koala-key-file FILE"
+	case s.Login == "koala" && s.Accounts == "" && len(s.QuickConnect) == 0:
+		return "the actor type that answers for accounts, or those that clients may name: --accounts TYPE or --quick-connect TYPES"
+	case s.Login == "accounts" && s.Accounts == "":
+		return "the actor type that answers for accounts: --accounts TYPE"
+	case s.Login == "jwt" && s.JWKS == "" && s.JWTKeyFile == "":
+		return "the keys that sign tokens: --jwks URL or --jwt-key-file FILE"
+	case (s.Login == "jwt" || s.Login == "open") && s.Actor == "":
+		return "the actor type that clients are bound to: --actor TYPE"
 	}
+	return ""
+}
+
+func koalaLogin(s config.Gateway, caller mallee.Caller) (login.Authenticator, error) {
 	key, err := readSecret("gateway.koala_key_file", s.KoalaKeyFile)
 	if err != nil {
 		return nil, err
@@ -60,7 +77,7 @@ func jwtLogin(s config.Gateway) (login.Authenticator, error) {
 // openLogin lets everybody in who says {"name": "…"}.
 func openLogin(actorType string) (login.Authenticator, error) {
 	if err := (mallee.ID{Type: actorType, Key: "name"}).Validate(); err != nil {
-		return nil, fmt.Errorf("--login open needs the actor type that clients are bound to: --actor TYPE: %w", err)
+		return nil, fmt.Errorf("--actor %s: %w", actorType, err)
 	}
 	return login.Func(func(_ context.Context, r *login.Request) (login.Admission, error) {
 		var packet struct {
