@@ -43,7 +43,7 @@ func (g *Gateway) fetch(ctx context.Context, conn carrier.Conn, t *token.Token, 
 	}
 	s := g.adopt(conn, given, at)
 	g.routed(func(table *handover.Table) []handover.Effect { return table.Taken(at, true) })
-	g.counts.resumes.taken.Add(1)
+	g.counts.taken.Add(1)
 	_, err = s.resume(conn, t, hello.Resume)
 	go s.deliver()
 	if err != nil {
@@ -131,8 +131,9 @@ func (g *Gateway) give(ctx context.Context, q *handover.Take) (*handover.Taken, 
 	select {
 	case <-still:
 	case <-ctx.Done():
-		s.thaw()
-		return nil, mallee.ErrTimeout.Errorf("a call of session %d has not ended", s.id)
+		if s.thaw() {
+			return nil, mallee.ErrTimeout.Errorf("a call of session %d has not ended", s.id)
+		}
 	}
 	answer := new(handover.Taken)
 	g.routed(func(t *handover.Table) []handover.Effect {
@@ -162,14 +163,17 @@ func (s *session) freeze(at uint64) (still chan struct{}, err error) {
 	return still, nil
 }
 
-// thaw goes on with a session that was not given after all.
-func (s *session) thaw() {
+// thaw goes on with a session that is not given after all. It reports false when
+// there is nothing left to wait for.
+func (s *session) thaw() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == taken && s.to == 0 && s.still != nil {
-		s.state, s.still = away, nil
-		s.work()
+	if s.still == nil {
+		return false
 	}
+	s.state, s.still = away, nil
+	s.work()
+	return true
 }
 
 // record is the session as another gateway needs it. From now on it is there,

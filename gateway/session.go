@@ -58,6 +58,7 @@ type session struct {
 	writing carrier.Conn // that a goroutine writes to
 	urgent  []*carrier.Outgoing
 	closing *edge.Closed // conn ends with it once all is written
+	verdict *edge.Closed // of an actor: for a client that comes back to an ended session
 	out     stream.Out
 	heard   uint64        // conn.Heard of the last sweep
 	since   time.Duration // when something was heard, or the client was lost
@@ -219,9 +220,11 @@ func (s *session) finished(reason mallee.DisconnectReason) {
 	if s.state == ended || s.state == taken {
 		return
 	}
-	s.state, s.reason = ended, reason
+	s.state, s.reason, s.since = ended, reason, s.gateway.now()
 	s.gateway.counts.ended[min(int(reason), len(s.gateway.counts.ended)-1)].Add(1)
-	s.gateway.sessions.remove(s)
+	if s.verdict == nil { // otherwise the sweep will
+		s.gateway.sessions.remove(s)
+	}
 	if s.gateway.moves.active() {
 		go s.gateway.routeEnded(s.at) // its lock comes before this one
 	}

@@ -59,7 +59,7 @@ a file and by variables too.
 	})
 	c.Flags().Lookup("pd").Usage = "client addresses of the placement drivers (default " + defaultPD + ")"
 	c.Flags().BoolVar(&o.json, "json", false, "print the line of the start as JSON, and log in JSON")
-	for _, choice := range []string{"login", "alone"} {
+	for _, choice := range []string{"login", "alone", "slow"} {
 		completeChoice(c, choice, gatewaySection+"."+choice)
 	}
 	return c
@@ -137,7 +137,13 @@ func gatewayConfig(s *config.Config, caller mallee.Caller) (c gateway.Config, er
 	own := s.Gateway
 	c = gateway.Config{
 		Alone: own.Alone == "on", Window: own.ResumeWindow, DrainSpread: own.DrainSpread,
-		MaxMessage: int(own.MaxMessage), MaxMemory: own.Memory, Origins: own.Origins,
+		Origins:    own.Origins,
+		MaxMessage: int(own.MaxMessage), MaxMemory: own.Memory, MaxConnections: int(own.Connections), MaxPerAddress: int(own.PerAddress),
+		Messages: gateway.Rate{PerSecond: own.Messages, Burst: cmp.Or(own.MessageBurst, own.Messages)},
+		Bytes:    gateway.Rate{PerSecond: own.Bytes, Burst: cmp.Or(own.ByteBurst, own.Bytes)},
+	}
+	if own.Slow == "drop_session" {
+		c.Slow = gateway.DropSession
 	}
 	if own.SecretFile != "" {
 		secret, err := readSecret("gateway.secret_file", own.SecretFile)

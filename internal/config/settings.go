@@ -46,25 +46,29 @@ type PDServer struct {
 
 // Gateway is a gateway of its own: mallee gateway.
 type Gateway struct {
-	WebSocket, Path  string
-	TCP, TLS, QUIC   string
-	Cert, Key        string
-	Origins          []string
-	Login            string
-	Actor            string
-	Accounts         string
-	KoalaKeyFile     string
-	QuickConnect     []string
-	LoginWindow      time.Duration
-	JWKS, JWTKeyFile string
-	JWTIssuer        string
-	JWTAudience      []string
-	Alone            string
-	SecretFile       string
-	ResumeWindow     time.Duration
-	DrainSpread      time.Duration
-	MaxMessage       int64
-	Memory           int64
+	WebSocket, Path         string
+	TCP, TLS, QUIC          string
+	Cert, Key               string
+	Origins                 []string
+	Login                   string
+	Actor                   string
+	Accounts                string
+	KoalaKeyFile            string
+	QuickConnect            []string
+	LoginWindow             time.Duration
+	JWKS, JWTKeyFile        string
+	JWTIssuer               string
+	JWTAudience             []string
+	Alone                   string
+	SecretFile              string
+	ResumeWindow            time.Duration
+	DrainSpread             time.Duration
+	MaxMessage              int64
+	Messages, MessageBurst  int64
+	Bytes, ByteBurst        int64
+	Connections, PerAddress int64
+	Slow                    string
+	Memory                  int64
 }
 
 // table is all that there is to set. Its order is that of the documents.
@@ -118,6 +122,13 @@ func (s *Settings) table() []Setting {
 		{Name: "gateway.resume_window", Default: "1m", Doc: "how long a session waits for its client to come back", value: duration(&s.Gateway.ResumeWindow, time.Second, time.Hour)},
 		{Name: "gateway.drain_spread", Default: "10s", Doc: "time in which clients are told to go, when the gateway ends", value: duration(&s.Gateway.DrainSpread, 0, time.Hour)},
 		{Name: "gateway.max_message", Default: "65536", Doc: "bytes of the largest message that clients may send", value: count(&s.Gateway.MaxMessage, 1, 1<<30)},
+		{Name: "gateway.messages", Default: "0", Doc: "messages that a client may send per second; 0: no limit", value: count(&s.Gateway.Messages, 0, 1<<40)},
+		{Name: "gateway.message_burst", Default: "0", Doc: "messages that may come at once; 0: as many as in a second, which is Koala's counter", value: count(&s.Gateway.MessageBurst, 0, 1<<40)},
+		{Name: "gateway.bytes", Default: "0", Doc: "bytes that a client may send per second; 0: no limit", value: count(&s.Gateway.Bytes, 0, 1<<40)},
+		{Name: "gateway.byte_burst", Default: "0", Doc: "bytes that may come at once; 0: as many as in a second", value: count(&s.Gateway.ByteBurst, 0, 1<<40)},
+		{Name: "gateway.connections", Default: "0", Doc: "connections that are taken; 0: no limit", value: count(&s.Gateway.Connections, 0, 1<<31-1)},
+		{Name: "gateway.per_address", Default: "0", Doc: "connections that one address may have; 0: no limit", value: count(&s.Gateway.PerAddress, 0, 1<<31-1)},
+		{Name: "gateway.slow", Default: "drop_newest", Doc: "what happens to a client that does not read: it misses messages and is told so, or its connection is closed", value: choice(&s.Gateway.Slow, "drop_newest", "drop_session")},
 		{Name: "gateway.memory", Default: "1073741824", Doc: "bytes of the messages that wait for clients and actors, all together", value: count(&s.Gateway.Memory, 1<<20, 1<<50)},
 	}
 }

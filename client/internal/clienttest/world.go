@@ -20,6 +20,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway"
 	"github.com/mallee-io/mallee/gateway/login"
+	"github.com/mallee-io/mallee/internal/tlstest"
 	"github.com/mallee-io/mallee/malleetest"
 	"github.com/mallee-io/mallee/wire/edge"
 )
@@ -74,7 +75,12 @@ func open(t testing.TB, config gateway.Config) *Gate {
 	mux.Handle("/play", g)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: Patience}
 	forHTTP, forTCP, forTLS, socket := listen(t), listen(t), listen(t), listenUDP(t)
-	secure := certificate(t)
+	files := tlstest.Certificate(t)
+	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure := &tls.Config{Certificates: []tls.Certificate{pair}}
 	serving, stop := context.WithCancel(context.Background())
 	for _, serve := range []func() error{
 		func() error { return server.Serve(forHTTP) },
@@ -99,7 +105,7 @@ func open(t testing.TB, config gateway.Config) *Gate {
 		TCP:         NewProxy(t, forTCP.Addr()),
 		TLS:         NewProxy(t, forTLS.Addr()),
 		QUIC:        socket.LocalAddr(),
-		certificate: secure.Certificates[0].Certificate[0],
+		certificate: pair.Certificate[0],
 	}
 }
 
