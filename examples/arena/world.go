@@ -5,10 +5,14 @@ import (
 	"math/rand/v2"
 )
 
-// The measures of the game. Lengths are in units, of which the page shows all.
+// Size of a field in units, all of which the page shows.
 const (
-	Width, Height = 1600.0, 1080.0
+	Width  = 1600.0
+	Height = 1080.0
+)
 
+// Measures of the game. Lengths are in units.
+const (
 	ticksPerSecond = 20
 	dt             = 1.0 / ticksPerSecond // s
 

@@ -19,6 +19,7 @@ func TestPlayOnWhenANodeIsKilled(t *testing.T) {
 	grace.crosses(ada)
 	ada.collect(grace)
 	grace.collect(ada)
+	ada.front()
 	ada.hold("Space") // shoots
 	ada.screenshot("arena.png")
 	ada.hold("")

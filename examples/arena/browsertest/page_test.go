@@ -151,11 +151,17 @@ func (p *page) crosses(other *page) {
 	p.hold("")
 }
 
+// front brings the page before others: it draws nothing behind them.
+func (p *page) front() {
+	p.t.Helper()
+	p.run(cdppage.BringToFront())
+}
+
 // screenshot keeps what the page shows, for people.
 func (p *page) screenshot(name string) {
 	p.t.Helper()
 	var png []byte
-	p.run(cdppage.BringToFront(), chromedp.Sleep(time.Second), chromedp.CaptureScreenshot(&png)) // it draws only in front
+	p.run(chromedp.Sleep(time.Second), chromedp.CaptureScreenshot(&png))
 	path := filepath.Join(p.t.ArtifactDir(), name)
 	if err := os.WriteFile(path, png, 0o600); err != nil {
 		p.t.Fatal(err)
