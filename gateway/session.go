@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -149,7 +150,7 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 		return
 	}
 	s.gateway.counts.closes.add(cause.Code)
-	go conn.Close(cause.Code, cause.Reason) // frees what it has
+	go conn.Close(cmp.Or(cause.Code, edge.CodeGoingAway), cause.Reason) // frees what it has
 	s.leave()
 	switch {
 	case s.state == ended || s.state == taken:
@@ -164,7 +165,7 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 
 // leave forgets the connection. It needs mu.
 func (s *session) leave() {
-	s.conn, s.closing, s.urgent = nil, nil, nil
+	s.conn, s.writing, s.closing, s.urgent = nil, nil, nil, nil
 	s.out.Detach()
 	s.since = s.gateway.now()
 	s.resumeReading()

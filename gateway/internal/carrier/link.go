@@ -187,18 +187,18 @@ func (l *link) isClosing() bool {
 	return l.closing
 }
 
-// readWithin and writeWithin set deadlines, none for 0, unless Close has set
-// its own.
-
+// readWithin sets the deadline of reads, none for 0, unless Close has set its
+// own, which ends them soon enough.
 func (l *link) readWithin(d time.Duration) error {
 	l.deadlines.Lock()
 	defer l.deadlines.Unlock()
 	if l.closing {
-		return net.ErrClosed
+		return nil
 	}
 	return l.to.SetReadDeadline(after(d))
 }
 
+// writeWithin sets the deadline of writes. After Close there are none.
 func (l *link) writeWithin(d time.Duration) error {
 	l.deadlines.Lock()
 	defer l.deadlines.Unlock()
