@@ -166,7 +166,7 @@ func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 	case Activate: // a host takes calls in their order, and activates by itself
 		l.handler.Receive(to, &Message{Kind: Reply, Call: m.Call})
 		return nil
-	case Request, Handoff, Edge:
+	case Request, Handoff, Edge, Order:
 		if m.Kind != Request || m.Encoding != Pickle {
 			return mallee.ErrInvalid.Errorf("%s: the foreign host %s takes calls alone, and they must be pickles", m.Actor, to).BeforeRun()
 		}
