@@ -16,7 +16,7 @@ type Network interface {
 	// Attach makes a node reachable and gives it what arrives.
 	Attach(node placement.NodeID, h Handler)
 	// Close keeps what asks for something from a node: its Send fails. When it returns,
-	// the node has received what it will; its answers still get through.
+	// the node has received what it will; its answers, and orders, still get through.
 	Close(node placement.NodeID)
 	// Detach ends the node's connections, and the others lose it. After Close,
 	// what was sent before still arrives.
