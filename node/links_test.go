@@ -100,7 +100,7 @@ func (*sequence) Renamed(placement.NodeID)        {}
 // live, whoever has dialed them.
 func TestOrdersOverConnectionsThatBreak(t *testing.T) {
 	t.Parallel()
-	const many, each = 30_000, 1000 // a cut for each so many
+	const many, each = 30_000, 3000 // a cut for each so many
 	c := &tcpCluster{placement: placement.Memory(time.Minute), store: storage.Memory(), networks: make(map[*node.Node]*transport.TCP)}
 	a, b := c.add(t, "a", nil), c.add(t, "b", nil)
 	c.cables = map[placement.NodeID]*cable{a.ID(): newCable(t, c.networks[a].Addr()), b.ID(): newCable(t, c.networks[b].Addr())}
@@ -141,7 +141,7 @@ func TestOrdersOverConnectionsThatBreak(t *testing.T) {
 					cut()
 				case <-done:
 					return
-				case <-time.After(time.Minute):
+				case <-time.After(3 * time.Minute):
 					t.Error("not all has come")
 					return
 				}

@@ -251,6 +251,28 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// A link that breaks again and again, and is mended never quite, is not given up
+// while something arrives.
+func TestFlapping(t *testing.T) {
+	t.Parallel()
+	bounds, now := link.Bounds{Bytes: 1 << 20, Away: time.Second}, time.Unix(0, 0)
+	out := link.NewOut(&bounds)
+	for range 20 {
+		out.Add(new(link.Order))
+	}
+	out.Lost(now)
+	for i := range uint64(10) {
+		now = now.Add(bounds.Away / 2)
+		out.Next()
+		out.Ack(i+1, now)
+		out.Lost(now)
+		o, _ := out.Next()
+		if out.Unsent(o.Number, now); out.Expire(now) {
+			t.Fatalf("it is given up after %d", i)
+		}
+	}
+}
+
 // An order that cannot be sent at all does not keep others from it.
 func TestRefused(t *testing.T) {
 	t.Parallel()

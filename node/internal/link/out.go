@@ -27,8 +27,8 @@ type Bounds struct {
 	// Bytes bounds what is not acknowledged. A single order may be larger: it
 	// then is alone.
 	Bytes int
-	// Away is how long the receiver may be out of reach before the sender gives
-	// up what it keeps.
+	// Away is how long the receiver may be out of reach, and acknowledge nothing,
+	// before the sender gives up what it keeps.
 	Away time.Duration
 }
 
@@ -61,7 +61,7 @@ type Out struct {
 	sent    int    // how many of the kept ones are on their way
 	bytes   int
 	mending bool
-	since   time.Time // when it began to mend
+	since   time.Time // when it began to mend, or the receiver was last heard of
 	refuses Fate      // Full or Away; Send: it does not
 	missing uint64    // the first number that is missing, while it refuses
 }
@@ -172,6 +172,7 @@ func (o *Out) Ack(number uint64, now time.Time) bool {
 		return false
 	}
 	o.drop(int(number-o.first) + 1)
+	o.since = now
 	return o.recovered() && o.mend(now)
 }
 
