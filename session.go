@@ -90,9 +90,12 @@ func (r DisconnectReason) String() string {
 // Send gives a message to sessions. It is encoded once, and goes once to each
 // of their gateways, however many sessions there are. It returns when the
 // message is on its way: what one actor sends to a session arrives in its
-// order. The error is the first of gateways that cannot be reached, or are slow
-// to read (ErrOverloaded): their sessions do not get the message, all others do.
-// The data must not change any more.
+// order, and is sent again where a connection between nodes breaks. The error is
+// the first of gateways that have not been reached for half a minute
+// (ErrUnavailable), or are so slow that 32 MiB wait for them (ErrOverloaded): their
+// sessions do not get the message, all others do, and their clients are told that
+// something is missing once the gateway is reached again. The data must not
+// change any more.
 func (s *Self) Send(ctx context.Context, m Message, to ...Session) error {
 	return s.activation.Send(ctx, m, to)
 }

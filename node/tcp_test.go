@@ -24,11 +24,15 @@ type tcpCluster struct {
 
 	mu       sync.Mutex
 	networks map[*node.Node]*transport.TCP
+	cables   map[placement.NodeID]*cable // the ways to nodes; nil: they are direct
 }
 
 func (c *tcpCluster) resolve(_ context.Context, id placement.NodeID) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if way := c.cables[id]; way != nil {
+		return way.Addr().String(), nil
+	}
 	for n, network := range c.networks {
 		if n.ID() == id {
 			return network.Addr(), nil
@@ -37,7 +41,7 @@ func (c *tcpCluster) resolve(_ context.Context, id placement.NodeID) (string, er
 	return "", mallee.ErrUnavailable.Errorf("node %s is not known", id)
 }
 
-func (c *tcpCluster) add(t *testing.T, name string, types []mallee.Type) *node.Node {
+func (c *tcpCluster) add(t testing.TB, name string, types []mallee.Type) *node.Node {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	network, err := transport.ListenTCP(transport.TCPConfig{Resolve: c.resolve, Log: log})

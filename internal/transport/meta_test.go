@@ -30,6 +30,8 @@ func samples() []transport.Message {
 		{Kind: transport.Activate, Call: 2, Actor: mallee.ID{Type: "Player", Key: "1"}},
 		{Kind: transport.Edge, Actor: mallee.ID{Type: "Player", Key: "1"}, Method: "push", Timeout: time.Second},
 		{Kind: transport.Edge, Call: 4, Method: "take", Timeout: time.Second},
+		{Kind: transport.Order, Call: 1 << 40, Actor: mallee.ID{Type: "Player", Key: "1"}, Method: "push"},
+		{Kind: transport.Ack, Call: 1 << 40},
 		{
 			Kind: transport.Request, Call: 2, Actor: mallee.ID{Type: "A", Key: "b"}, Chain: []activation.Hop{{Turn: 1}},
 			Trace: transport.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=b"},

@@ -391,3 +391,34 @@ func TestEdge(t *testing.T) {
 		}
 	})
 }
+
+// Orders and what is said of them take the connection that is there, and go to a
+// node that is closed, too.
+func TestOrders(t *testing.T) {
+	onAll(t, func(t *testing.T, f fabric) {
+		a, b := join(t, f, 1), join(t, f, 2)
+		order := transport.Message{Kind: transport.Order, Call: 1, Actor: mallee.ID{Type: "T", Key: "k"}, Method: "push", Body: []byte("hello")}
+		if _, tcp := f.(*overTCP); tcp {
+			if err := a.send(2, &order); !isUnreachable(err) {
+				t.Errorf("without a connection: %v", err)
+			}
+		}
+		connect(t, a, b)
+		b.Close(2)
+		for _, m := range []*transport.Message{&order, {Kind: transport.Order, Call: 2, Method: "gap"}, {Kind: transport.Ack, Call: 3}} {
+			if err := a.send(2, m); err != nil {
+				t.Fatal(err)
+			}
+			got := next(t, b.got, "message")
+			if got.Kind != m.Kind || got.Actor != m.Actor || got.Method != m.Method || got.Call != m.Call || string(got.Body) != string(m.Body) {
+				t.Errorf("%+v arrived as %+v", m, got.Message)
+			}
+		}
+		order.Actor.Type = ""
+		if _, tcp := f.(*overTCP); tcp {
+			if err := a.send(2, &order); err == nil || isUnreachable(err) {
+				t.Errorf("an order of nobody: %v", err)
+			}
+		}
+	})
+}
