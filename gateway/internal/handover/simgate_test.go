@@ -96,7 +96,7 @@ func (g *gate) hello(k *conn, hello edge.Hello) {
 // resume looks for a session, here and then where its token says.
 func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 	w, owner := g.world, handover.NodeOf(token.at)
-	if s := g.find(token); s != nil {
+	if s := g.find(token, hello.Resume.Epoch); s != nil {
 		g.attach(s, k, hello, strconv.FormatUint(s.epoch, 10) == hello.Resume.Epoch)
 		return
 	}
@@ -167,16 +167,19 @@ func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 	})
 }
 
-// find looks for a session that is here, though the client may not know that it
-// has come.
-func (g *gate) find(token simToken) *session {
-	found := g.sessions[token.at]
+// find looks for a session that is here: where the client thinks it is, or in
+// the client's epoch, which is at one place only, though the client does not
+// know that it has come.
+func (g *gate) find(token simToken, epoch string) *session {
+	if s := g.sessions[token.at]; s != nil {
+		return s
+	}
 	for _, at := range sortedKeys(g.sessions) {
-		if s := g.sessions[at]; s.id == token.id {
-			found = s
+		if s := g.sessions[at]; s.id == token.id && !s.over && strconv.FormatUint(s.epoch, 10) == epoch {
+			return s
 		}
 	}
-	return found
+	return nil
 }
 
 // take answers another gateway.
@@ -260,6 +263,11 @@ func (g *gate) taken(t *taking, a handover.Taken) {
 	s.attempt = t.hello.Resume.Attempt
 	s.out.Detach()
 	g.run(g.table.Taken(t.to, a.Record != nil))
+	for _, at := range sortedKeys(g.sessions) { // what the client has left behind here
+		if other := g.sessions[at]; other != s && other.id == s.id {
+			g.superseded(at, attachment{s.at, s.attempt})
+		}
+	}
 	g.announce(s, true)
 	if t.conn != nil {
 		g.attach(s, t.conn, t.hello, strconv.FormatUint(s.epoch, 10) == t.hello.Resume.Epoch)
@@ -606,7 +614,29 @@ func (g *gate) order(from placement.NodeID, at uint64, o handover.Order, s *sent
 	if g.cut[at] {
 		s.astray = true
 	}
+	g.world.say("node %d: %d gets %s directly, route %v", g.node.id, at, told(o), g.table.Has(at))
 	g.run(g.table.Direct(at, o))
+}
+
+// told is an order as the story tells it.
+type told handover.Order
+
+func (o told) String() string {
+	switch o.Kind {
+	case handover.Push:
+		if o.Frame == nil { // of an effect without an order
+			return ""
+		}
+		sender, seq := parsePayload(o.Frame.Data)
+		return fmt.Sprintf("message %d of sender %d", seq, sender)
+	case handover.Missing:
+		return fmt.Sprintf("%d missing of node %d", o.Missing, o.Origin)
+	case handover.Unknown:
+		return fmt.Sprintf("unknown of node %d", o.Origin)
+	case handover.Marker:
+		return fmt.Sprintf("marker of node %d", o.Origin)
+	}
+	return ""
 }
 
 // forwarded is an order that another gateway has passed on.
@@ -623,7 +653,7 @@ func (g *gate) forwarded(via placement.NodeID, from, at uint64, o handover.Order
 
 func (g *gate) deliver(s *session, o handover.Order) {
 	w := g.world
-	w.say("node %d: session %d gets %+v", g.node.id, s.at, o)
+	w.say("node %d: session %d gets %s", g.node.id, s.at, told(o))
 	switch o.Kind {
 	case handover.Push:
 		s.pushed = append(s.pushed, o.Frame.Data)
@@ -646,7 +676,11 @@ func (g *gate) deliver(s *session, o handover.Order) {
 
 func (g *gate) run(effects []handover.Effect) {
 	for _, e := range effects {
-		if e.Do != handover.Deliver {
+		if e.Do == handover.Refuse {
+			if e.Order.Kind == handover.Push {
+				g.world.refused(e.Order, e.At)
+			}
+		} else if e.Do != handover.Deliver {
 			g.send(e)
 		} else if s := g.sessions[e.At]; s != nil {
 			g.deliver(s, e.Order)
@@ -657,7 +691,7 @@ func (g *gate) run(effects []handover.Effect) {
 // send carries out what goes to other nodes.
 func (g *gate) send(e handover.Effect) {
 	w, me := g.world, g.node.id
-	w.say("node %d: %+v", me, e)
+	w.say("node %d to %d: %s %d to %d %s", me, e.Node, [...]string{"deliver", "refuse", "forward", "flush", "ended", "retire", "retired"}[e.Do], e.From, e.At, told(e.Order))
 	w.sendOr(me, e.Node, func(n *node) {
 		switch e.Do {
 		case handover.Forward:

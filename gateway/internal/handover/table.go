@@ -184,7 +184,7 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 	case r.waiting:
 		r.early.hold(o, t.bounds)
 	case r.to != 0:
-		if r.cut && (o.Kind == Push || o.Kind == Missing) {
+		if (r.cut || r.retired) && (o.Kind == Push || o.Kind == Missing) {
 			o = Order{Kind: Unknown, Origin: o.Origin}
 		}
 		effects = append(effects, Effect{Do: Forward, Node: NodeOf(r.to), From: at, At: r.to, Order: o})
@@ -198,17 +198,32 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 	return effects
 }
 
-// Ended says that a session which is here is over.
+// Ended says that a session is over, here or where it has gone. What is held
+// for it comes to nobody.
 func (t *Table) Ended(at uint64) []Effect {
 	r := t.routes[at]
 	if r == nil {
 		return nil
 	}
 	delete(t.routes, at)
+	effects := refuse(nil, at, r.early.release())
 	if r.in == nil {
-		return nil
+		return effects
 	}
-	return []Effect{{Do: Ended, Node: r.in.via, From: r.in.from, At: at}}
+	for _, node := range slices.Sorted(maps.Keys(r.in.origins)) {
+		effects = refuse(effects, at, r.in.origins[node].release())
+	}
+	return append(effects, Effect{Do: Ended, Node: r.in.via, From: r.in.from, At: at})
+}
+
+// refuse tells the senders of what is not delivered.
+func refuse(effects []Effect, at uint64, orders []Order) []Effect {
+	for _, o := range orders {
+		if o.Kind == Push || o.Kind == Other {
+			effects = append(effects, Effect{Do: Refuse, At: at, Order: o})
+		}
+	}
+	return effects
 }
 
 // Dropped says that a session is over at the place where it has gone, or where
