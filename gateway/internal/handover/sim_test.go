@@ -107,7 +107,7 @@ func (c *client) checkSkips() {
 		if s.epoch != epoch {
 			epoch, missing = s.epoch, 0
 		}
-		if s.sent.wrongly(s.began) && (!s.sent.astray || s.sent.at > c.began) {
+		if s.sent.wrongly(s.began) {
 			missing++
 		}
 		if missing > s.missed {

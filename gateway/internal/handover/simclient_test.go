@@ -51,7 +51,6 @@ type sent struct {
 	at       time.Duration
 	received bool
 	refused  bool // the sender is told, or the gateway was dead
-	astray   bool // sent to a session without a client, while the client had another one: it is told later
 	cutOff   bool // the sender died with it: nothing behind it may arrive
 }
 

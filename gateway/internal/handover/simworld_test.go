@@ -48,7 +48,7 @@ type world struct {
 type figures map[string]int
 
 // wanted is what they have to meet.
-var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow superseded")
+var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow searches found")
 
 // flaws are what the design must not have: each one has to be found.
 type flaws struct {
@@ -136,7 +136,6 @@ type node struct {
 	attached map[uint64]attachment // by session ID, of the actors here
 	calls    map[int]func(reply string)
 	called   map[int]placement.NodeID // by the keys of calls
-	asked    map[int]func(answer any)
 	tickets  int
 }
 
@@ -166,7 +165,7 @@ func (w *world) start() *node {
 	w.lastID++
 	n := &node{
 		id: w.lastID, alive: true, lost: make(map[placement.NodeID]bool), moved: sessions.NewRelocations(1000),
-		attached: make(map[uint64]attachment), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID), asked: make(map[int]func(any)),
+		attached: make(map[uint64]attachment), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID),
 	}
 	for _, other := range w.nodes {
 		if !other.alive {
