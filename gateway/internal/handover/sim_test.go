@@ -111,7 +111,7 @@ func (c *client) checkSkips() {
 			missing++
 		}
 		if missing > s.missed {
-			c.world.fail("client %d was told of %d in epoch %d, and %d were missing; the last one was sent at %v", c.id, s.missed, epoch, missing, s.sent.at)
+			c.world.fail("client %d was told of %d in epoch %d, and %d were missing; the last one was message %d of sender %d", c.id, s.missed, epoch, missing, s.number, s.sender)
 			return
 		}
 	}

@@ -172,8 +172,18 @@ func (w *world) push(a *actor, c *client) {
 		Frame: &carrier.Outgoing{Frame: carrier.Frame{Kind: edge.KindBinary, Data: payload(sender, number)}},
 	}
 	w.sendOr(n.id, gate, func(other *node) { other.gate.order(n.id, at, order, s) }, func(withSender bool) {
-		s.refused, s.cutOff = !withSender, withSender
+		s.cutOff = withSender && w.reaches(at)
+		s.refused = !s.cutOff
 	})
+}
+
+// reaches reports whether what is sent to a place comes to a session.
+func (w *world) reaches(at uint64) bool {
+	g := w.node(handover.NodeOf(at)).gate
+	for ; g.node.alive && g.table.Where(at) != 0; g = w.node(handover.NodeOf(at)).gate {
+		at = g.table.Where(at)
+	}
+	return g.node.alive && (g.sessions[at] != nil || g.table.Has(at))
 }
 
 func (w *world) act(a *actor) {

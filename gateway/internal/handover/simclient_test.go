@@ -57,6 +57,8 @@ type sent struct {
 // skip is a message that was missing when a later one of its sender came.
 type skip struct {
 	sent   *sent
+	sender int
+	number int
 	epoch  int
 	began  time.Duration // of the epoch
 	missed int           // what the client was told of in the epoch until then
@@ -155,7 +157,7 @@ func (c *client) got(sender, seq int) {
 	}
 	s.received = true
 	for i := c.last[sender] + 1; i < seq; i++ {
-		c.skips = append(c.skips, skip{list[i], c.epochs, c.began, c.missed})
+		c.skips = append(c.skips, skip{list[i], sender, i, c.epochs, c.began, c.missed})
 	}
 	c.last[sender] = seq
 }

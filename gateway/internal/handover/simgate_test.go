@@ -541,9 +541,7 @@ func (g *gate) up(s *session) {
 		switch reply {
 		case "ok":
 			s.in.Pop()
-			if n, due := s.in.Ack(3); due && s.conn != nil {
-				g.write(s.conn, edge.KindAck, binary.AppendUvarint(nil, n))
-			}
+			g.acknowledge(s)
 		case "lost":
 			w.say("session %d: it is not known whether message %d has run", s.at, number)
 			if !w.flaws.repeats {
@@ -558,6 +556,15 @@ func (g *gate) up(s *session) {
 		}
 		g.released(s)
 	})
+}
+
+func (g *gate) acknowledge(s *session) {
+	if s.conn == nil || !s.out.Told() {
+		return
+	}
+	if n, due := s.in.Ack(3); due {
+		g.write(s.conn, edge.KindAck, binary.AppendUvarint(nil, n))
+	}
 }
 
 // released goes on after a call: with takes, then with the next message.

@@ -163,7 +163,8 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 	case r.waiting:
 		r.early.hold(o, t.bounds)
 	case r.to != 0:
-		if r.retired && (o.Kind == Push || o.Kind == Missing) {
+		if r.retired && o.Kind != Marker { // from a node that has come since
+			effects = refuse(effects, at, []Order{o})
 			o = Order{Kind: Unknown, Origin: o.Origin}
 		}
 		effects = append(effects, Effect{Do: Forward, Node: NodeOf(r.to), From: at, At: r.to, Order: o})
