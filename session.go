@@ -54,6 +54,9 @@ type Arrival struct {
 	// or has failed meanwhile, or the client has come back by another gateway.
 	// What other actors hold of the session, such as groups, wants it anew.
 	Again bool
+	// Server is the number of the game server that the client wants, where
+	// clients name one.
+	Server int64
 }
 
 // DisconnectReason says why a session has ended.

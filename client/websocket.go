@@ -54,16 +54,14 @@ func (w *websocket) read() (edge.Data, error) {
 
 // message joins the fragments of a message; control frames may come between.
 func (w *websocket) message() (message []byte, err error) {
-	for begun := false; ; {
+	state := ws.StateClientSide
+	for {
 		header, err := ws.ReadHeader(w.in)
 		if err != nil {
 			return nil, err
 		}
-		if most := max(w.largest, edge.MaxControl) + 1; header.Length > int64(most-len(message)) {
-			return nil, &edge.Violation{Code: edge.CodeTooLarge, Reason: fmt.Sprintf("a message of more than %d bytes", most)}
-		}
-		payload := make([]byte, header.Length)
-		if _, err := io.ReadFull(w.in, payload); err != nil {
+		payload, err := w.payload(header, state, len(message))
+		if err != nil {
 			return nil, err
 		}
 		if header.OpCode.IsControl() {
@@ -72,15 +70,29 @@ func (w *websocket) message() (message []byte, err error) {
 			}
 			continue
 		}
-		if header.Masked || header.Rsv != 0 || header.OpCode == ws.OpText || begun != (header.OpCode == ws.OpContinuation) {
-			return nil, &edge.Violation{Code: edge.CodeProtocol, Reason: "a frame of the WebSocket that makes no sense here"}
-		}
-		begun = true
 		message = append(message, payload...)
 		if header.Fin {
 			return message, nil
 		}
+		state = state.Set(ws.StateFragmented)
 	}
+}
+
+// payload reads what follows a header, if that makes sense behind so many bytes
+// of the message.
+func (w *websocket) payload(header ws.Header, state ws.State, behind int) ([]byte, error) {
+	if err := ws.CheckHeader(header, state); err != nil {
+		return nil, &edge.Violation{Code: edge.CodeProtocol, Reason: err.Error()}
+	}
+	if header.OpCode == ws.OpText {
+		return nil, &edge.Violation{Code: edge.CodeProtocol, Reason: "a text message where frames are spoken"}
+	}
+	if most := max(w.largest, edge.MaxControl) + 1; header.Length > int64(most-behind) {
+		return nil, &edge.Violation{Code: edge.CodeTooLarge, Reason: fmt.Sprintf("a message of more than %d bytes", most)}
+	}
+	payload := make([]byte, header.Length)
+	_, err := io.ReadFull(w.in, payload)
+	return payload, err
 }
 
 func (w *websocket) control(op ws.OpCode, payload []byte) error {

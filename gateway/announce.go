@@ -38,7 +38,7 @@ const (
 func (s *session) announce(actor sessions.MalleeSessionsRef, who mallee.Session) {
 	g := s.gateway
 	s.mu.Lock()
-	arrival := mallee.Arrival{Login: s.login, Again: s.again}
+	arrival := mallee.Arrival{Login: s.login, Again: s.again, Server: s.server}
 	s.mu.Unlock()
 	if arrival.Again {
 		select {

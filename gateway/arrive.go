@@ -121,12 +121,16 @@ func (g *Gateway) login(ctx context.Context, conn carrier.Conn, header http.Head
 	case g.memory.Refuses():
 		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: shortOfMemory}
 	}
-	request := login.Request{Packet: packet, Remote: conn.Remote(), Carrier: conn.Name(), Header: header}
+	at, err := g.sessions.reserve(g.config.Node.ID())
+	if err != nil {
+		return nil, err
+	}
+	request := login.Request{Packet: packet, Remote: conn.Remote(), Carrier: conn.Name(), Header: header, Session: at}
 	who, err := g.config.Login.Authenticate(ctx, &request)
 	if err != nil {
 		return nil, err
 	}
-	return g.begin(conn, admission{Admission: who})
+	return g.begin(conn, admission{Admission: who, at: at})
 }
 
 // begin makes a session and tells its actor.

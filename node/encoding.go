@@ -18,7 +18,7 @@ import (
 // encodingFor is how the arguments of a call are written for a node.
 func (n *Node) encodingFor(ctx context.Context, node placement.NodeID, call mallee.Call) (transport.Encoding, error) {
 	if s, ok := n.config.Network.(transport.Speaker); ok {
-		if e, err := s.Speaks(ctx, node); e != transport.MessagePack || err != nil {
+		if e, err := s.Speaks(ctx, node, call.Interface()); e != transport.MessagePack || err != nil {
 			return e, err
 		}
 	}

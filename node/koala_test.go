@@ -32,6 +32,8 @@ type pythonHost struct {
 	last   atomic.Int64
 	// run is what its actors do.
 	run func(r *koala.RPCRequest, args pickle.Tuple) (any, error)
+	// gateway is what it does with what gateways send.
+	gateway func(conn net.Conn, m koala.Message, body []byte)
 
 	served chan struct{} // gets a hint after each hundredth call
 	count  atomic.Int64
@@ -127,6 +129,8 @@ func (h *pythonHost) serve(conn net.Conn) {
 			h.send(conn, &koala.ResponseHeartBeat{MilliSeconds: m.MilliSeconds}, nil)
 		case *koala.RPCRequest:
 			answering.Go(func() { h.answer(conn, m, body) })
+		default:
+			h.gateway(conn, m, body)
 		}
 		return true
 	})

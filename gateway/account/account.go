@@ -30,6 +30,9 @@ type Login struct {
 	User   string // as the client says; what the gateway was told to check has been checked
 	Server int64  // the number of the game server that the client wants, where clients name one
 	Packet []byte // the client's first message, byte for byte
+	// Session is the mallee.Session.At that the client will have. A host of Koala
+	// names it in its answer; others need not look at it.
+	Session uint64
 }
 
 // Admission is the answer to a login.

@@ -167,7 +167,7 @@ func decodeAdmission(d *wire.Decoder, v *Admission) {
 }
 
 func encodeLogin(e *wire.Encoder, v *Login) {
-	if !e.MapLen(3) {
+	if !e.MapLen(4) {
 		return
 	}
 	e.String("User")
@@ -176,6 +176,8 @@ func encodeLogin(e *wire.Encoder, v *Login) {
 	e.Int(v.Server)
 	e.String("Packet")
 	e.Bytes(v.Packet)
+	e.String("Session")
+	e.Uint(v.Session)
 	e.Leave()
 }
 
@@ -188,6 +190,8 @@ func decodeLogin(d *wire.Decoder, v *Login) {
 			v.Server = d.Int(64)
 		case "Packet":
 			v.Packet = d.Bytes()
+		case "Session":
+			v.Session = d.Uint(64)
 		default:
 			d.Skip(1)
 		}
@@ -205,5 +209,6 @@ func copyLogin(c *wire.Copier, to, from *Login) {
 	to.User = from.User
 	to.Server = from.Server
 	to.Packet = slices.Clone(from.Packet)
+	to.Session = from.Session
 	c.Leave()
 }

@@ -40,7 +40,7 @@ func (a accounts) Authenticate(ctx context.Context, r *Request) (Admission, erro
 	if err := checkSize(r); err != nil {
 		return Admission{}, err
 	}
-	return a.ask(ctx, account.Login{Packet: r.Packet})
+	return a.ask(ctx, account.Login{Packet: r.Packet, Session: r.Session})
 }
 
 func (a accounts) ask(ctx context.Context, l account.Login) (Admission, error) {

@@ -98,7 +98,7 @@ func (k *koala) Authenticate(ctx context.Context, r *Request) (Admission, error)
 			return Admission{}, err
 		}
 	}
-	l := account.Login{Packet: r.Packet}
+	l := account.Login{Packet: r.Packet, Session: r.Session}
 	if l.User, err = p.word("open_id"); err != nil {
 		return Admission{}, badFields(err)
 	}

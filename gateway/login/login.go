@@ -27,6 +27,7 @@ type Request struct {
 	Remote  netip.AddrPort // where the client is
 	Header  http.Header    // of the request that opened the connection; nil where there was none
 	Carrier string         // websocket, tcp, quic, webtransport
+	Session uint64         // mallee.Session.At of the session, should it be admitted; hosts of Koala are told
 }
 
 // Admission says what a session is bound to.

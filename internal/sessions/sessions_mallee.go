@@ -371,13 +371,15 @@ func (*malleeSessionsMovedCall) DecodeResults(b []byte) error {
 }
 
 func encodeArrival(e *wire.Encoder, v *mallee.Arrival) {
-	if !e.MapLen(2) {
+	if !e.MapLen(3) {
 		return
 	}
 	e.String("Login")
 	e.Bytes(v.Login)
 	e.String("Again")
 	e.Bool(v.Again)
+	e.String("Server")
+	e.Int(v.Server)
 	e.Leave()
 }
 
@@ -388,6 +390,8 @@ func decodeArrival(d *wire.Decoder, v *mallee.Arrival) {
 			v.Login = d.Bytes()
 		case "Again":
 			v.Again = d.Bool()
+		case "Server":
+			v.Server = d.Int(64)
 		default:
 			d.Skip(1)
 		}
@@ -404,6 +408,7 @@ func copyArrival(c *wire.Copier, to, from *mallee.Arrival) {
 	}
 	to.Login = slices.Clone(from.Login)
 	to.Again = from.Again
+	to.Server = from.Server
 	c.Leave()
 }
 

@@ -19,6 +19,8 @@ const (
 	DefaultKoalaTimeout = 5 * time.Second
 	DefaultKoalaConns   = 256
 	DefaultKoalaCalls   = 4096
+	DefaultKoalaDialIn  = 7 * time.Second
+	DefaultKoalaIdle    = 30 * time.Minute
 )
 
 // KoalaConfig says how a node talks with Koala hosts.
@@ -54,6 +56,14 @@ type KoalaConfig struct {
 	// more are refused. Defaults to DefaultKoalaCalls.
 	Calls int
 
+	// DialIn is how long the first session of a host waits for the host to dial
+	// this node, as it sends to clients on that connection alone. Defaults to
+	// DefaultKoalaDialIn, by when a host that keeps alive every 5 s has done it.
+	DialIn time.Duration
+	// Idle is after how long a session of one of Koala's own gateways has ended
+	// whose client says nothing: such gateways do not tell. Should the client
+	// speak then, the session goes on. Defaults to DefaultKoalaIdle.
+	Idle time.Duration
 	// Pending is as in TCPConfig. Defaults to DefaultPending.
 	Pending int
 
@@ -73,6 +83,8 @@ func (c *KoalaConfig) setDefaults() {
 	orDefault(&c.CallTimeout, DefaultKoalaTimeout)
 	orDefault(&c.Conns, DefaultKoalaConns)
 	orDefault(&c.Calls, DefaultKoalaCalls)
+	orDefault(&c.DialIn, DefaultKoalaDialIn)
+	orDefault(&c.Idle, DefaultKoalaIdle)
 	orDefault(&c.Pending, DefaultPending)
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -166,7 +178,15 @@ func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 	case Activate: // a host takes calls in their order, and activates by itself
 		l.handler.Receive(to, &Message{Kind: Reply, Call: m.Call})
 		return nil
-	case Request, Handoff, Edge:
+	case Edge:
+		return l.order(to, m)
+	case Request, Handoff:
+		if m.Kind == Request && k.members.gateway(to) { // it would end the connection
+			return mallee.ErrInvalid.Errorf("%s: node %s is a gateway of Koala, which takes no calls", m.Actor, to).BeforeRun()
+		}
+		if m.Kind == Request && k.represents(m.Interface) {
+			return l.represent(to, m)
+		}
 		if m.Kind != Request || m.Encoding != Pickle {
 			return mallee.ErrInvalid.Errorf("%s: the foreign host %s takes calls alone, and they must be pickles", m.Actor, to).BeforeRun()
 		}
@@ -182,15 +202,17 @@ func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 	}
 	if m.Kind == Cancel {
 		c.forget(m.Call)
+		l.logins.forget(m.Call)
 		return nil
 	}
 	return c.answer(m)
 }
 
-// Speaks is the encoding that a node understands.
-func (k *Koala) Speaks(ctx context.Context, node placement.NodeID) (Encoding, error) {
+// Speaks is the encoding of a node's calls. Those of gateways go to no actor of
+// a host as they are.
+func (k *Koala) Speaks(ctx context.Context, node placement.NodeID, iface string) (Encoding, error) {
 	foreign, err := k.members.foreign(ctx, node)
-	if foreign {
+	if foreign && !k.represents(iface) {
 		return Pickle, err
 	}
 	return MessagePack, err

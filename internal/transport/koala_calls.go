@@ -28,10 +28,18 @@ func (c *koalaConn) request(m *Message) error {
 		return nil
 	}
 	c.forget(m.Call)
-	if errors.Is(err, errSlow) {
+	return c.unsent(err)
+}
+
+// unsent is the error of what certainly has not been sent.
+func (c *koalaConn) unsent(err error) *mallee.Error {
+	switch {
+	case errors.Is(err, errSlow):
 		return mallee.ErrOverloaded.Errorf("host %s is slow to read: more than %d bytes wait for it", c.id, c.out.limit).BeforeRun()
+	case errors.Is(err, errEnding), errors.Is(err, errNotReading):
+		return unavailable("send to host %s: %v", c.id, err)
 	}
-	return unavailable("send to host %s: %v", c.id, err)
+	return mallee.ErrInvalid.Errorf("host %s cannot be told: %v", c.id, err).BeforeRun()
 }
 
 func (c *koalaConn) wait(call uint64, w *waitingChain) error {

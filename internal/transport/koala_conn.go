@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mallee-io/mallee/placement"
@@ -18,7 +20,17 @@ type koalaConn struct {
 	socket
 	life   *koalaLife
 	id     placement.NodeID // of the member that was dialled, or of the connection
+	ip     netip.Addr       // of the peer
+	begun  time.Time
 	silent time.Duration
+
+	ofHost  atomic.Bool   // what no gateway says has come
+	gateway atomic.Uint64 // placement.NodeID of the gateway whose sessions it carries; 0: not known
+
+	failures int // of dials before this one
+	proving  sync.Once
+	proof    chan struct{} // closed when it is known whether the peer hears
+	proven   atomic.Bool
 
 	mu      sync.Mutex
 	waiting map[uint64]*waitingChain // calls that have gone out, by Message.Call
@@ -27,7 +39,7 @@ type koalaConn struct {
 }
 
 func newKoalaConn(l *koalaLife, id placement.NodeID, raw net.Conn) *koalaConn {
-	c := &koalaConn{socket: socket{Conn: raw}, life: l, id: id, waiting: make(map[uint64]*waitingChain), asked: make(map[uint64]int64)}
+	c := &koalaConn{socket: socket{Conn: raw}, life: l, id: id, ip: remoteIP(raw), begun: time.Now(), proof: make(chan struct{}), waiting: make(map[uint64]*waitingChain), asked: make(map[uint64]int64)}
 	c.out.init(l.config.Pending)
 	return c
 }
@@ -35,8 +47,10 @@ func newKoalaConn(l *koalaLife, id placement.NodeID, raw net.Conn) *koalaConn {
 func (c *koalaConn) end(err error) {
 	c.fail(err)
 	c.out.drop()
-	there := c.life.forget(c)
+	c.prove(false)
+	there := c.life.audience.lost(c)
 	c.forgetAll()
+	c.life.logins.lose(c.id)
 	if !there {
 		return
 	}
@@ -72,7 +86,7 @@ func (c *koalaConn) beat() {
 // send appends a frame to what waits for the host. The kind says how much may
 // wait before it.
 func (c *koalaConn) send(kind Kind, m koala.Message, body []byte) error {
-	frame, err := koala.Append(nil, m, body)
+	frame, err := frameOf(m, body)
 	if err != nil {
 		return err
 	}
@@ -86,6 +100,16 @@ func (c *koalaConn) send(kind Kind, m koala.Message, body []byte) error {
 		return errEnding
 	}
 	return nil
+}
+
+// frameOf writes what a gateway says as the original gateway does, and all else
+// as a host.
+func frameOf(m koala.Message, body []byte) ([]byte, error) {
+	switch m.(type) {
+	case *koala.NotifyNewActorSession, *koala.NotifyNewActorMessage:
+		return koala.AppendAsGateway(nil, m, body)
+	}
+	return koala.Append(nil, m, body)
 }
 
 var (
@@ -119,12 +143,19 @@ func (c *koalaConn) take(m koala.Message, body []byte) error {
 		if err := c.send(Reply, &koala.ResponseHeartBeat{MilliSeconds: m.MilliSeconds}, nil); err != nil {
 			return fmt.Errorf("answer a heartbeat: %w", err)
 		}
-	case *koala.ResponseHeartBeat: // that it came is what counts
+	case *koala.ResponseHeartBeat:
+		c.prove(true)
 	case *koala.RPCRequest:
+		c.ofHost.Store(true)
 		return c.asks(m, body)
 	case *koala.RPCResponse:
 		c.answers(m, body)
-	default: // of gateways, or of an application's own
+	case *koala.RequestSendMessageToSession, *koala.RequestCloseSession, *koala.ResponseAccountLogin:
+		c.ofHost.Store(true)
+		c.forClients(m, body)
+	case *koala.NotifyNewActorSession, *koala.NotifyNewActorMessage, *koala.NotifyActorSessionAborted, *koala.RequestAccountLogin:
+		c.ofClients(m, body)
+	default: // an application's own
 		c.life.config.Log.Debug("message skipped", "node", c.life.node, "host", c.id, "type", m.TypeName())
 	}
 	return nil

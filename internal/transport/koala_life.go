@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/placement"
 )
 
@@ -23,9 +24,14 @@ type koalaLife struct {
 	node    placement.NodeID
 	handler Handler
 	named   Services // the handler too, where it knows what it hosts
+	calls   map[string]func() mallee.Call
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup // all goroutines of this life
+
+	logins   logins
+	audience audience
+	guests   guests
 
 	gate   sync.RWMutex // read-locked while a request is handed over
 	closed bool         // takes no new requests
@@ -40,10 +46,11 @@ type koalaLife struct {
 
 // koalaDial is an attempt to reach a host, or the wait after one that failed.
 type koalaDial struct {
+	again    bool // one has failed before
 	done     chan struct{}
 	conn     *koalaConn
 	err      error
-	failures int
+	failures int       // guarded by koalaLife.mu
 	retry    time.Time // no dial before
 }
 
@@ -51,6 +58,10 @@ func newKoalaLife(k *Koala, node placement.NodeID, h Handler) *koalaLife {
 	l := &koalaLife{Koala: k, node: node, handler: h, conns: make(map[placement.NodeID]*koalaConn), dials: make(map[placement.NodeID]*koalaDial)}
 	l.named, _ = h.(Services)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.calls = represented()
+	l.logins.init()
+	l.audience.init(l)
+	l.guests.init(l)
 	return l
 }
 
@@ -96,7 +107,7 @@ func (l *koalaLife) attempt(to placement.NodeID) (*koalaConn, *koalaDial, error)
 	}
 	next := &koalaDial{done: make(chan struct{})}
 	if d != nil {
-		next.failures = d.failures
+		next.failures, next.again = d.failures, true
 	}
 	l.dials[to] = next
 	l.running.Go(func() { l.dial(to, next) })
@@ -123,6 +134,7 @@ func (l *koalaLife) dial(to placement.NodeID, d *koalaDial) {
 		d.conn, err = l.install(to, raw, nil)
 	}
 	if err == nil {
+		d.conn.failures = d.failures
 		delete(l.dials, to)
 		return
 	}
@@ -184,12 +196,14 @@ func (k *Koala) accept(raw net.Conn, f *frames) error {
 		return err
 	}
 	l.hosts++
+	l.running.Go(l.audience.lookAll) // which needs the lock
 	return nil
 }
 
 // forget takes a connection out. It reports whether the node is still there to
 // be told.
 func (l *koalaLife) forget(c *koalaConn) bool {
+	l.unproven(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, c.id)
@@ -266,5 +280,7 @@ func (l *koalaLife) watch() {
 		for _, c := range conns {
 			c.watch()
 		}
+		l.audience.beat()
+		l.guests.beat()
 	}
 }

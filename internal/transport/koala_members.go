@@ -15,30 +15,67 @@ type members struct {
 	turn chan struct{} // of one at a time who asks for the list
 
 	mu   sync.RWMutex
-	byID map[placement.NodeID]bool // whether a member is foreign
+	byID map[placement.NodeID]placement.Member
 }
 
 func (m *members) init(list func(ctx context.Context) ([]placement.Member, error)) {
 	m.list, m.turn = list, make(chan struct{}, 1)
 }
 
-func (m *members) get(node placement.NodeID) (foreign, member bool) {
+func (m *members) get(node placement.NodeID) (placement.Member, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	foreign, member = m.byID[node]
-	return foreign, member
+	member, ok := m.byID[node]
+	return member, ok
 }
 
 // known reports whether a node is known to be foreign.
 func (m *members) known(node placement.NodeID) bool {
-	foreign, _ := m.get(node)
-	return foreign
+	member, _ := m.get(node)
+	return member.Foreign
+}
+
+// gatewayType is the type that Koala's gateways say they host.
+const gatewayType = "IGateway"
+
+// gateway reports whether a node is known to be a gateway of Koala's own.
+func (m *members) gateway(node placement.NodeID) bool {
+	member, _ := m.get(node)
+	_, ok := member.Hosts(gatewayType)
+	return member.Foreign && ok
+}
+
+// ip is where a foreign member is, as it has registered.
+func (m *members) ip(node placement.NodeID) netip.Addr {
+	member, _ := m.get(node)
+	return ipOf(member.Addr)
+}
+
+// at is how many foreign members there are at an address.
+func (m *members) at(ip netip.Addr) (n int) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, member := range m.byID {
+		if member.Foreign && ipOf(member.Addr) == ip {
+			n++
+		}
+	}
+	return n
+}
+
+// ipOf is zero for what is no literal address.
+func ipOf(addr string) netip.Addr {
+	a, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
 }
 
 // foreign asks the placement driver where a node is new.
 func (m *members) foreign(ctx context.Context, node placement.NodeID) (bool, error) {
-	if foreign, ok := m.get(node); ok {
-		return foreign, nil
+	if member, ok := m.get(node); ok {
+		return member.Foreign, nil
 	}
 	select {
 	case m.turn <- struct{}{}:
@@ -46,17 +83,17 @@ func (m *members) foreign(ctx context.Context, node placement.NodeID) (bool, err
 	case <-ctx.Done():
 		return false, unavailable("node %s: the members of the cluster were not listed in time", node)
 	}
-	if foreign, ok := m.get(node); ok { // who had the turn before has found it
-		return foreign, nil
+	if member, ok := m.get(node); ok { // who had the turn before has found it
+		return member.Foreign, nil
 	}
 	if _, err := m.refresh(ctx); err != nil {
 		return false, err
 	}
-	foreign, ok := m.get(node)
+	member, ok := m.get(node)
 	if !ok {
 		return false, unavailable("node %s is not a member any more", node)
 	}
-	return foreign, nil
+	return member.Foreign, nil
 }
 
 func (m *members) refresh(ctx context.Context) ([]placement.Member, error) {
@@ -64,9 +101,9 @@ func (m *members) refresh(ctx context.Context) ([]placement.Member, error) {
 	if err != nil {
 		return nil, unavailable("list the members of the cluster: %v", err)
 	}
-	byID := make(map[placement.NodeID]bool, len(all))
+	byID := make(map[placement.NodeID]placement.Member, len(all))
 	for i := range all {
-		byID[all[i].ID] = all[i].Foreign
+		byID[all[i].ID] = all[i]
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -162,7 +163,12 @@ type talker struct {
 
 func newTalker(t testing.TB, config transport.KoalaConfig) *talker {
 	t.Helper()
-	h := newHosts()
+	return startTalker(t, config, newHosts(), func(r *recorder) transport.Handler { return r })
+}
+
+// startTalker starts a node whose end of the network is what of makes.
+func startTalker(t testing.TB, config transport.KoalaConfig, h *hosts, of func(*recorder) transport.Handler) *talker {
+	t.Helper()
 	config.Members, config.Dial = h.list, h.dial
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -172,7 +178,7 @@ func newTalker(t testing.TB, config transport.KoalaConfig) *talker {
 		t.Fatal(err)
 	}
 	r := &recorder{Network: k, t: t, id: nodeID, got: make(chan received, 64), lost: make(chan placement.NodeID, 64)}
-	k.Attach(nodeID, r)
+	k.Attach(nodeID, of(r))
 	t.Cleanup(func() { k.Detach(nodeID) })
 	return &talker{r, k, h}
 }
@@ -569,11 +575,11 @@ func TestKoalaUnreachable(t *testing.T) {
 		t.Errorf("got %+v", m.Message)
 	}
 	for id, want := range map[placement.NodeID]transport.Encoding{2: transport.MessagePack, 77: transport.Pickle} {
-		if got, err := n.koala.Speaks(t.Context(), id); got != want || err != nil {
+		if got, err := n.koala.Speaks(t.Context(), id, "T"); got != want || err != nil {
 			t.Errorf("node %s speaks %d, %v", id, got, err)
 		}
 	}
-	if _, err := n.koala.Speaks(t.Context(), 5); !errors.Is(err, mallee.ErrUnavailable) {
+	if _, err := n.koala.Speaks(t.Context(), 5, "T"); !errors.Is(err, mallee.ErrUnavailable) {
 		t.Errorf("who is not there: %v", err)
 	}
 }
@@ -649,6 +655,38 @@ func TestKoalaHostDialsTheClusterPort(t *testing.T) {
 	q := dialRaw(t, refusing)
 	q.bytes(string(raw(t, heartbeatFrame)))
 	q.ended()
+}
+
+// A host says nothing before its next heartbeat, and its connection must not end
+// for that: what its actors have for clients would be lost with it.
+func TestKoalaHostThatIsSilentAtFirst(t *testing.T) {
+	t.Parallel()
+	h := newHosts()
+	k, err := transport.NewKoala(transport.KoalaConfig{Members: h.list, Dial: h.dial, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newOverTCP(transport.TCPConfig{Foreign: k, DialTimeout: 50 * time.Millisecond})
+	r := &recorder{t: t, id: nodeID, got: make(chan received, 16), lost: make(chan placement.NodeID, 16)}
+	nodes := f.network(t, nodeID)
+	r.Network = transport.Router{Nodes: nodes, Hosts: k}
+	r.Attach(nodeID, r)
+	t.Cleanup(func() { r.Detach(nodeID) })
+	conn, err := net.Dial("tcp", nodes.(*transport.TCP).Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the connection has ended: %v", err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	p := &pythonHost{conn, t}
+	p.write(raw(t, heartbeatFrame))
+	if m, _ := p.read(); m.TypeName() != "ResponseHeartBeat" {
+		t.Errorf("heartbeat answered by %+v", m)
+	}
 }
 
 // Whatever a host writes, the node lives on, and the connection ends with it.

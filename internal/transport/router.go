@@ -15,9 +15,9 @@ type Router struct {
 
 // Speaker is a Network with members that do not speak MessagePack.
 type Speaker interface {
-	// Speaks is the encoding that a node understands. A Request to it must have
-	// that one.
-	Speaks(ctx context.Context, node placement.NodeID) (Encoding, error)
+	// Speaks is the encoding in which a node understands the calls of an
+	// interface. A Request to it must have that one.
+	Speaks(ctx context.Context, node placement.NodeID, iface string) (Encoding, error)
 }
 
 var (
@@ -46,6 +46,13 @@ func (r Router) Detach(node placement.NodeID) {
 
 // Send implements Network.
 func (r Router) Send(from, to placement.NodeID, m *Message) error {
+	if m.Kind == Edge { // nobody has asked what its receiver speaks
+		ctx, cancel := context.WithTimeout(context.Background(), m.Timeout)
+		defer cancel()
+		if _, err := r.Hosts.members.foreign(ctx, to); err != nil {
+			return err
+		}
+	}
 	if r.Hosts.owns(to) {
 		return r.Hosts.Send(from, to, m)
 	}
@@ -53,8 +60,8 @@ func (r Router) Send(from, to placement.NodeID, m *Message) error {
 }
 
 // Speaks implements Speaker.
-func (r Router) Speaks(ctx context.Context, node placement.NodeID) (Encoding, error) {
-	return r.Hosts.Speaks(ctx, node)
+func (r Router) Speaks(ctx context.Context, node placement.NodeID, iface string) (Encoding, error) {
+	return r.Hosts.Speaks(ctx, node, iface)
 }
 
 // Figures are those of the connections to Mallee nodes.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"github.com/mallee-io/mallee/placement"
@@ -98,10 +99,12 @@ func (l *life) introduce(ctx context.Context, raw net.Conn, to placement.NodeID,
 
 // welcome is the acceptor's side of a connection.
 func (l *life) welcome(raw net.Conn) {
-	ctx, cancel := context.WithTimeout(l.ctx, l.config.DialTimeout)
+	ctx, cancel := context.WithCancel(l.ctx)
 	defer cancel()
+	late := time.AfterFunc(l.config.DialTimeout, cancel)
+	defer late.Stop()
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	err := l.receiveDialer(ctx, raw, stop)
+	err := l.receiveDialer(ctx, raw, late, stop)
 	if err == nil {
 		return
 	}
@@ -113,7 +116,7 @@ func (l *life) welcome(raw net.Conn) {
 	l.config.Log.Warn("connection refused", "node", l.node, "from", raw.RemoteAddr(), "error", err)
 }
 
-func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool) error {
+func (l *life) receiveDialer(ctx context.Context, raw net.Conn, late *time.Timer, stop func() bool) error {
 	if l.config.TLS != nil {
 		secure := tls.Server(raw, l.config.TLS)
 		if err := secure.HandshakeContext(ctx); err != nil {
@@ -124,10 +127,12 @@ func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool
 	c := newConn(l, raw)
 	f := &frames{from: c, limit: maxHandshakeFrame}
 	if l.config.Foreign != nil {
-		first, err := f.first()
+		late.Stop() // a host may be silent for longer
+		first, err := l.first(raw, f)
 		if err != nil {
 			return err
 		}
+		late.Reset(l.config.DialTimeout)
 		if first != metaMark {
 			if !stop() {
 				return context.Cause(ctx)
@@ -162,6 +167,19 @@ func (l *life) receiveDialer(ctx context.Context, raw net.Conn, stop func() bool
 		return context.Cause(ctx)
 	}
 	return l.enter(s, f)
+}
+
+// first is the byte by which a node is told from a Koala host. A node says hello
+// at once, and a host nothing before its next heartbeat: so whoever is silent is
+// a host.
+func (l *life) first(raw net.Conn, f *frames) (byte, error) {
+	_ = raw.SetReadDeadline(time.Now().Add(l.config.DialTimeout))
+	defer func() { _ = raw.SetReadDeadline(time.Time{}) }()
+	first, err := f.first()
+	if len(f.rest) == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		return ^byte(metaMark), nil
+	}
+	return first, err
 }
 
 // send tells a dialer why it is sent away, and returns the reason.
