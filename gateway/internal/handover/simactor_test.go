@@ -86,17 +86,9 @@ func (w *world) call(from *node, a *actor, run func(*node) string, done func(rep
 }
 
 // run is a message of the client in the actor.
-func (c *client) run(number int, attempt uint64) {
+func (c *client) run(number int) {
 	w := c.world
 	w.sum["upward"]++
-	// A session that has lost its client by two failures at once may be announced
-	// to an activation that does not know of the later one.
-	if attempt < c.attempt {
-		w.sum["stale"]++
-		c.unsure++
-		return
-	}
-	c.attempt = attempt
 	if n := len(c.ran); n > 0 && c.ran[n-1] >= number {
 		w.fail("message %d of client %d has run after %d", number, c.id, c.ran[n-1])
 	}

@@ -40,10 +40,9 @@ type client struct {
 	skips  []skip
 
 	// Up.
-	said    int    // messages sent
-	ran     []int  // by the actor
-	attempt uint64 // by which the last one has come
-	unsure  int    // told
+	said   int   // messages sent
+	ran    []int // by the actor
+	unsure int   // told
 }
 
 // sent is a message of an actor for a client.

@@ -106,6 +106,7 @@ func (g *gate) resume(k *conn, hello edge.Hello, token simToken) {
 		}
 		g.closeConn(f.conn, edge.CodeReplaced)
 		f.conn, f.hello = k, hello
+		f.again() // who has waited may be late now
 		return
 	}
 	f := &search{id: token.id, conn: k, hello: hello}
@@ -135,7 +136,14 @@ func (g *gate) drop(f *search, code edge.Code) {
 	delete(g.searches, f.id)
 	g.untake(f)
 	g.closeConn(f.conn, code)
-	for _, do := range f.waits {
+	f.again()
+}
+
+// again answers those that wait for the session.
+func (f *search) again() {
+	waits := f.waits
+	f.waits = nil
+	for _, do := range waits {
 		do()
 	}
 }
@@ -242,7 +250,8 @@ func (g *gate) hasNot(f *search, node placement.NodeID) {
 }
 
 // has answers where a session is that is here, has gone from here, or is about
-// to come. Late says that its client has come here since.
+// to come. Late says that its client has come here since. So only later attempts
+// wait for earlier ones.
 func (g *gate) has(id, attempt uint64) (at uint64, late bool) {
 	if s := g.find(id); s != nil {
 		return s.at, false
@@ -251,10 +260,10 @@ func (g *gate) has(id, attempt uint64) (at uint64, late bool) {
 	switch {
 	case f == nil:
 		return g.table.Given(id), false
-	case f.to != 0:
-		return f.to, false
 	case f.hello.Resume.Attempt > attempt:
 		return 0, true
+	case f.to != 0:
+		return f.to, false
 	}
 	g.drop(f, edge.CodeReplaced)
 	return g.table.Given(id), false
@@ -272,6 +281,10 @@ func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 		return
 	}
 	if f := g.searches[q.Session]; f != nil && f.to == q.At {
+		if f.hello.Resume.Attempt > q.Attempt && !w.flaws.late {
+			answer(handover.Taken{Late: true})
+			return
+		}
 		f.waits = append(f.waits, func() { g.take(q, answer) })
 		return
 	}
@@ -339,9 +352,7 @@ func (g *gate) found(f *search, s *session) {
 		g.attach(s, f.conn, f.hello, strconv.FormatUint(s.epoch, 10) == f.hello.Resume.Epoch)
 	}
 	g.announce(s, true)
-	for _, do := range f.waits {
-		do()
-	}
+	f.again()
 }
 
 func (t simToken) client(w *world) *client {
@@ -490,9 +501,10 @@ func (g *gate) wait(s *session) {
 	})
 }
 
+// end is the end of a session whose client has not come: if it comes, a new one
+// begins.
 func (g *gate) end(s *session) {
 	g.world.say("node %d: session %d ends", g.node.id, s.at)
-	g.closeConn(s.conn, edge.CodeReplaced)
 	delete(g.sessions, s.at)
 	g.run(g.table.Ended(s.at))
 	for _, do := range s.frozen {
@@ -531,10 +543,10 @@ func (g *gate) up(s *session) {
 	s.busy = true
 	number, _ := binary.Uvarint(m.Frame.Data)
 	w.call(g.node, s.client.actor, func(n *node) string {
-		if n.attached[s.id].at != s.at {
+		if n.attached[s.id] != s.at {
 			return "detached"
 		}
-		s.client.run(int(number), s.attempt)
+		s.client.run(int(number))
 		return "ok"
 	}, func(reply string) {
 		s.busy = false
@@ -585,24 +597,15 @@ func (g *gate) announce(s *session, again bool) {
 	}
 	s.busy = true
 	w.call(g.node, s.client.actor, func(n *node) string {
-		old := n.attached[s.id]
-		if old.attempt > s.attempt {
-			return "late"
+		if old := n.attached[s.id]; old != 0 && old != s.at {
+			w.learn(n, old, s.at)
 		}
-		if old.at != 0 && old.at != s.at {
-			w.learn(n, old.at, s.at)
-		}
-		n.attached[s.id] = attachment{s.at, s.attempt}
+		n.attached[s.id] = s.at
 		s.known = n.id
 		w.tell(s.client, s.at)
 		return "ok"
 	}, func(reply string) {
 		s.busy = false
-		if reply == "late" && g.sessions[s.at] == s {
-			w.sum["late"]++
-			g.end(s)
-			return
-		}
 		if reply == "lost" && g.sessions[s.at] == s && len(s.frozen) == 0 {
 			g.announce(s, again)
 			return
