@@ -31,7 +31,7 @@ demo: ## run the demo game
 	go run ./cmd/mallee demo
 
 SEEDS ?= 10000
-sim: ## simulate placement under faults; SEEDS=100000 takes minutes
+sim: sim-sessions ## simulate placement and sessions under faults; SEEDS=100000 takes an hour
 	MALLEE_SIM_SEEDS=$(SEEDS) go test ./placement/driver -run 'TestSimulation$$' -count=1 -timeout 2h -v
 
 sim-sessions: ## simulate sessions that move between gateways under faults

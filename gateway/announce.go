@@ -203,28 +203,42 @@ func (g *Gateway) detached(order *sessions.Detached) {
 	}
 }
 
-// Renamed gives every session a place at the node's new ID, and announces it
-// from there: the nodes of its actors have taken it for lost.
+// Renamed is for a gateway that the cluster has taken for lost, with its sessions.
+// A client that speaks frames may be elsewhere already. It has to come back, and
+// begins anew. Another one cannot, so its session gets a place at the node's new
+// ID and is announced from there.
 func (g *Gateway) Renamed(id placement.NodeID) {
 	list := g.sessions.all()
-	g.log.Warn("the node has another ID: sessions are announced anew", "node", id, "sessions", len(list))
+	g.log.Warn("the node has another ID: sessions begin anew", "node", id, "sessions", len(list))
 	for _, s := range list {
 		s.mu.Lock()
 		if s.state != ended && s.state != taken {
-			at, err := g.sessions.reserve(id)
-			if err != nil {
-				s.end(mallee.DisconnectLost, edge.CodeInternal, "the gateway has no place in its cluster")
-				s.mu.Unlock()
-				continue
-			}
-			s.older = append(s.older, s.at)
-			g.sessions.put(s, at)
-			s.attached = false
-			if s.state == online {
-				s.welcome(true)
-			}
+			s.renamed(id)
 		}
 		s.mu.Unlock()
 	}
 	g.announceAgain(list)
+}
+
+// renamed needs mu.
+func (s *session) renamed(id placement.NodeID) {
+	if !s.plain {
+		s.forgotten("the gateway was cut off from its cluster")
+		return
+	}
+	at, err := s.gateway.sessions.reserve(id)
+	if err != nil {
+		s.end(mallee.DisconnectLost, edge.CodeInternal, "the gateway has no place in its cluster")
+		return
+	}
+	s.older = append(s.older, s.at)
+	s.gateway.sessions.put(s, at)
+	s.attached = false
+}
+
+// forgotten ends a session of which the actor is not to be told: the client may
+// resume, and a new one begins. It needs mu.
+func (s *session) forgotten(why string) {
+	s.attached, s.again = false, false // nothing is owed to the actor
+	s.end(mallee.DisconnectLost, edge.CodeUnavailable, why)
 }

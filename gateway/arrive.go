@@ -17,9 +17,10 @@ import (
 // admission is a client that was let in.
 type admission struct {
 	login.Admission
-	id    uint64 // of the session that it had; 0: it is new
-	at    uint64 // a place that was reserved for it; 0: none
-	again bool   // the actor has had the session already
+	id      uint64 // of the session that it had; 0: it is new
+	at      uint64 // the place that was reserved for it
+	attempt uint64 // edge.Resume.Attempt
+	again   bool   // the actor has had the session already
 }
 
 // Accept takes a new connection. It returns when the client is let in or turned
@@ -138,10 +139,7 @@ func (g *Gateway) begin(conn carrier.Conn, who admission) (*session, error) {
 	if err := who.Actor.Validate(); err != nil {
 		return nil, &login.Refusal{Code: edge.CodeNoActor, Reason: "there is no such actor"}
 	}
-	s, err := g.open(conn, who)
-	if err != nil {
-		return nil, err
-	}
+	s := g.open(conn, who)
 	s.deliver()
 	return s, nil
 }

@@ -166,7 +166,7 @@ const ackEvery = 64
 
 // acknowledge tells the client what it need not keep. It needs mu.
 func (s *session) acknowledge(every uint64) {
-	if s.plain {
+	if s.plain || !s.out.Told() {
 		return
 	}
 	if n, due := s.in.Ack(every); due {
@@ -221,8 +221,7 @@ func (s *session) retry(err error) {
 	giveUp := now-s.trouble > g.config.Patience
 	if giveUp {
 		g.log.Warn("a session ends since its actor cannot be reached", "session", s.id, "actor", s.actor, "for", now-s.trouble, "error", err)
-		s.attached, s.again = false, false // nothing is owed to an actor that cannot be told
-		s.end(mallee.DisconnectLost, edge.CodeUnavailable, "the actor cannot be reached")
+		s.forgotten("the actor cannot be reached")
 	}
 	s.mu.Unlock()
 	if !giveUp {

@@ -49,6 +49,7 @@ type Gateway struct {
 	alive      sync.WaitGroup // sessions that owe their actors something, or may come to
 	announcing announcements
 	moves      moves
+	searches   searches
 	posts      posts
 	telling    chan struct{} // one for each call that tells where sessions are
 	memory     limit.Memory
@@ -112,6 +113,8 @@ func New(config Config) (*Gateway, error) {
 	g.moves.table = handover.NewTable(&handover.Bounds{Messages: config.SendMessages, Bytes: config.SendBytes})
 	g.posts.to = make(map[placement.NodeID][]post)
 	g.sessions.at = make(map[uint64]*session)
+	g.sessions.of = make(map[uint64]*session)
+	g.searches.of = make(map[uint64]*search)
 	g.arriving.conns = make(map[carrier.Conn]struct{})
 	g.ended, g.end = context.WithCancel(context.Background())
 	if g.detach, err = config.Node.AttachGateway(g); err != nil {

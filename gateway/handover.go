@@ -6,87 +6,26 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
-	"github.com/mallee-io/mallee/gateway/internal/carrier"
 	"github.com/mallee-io/mallee/gateway/internal/handover"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
-	"github.com/mallee-io/mallee/gateway/internal/token"
 	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
-const (
-	// takeTimeout is how long another gateway has to give a session: a call of
-	// it that runs ends before.
-	takeTimeout = 5 * time.Second
-	// maxHops is how often a session may have moved on meanwhile.
-	maxHops = 8
-)
+// takeTimeout is how long another gateway has to give a session: a call of it
+// that runs ends before.
+const takeTimeout = 5 * time.Second
 
-// fetch takes a session over from the gateway where it is. Where that one cannot
-// be asked, or has none, the session begins a new epoch here.
-func (g *Gateway) fetch(ctx context.Context, conn carrier.Conn, t *token.Token, hello *edge.Hello) (*session, error) {
-	at, err := g.sessions.reserve(g.config.Node.ID())
-	if err != nil {
-		return nil, err
-	}
-	question := handover.Take{Session: t.Session, At: t.At, To: at, Epoch: t.Epoch, Received: hello.Resume.Received}
-	given, err := g.ask(ctx, &question)
-	switch {
-	case err != nil:
-		g.log.Info("a session begins anew, since the gateway where it was does not answer", "session", t.Session, "gateway", sessions.GatewayOf(question.At), "error", err)
-		g.routeEnded(at)
-		return g.restart(conn, t, hello, 0)
-	case given == nil:
-		g.routed(func(table *handover.Table) []handover.Effect { return table.Taken(at, false) })
-		return g.restart(conn, t, hello, at)
-	}
-	s := g.adopt(conn, given, at)
-	g.routed(func(table *handover.Table) []handover.Effect { return table.Taken(at, true) })
-	g.counts.taken.Add(1)
-	_, err = s.resume(conn, t, hello.Resume)
-	go s.deliver()
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// ask follows a session to where it has gone.
-func (g *Gateway) ask(ctx context.Context, q *handover.Take) (*handover.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
-	defer cancel()
-	for range maxHops {
-		g.routed(func(t *handover.Table) []handover.Effect {
-			t.Taking(q.To, q.At)
-			return nil
-		})
-		body, err := q.Append(nil)
-		if err != nil {
-			return nil, err
-		}
-		body, err = g.config.Node.AskGateway(ctx, sessions.GatewayOf(q.At), handover.QuestionTake, body)
-		if err != nil {
-			return nil, err
-		}
-		var answer handover.Taken
-		if err := answer.Parse(body); err != nil {
-			return nil, err
-		}
-		if answer.Gone == 0 {
-			return answer.Record, nil
-		}
-		q.At = answer.Gone
-	}
-	return nil, errors.New("it goes from gateway to gateway")
-}
+// searchPause is between two questions to a gateway that does not answer.
+const searchPause = 200 * time.Millisecond
 
 // adopt makes a session of what another gateway has given. It is away, until it
 // is resumed.
-func (g *Gateway) adopt(conn carrier.Conn, r *handover.Record, at uint64) *session {
+func (g *Gateway) adopt(r *handover.Record, at, attempt uint64) *session {
 	now := g.now()
 	s := &session{
-		gateway: g, id: r.Session, epoch: r.Epoch, over: r.Epoch == 0, user: r.User, server: r.Server, plain: !conn.Framed(),
+		gateway: g, id: r.Session, attempt: attempt, epoch: r.Epoch, over: r.Epoch == 0, user: r.User, server: r.Server,
 		state: away, since: now, out: stream.RestoreOut(&g.bounds, r.Out, now),
 		actor: r.Actor, login: r.Login, again: true, busy: true, in: stream.RestoreIn(&g.queue, r.Received, r.Waiting, now),
 	}
@@ -104,29 +43,40 @@ func (g *Gateway) adopt(conn carrier.Conn, r *handover.Record, at uint64) *sessi
 
 // Answer answers another gateway.
 func (g *Gateway) Answer(ctx context.Context, _ placement.NodeID, name string, body []byte) ([]byte, error) {
-	if name != handover.QuestionTake {
-		return nil, mallee.ErrNotFound.Errorf("no question has the name %q", name)
+	switch name {
+	case handover.QuestionFind:
+		var q handover.Find
+		if err := q.Parse(body); err != nil {
+			return nil, mallee.ErrInvalid.Errorf("%v", err)
+		}
+		answer := g.has(&q)
+		return answer.Append(nil)
+	case handover.QuestionTake:
+		var q handover.Take
+		if err := q.Parse(body); err != nil {
+			return nil, mallee.ErrInvalid.Errorf("%v", err)
+		}
+		answer, err := g.give(ctx, &q)
+		if err != nil {
+			return nil, err
+		}
+		return answer.Append(nil)
 	}
-	var q handover.Take
-	if err := q.Parse(body); err != nil {
-		return nil, mallee.ErrInvalid.Errorf("%v", err)
-	}
-	answer, err := g.give(ctx, &q)
-	if err != nil {
-		return nil, err
-	}
-	return answer.Append(nil)
+	return nil, mallee.ErrNotFound.Errorf("no question has the name %q", name)
 }
 
 // give gives a session to another gateway.
 func (g *Gateway) give(ctx context.Context, q *handover.Take) (*handover.Taken, error) {
+	if late, err := g.searches.wait(ctx, q); late || err != nil {
+		return &handover.Taken{Late: late}, err
+	}
 	s := g.sessions.find(q.At)
 	if s == nil || s.id != q.Session || s.plain {
 		return &handover.Taken{Gone: g.where(q.At)}, nil
 	}
-	still, err := s.freeze(q.At)
-	if err != nil {
-		return nil, err
+	still, answer, err := s.freeze(q)
+	if answer != nil || err != nil {
+		return answer, err
 	}
 	select {
 	case <-still:
@@ -135,13 +85,13 @@ func (g *Gateway) give(ctx context.Context, q *handover.Take) (*handover.Taken, 
 			return nil, mallee.ErrTimeout.Errorf("a call of session %d has not ended", s.id)
 		}
 	}
-	answer := new(handover.Taken)
+	answer = new(handover.Taken)
 	g.routed(func(t *handover.Table) []handover.Effect {
 		if g.announcing.hasLost(sessions.GatewayOf(q.To)) {
 			s.lose() // nobody would say again that it is gone
 			return nil
 		}
-		if gone, ready := t.Give(q.At, q.To); ready && gone == q.To {
+		if gone, ready := t.Give(s.id, q.At, q.To); ready && gone == q.To {
 			answer.Record = s.record(q)
 		} else {
 			answer.Gone = gone
@@ -152,19 +102,25 @@ func (g *Gateway) give(ctx context.Context, q *handover.Take) (*handover.Taken, 
 }
 
 // freeze closes the session's connection. What it returns is closed when no call
-// of it runs any more, and none will begin.
-func (s *session) freeze(at uint64) (still chan struct{}, err error) {
+// of it runs any more, and none will begin; or it returns why the session is not
+// given.
+func (s *session) freeze(q *handover.Take) (still chan struct{}, no *handover.Taken, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if (s.state != online && s.state != away) || s.at != at {
-		return nil, mallee.ErrUnavailable.Errorf("session %d is about to begin, to move, or to end", s.id)
+	switch {
+	case s.state == ended:
+		return nil, new(handover.Taken), nil
+	case s.attempt > q.Attempt:
+		return nil, &handover.Taken{Late: true}, nil
+	case s.state == opening, s.state == taken, s.at != q.At:
+		return nil, nil, mallee.ErrUnavailable.Errorf("session %d is about to begin or to move", s.id)
 	}
 	s.closeNow(edge.CodeReplaced, "the client has come back by another gateway")
 	s.state = taken
 	still = make(chan struct{})
 	s.still = still
 	s.work()
-	return still, nil
+	return still, nil, nil
 }
 
 // thaw goes on with a session that is not given after all. It reports false when

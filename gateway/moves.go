@@ -69,12 +69,13 @@ func (g *Gateway) carryOut(effects []handover.Effect) {
 		switch e.Do {
 		case handover.Deliver:
 			g.arrived(e.At, &e.Order)
+		case handover.Refuse:
+			g.tell(e.Order.Sender, []sessions.Relocation{{From: e.At, To: g.moves.table.Where(e.At)}})
 		case handover.Forward:
 			g.forward(&e)
 		case handover.Flush:
 			marker := sessions.Marker{Origin: e.Node, Moved: move}
-			relay := sessions.Relay{To: sessions.GatewayOf(e.From), Order: sessions.OrderMarker, Body: marker.Append(nil)}
-			g.post(e.Node, post{name: sessions.AskRelay, body: relay.Append(nil), ask: true})
+			g.post(e.Node, post{name: sessions.AskFlushMoved, body: marker.Append(nil), ask: true})
 		case handover.Ended:
 			g.post(e.Node, post{name: sessions.OrderEnded, body: (&sessions.Moves{Moved: move}).Append(nil)})
 		case handover.Retire:

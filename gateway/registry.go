@@ -8,10 +8,11 @@ import (
 	"github.com/mallee-io/mallee/placement"
 )
 
-// registry finds sessions by where they are.
+// registry finds sessions by where they are, and by their IDs.
 type registry struct {
 	mu   sync.RWMutex
 	at   map[uint64]*session
+	of   map[uint64]*session // by ID, of clients that speak frames: others do not come back
 	last uint64
 }
 
@@ -34,6 +35,9 @@ func (r *registry) put(s *session, at uint64) {
 	defer r.mu.Unlock()
 	s.at = at
 	r.at[at] = s
+	if !s.plain {
+		r.of[s.id] = s
+	}
 }
 
 // remove forgets a session. Its lock is held.
@@ -41,6 +45,9 @@ func (r *registry) remove(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.at, s.at)
+	if r.of[s.id] == s {
+		delete(r.of, s.id)
+	}
 	for _, at := range s.older {
 		delete(r.at, at)
 	}
@@ -50,6 +57,13 @@ func (r *registry) find(at uint64) *session {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.at[at]
+}
+
+// known returns the session of an ID.
+func (r *registry) known(id uint64) *session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.of[id]
 }
 
 // findAll appends the session of each place; nil where there is none.

@@ -10,7 +10,6 @@ import (
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/gateway/internal/token"
 	"github.com/mallee-io/mallee/gateway/login"
-	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
@@ -58,15 +57,12 @@ func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hel
 		}
 		return nil, &login.Refusal{Code: edge.CodeResumeRefused, Reason: reason}
 	}
-	own := g.config.Node.ID()
-	for sessions.GatewayOf(t.At) == own { // it may have been here twice
-		next := g.where(t.At)
-		if next == 0 {
-			break
-		}
-		t.At = next
+	f, err := g.searches.begin(ctx, t.Session, hello.Resume.Attempt)
+	if err != nil {
+		return nil, err
 	}
-	if s := g.sessions.find(t.At); s != nil {
+	defer g.searches.end(f)
+	if s := g.sessions.known(t.Session); s != nil {
 		switch ok, err := s.resume(conn, &t, hello.Resume); {
 		case err != nil:
 			return nil, err
@@ -79,10 +75,8 @@ func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hel
 		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
 	case g.memory.Refuses():
 		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: shortOfMemory}
-	case sessions.GatewayOf(t.At) != own && !g.announcing.hasLost(sessions.GatewayOf(t.At)):
-		return g.fetch(ctx, conn, &t, hello)
 	}
-	return g.restart(conn, &t, hello, 0)
+	return g.fetch(ctx, conn, f, &t, hello)
 }
 
 // resume gives the session a new connection, if it is the one of the token.
@@ -97,8 +91,13 @@ func (s *session) resume(conn carrier.Conn, t *token.Token, from *edge.Resume) (
 	if s.verdict != nil {
 		return false, &login.Refusal{Code: s.verdict.Code, Reason: s.verdict.Reason}
 	}
-	if s.state != online && s.state != away {
+	switch {
+	case s.state == ended:
 		return false, nil
+	case s.state != online && s.state != away:
+		return false, &login.Refusal{Code: edge.CodeUnavailable, Reason: "the session is about to begin or to move"}
+	case s.attempt > from.Attempt:
+		return false, errReplaced
 	}
 	g := s.gateway
 	goOn := !s.over && from.Epoch == epochName(s.epoch)
@@ -120,12 +119,16 @@ func (s *session) resume(conn carrier.Conn, t *token.Token, from *edge.Resume) (
 		g.close(old, edge.CodeReplaced, "the client has another connection")
 		s.resumeReading()
 	}
+	s.attempt = from.Attempt
 	s.conn, s.state, s.urgent, s.closing = conn, online, nil, nil
 	s.heard, s.since, s.asked = conn.Heard(), g.now(), false
 	s.account()
 	s.welcome(goOn)
 	return true, nil
 }
+
+// errReplaced is for a connection that its client has given up.
+var errReplaced = &login.Refusal{Code: edge.CodeReplaced, Reason: "the client has another connection"}
 
 // epochName is an epoch as clients see it.
 func epochName(epoch uint64) string { return strconv.FormatUint(epoch, 36) }
@@ -136,6 +139,6 @@ func (g *Gateway) restart(conn carrier.Conn, t *token.Token, hello *edge.Hello, 
 	g.counts.restarted.Add(1)
 	return g.begin(conn, admission{
 		Admission: login.Admission{Actor: t.Actor, User: t.User, Server: t.Server, First: hello.Login},
-		id:        t.Session, at: at, again: true,
+		id:        t.Session, at: at, attempt: hello.Resume.Attempt, again: true,
 	})
 }

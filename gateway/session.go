@@ -54,6 +54,8 @@ type session struct {
 	over  bool     // the epoch cannot go on: nobody knows what is missing
 	older []uint64 // where it was before the node got another ID
 
+	attempt uint64 // edge.Resume.Attempt of the client's latest connection
+
 	// The client's side.
 	conn    carrier.Conn // nil: it is not there
 	writing carrier.Conn // that a goroutine writes to
@@ -93,26 +95,19 @@ func (s *session) value() mallee.Session {
 
 // open makes the session of a client that was let in. It is known to the
 // gateway from now on, for what OnConnect sends.
-func (g *Gateway) open(conn carrier.Conn, who admission) (*session, error) {
-	at := who.at
-	if at == 0 {
-		var err error
-		if at, err = g.sessions.reserve(g.config.Node.ID()); err != nil {
-			return nil, err
-		}
-	}
+func (g *Gateway) open(conn carrier.Conn, who admission) *session {
 	s := &session{
-		gateway: g, id: who.id, epoch: newEpoch(), user: who.User, server: who.Server, plain: !conn.Framed(),
+		gateway: g, id: who.id, attempt: who.attempt, epoch: newEpoch(), user: who.User, server: who.Server, plain: !conn.Framed(),
 		conn: conn, since: g.now(),
 		actor: who.Actor, login: who.First, again: who.again, busy: true, in: stream.NewIn(&g.queue),
 	}
 	s.out = stream.NewOut(&g.bounds, s.plain)
 	if s.id == 0 {
-		s.id = at
+		s.id = who.at
 	}
 	g.alive.Add(1)
-	g.sessions.put(s, at)
-	return s, nil
+	g.sessions.put(s, who.at)
+	return s
 }
 
 // opened lets the client in once OnConnect has returned. It needs mu.

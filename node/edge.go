@@ -20,6 +20,7 @@ import (
 type edge struct {
 	gateway  atomic.Pointer[gateway]
 	orders   orders
+	places   sessions.Places
 	suspects sync.Map // of placement.NodeID, while somebody looks after them
 }
 
@@ -132,12 +133,8 @@ func (n *Node) reply(ctx context.Context, from placement.NodeID, name string, bo
 	switch name {
 	case sessions.AskFlush:
 		return nil, nil
-	case sessions.AskRelay:
-		var r sessions.Relay
-		if err := r.Parse(body); err != nil {
-			return nil, mallee.ErrInvalid.Errorf("%v", err).BeforeRun()
-		}
-		return nil, n.Tell(ctx, r.To, mallee.ID{}, r.Order, r.Body)
+	case sessions.AskFlushMoved:
+		return nil, n.flushMoved(ctx, body)
 	}
 	g := n.edge.gateway.Load()
 	if g == nil {
@@ -146,10 +143,24 @@ func (n *Node) reply(ctx context.Context, from placement.NodeID, name string, bo
 	return g.Answer(ctx, from, name, body)
 }
 
+// flushMoved learns where sessions are now, and sends a marker to the gateway
+// where they were, behind all that the node's actors have sent there.
+func (n *Node) flushMoved(ctx context.Context, body []byte) error {
+	var m sessions.Marker
+	if err := m.Parse(body); err != nil || len(m.Moved) == 0 {
+		return mallee.ErrInvalid.Errorf("no sessions have moved: %v", err).BeforeRun()
+	}
+	old := sessions.GatewayOf(m.Moved[0].From)
+	return n.edge.places.Flush(old, m.Moved, func() error {
+		return n.Tell(ctx, old, mallee.ID{}, sessions.OrderMarker, body)
+	})
+}
+
 // gone tells the gateway, and the actors whose sessions were there, that a
 // member is not one any more.
 func (n *Node) gone(id placement.NodeID) {
 	n.edge.orders.bury(n.ID(), id)
+	n.edge.places.Forget(id)
 	if g := n.edge.gateway.Load(); g != nil {
 		g.Lost(id)
 	}

@@ -111,12 +111,16 @@ func TestOrdersAndQuestions(t *testing.T) {
 		if _, err := from.AskGateway(t.Context(), b.ID(), sessions.AskFlush, nil); err != nil {
 			t.Errorf("flush: %v", err)
 		}
-		relay := sessions.Relay{To: a.ID(), Order: "mark", Body: []byte("behind")}
-		if _, err := from.AskGateway(t.Context(), b.ID(), sessions.AskRelay, relay.Append(nil)); err != nil {
-			t.Errorf("relay: %v", err)
+		first, _ := sessions.Span(a.ID())
+		marker := sessions.Marker{Origin: b.ID(), Moved: []sessions.Relocation{{From: first + 1, To: first + 2}}}
+		if _, err := from.AskGateway(t.Context(), b.ID(), sessions.AskFlushMoved, marker.Append(nil)); err != nil {
+			t.Errorf("flush moved: %v", err)
 		}
-		if got := e.next(t); got.from != b.ID() || got.name != "mark" || string(got.body) != "behind" {
+		if got := e.next(t); got.from != b.ID() || got.name != sessions.OrderMarker || string(got.body) != string(marker.Append(nil)) {
 			t.Errorf("%+v", got)
+		}
+		if _, err := from.AskGateway(t.Context(), b.ID(), sessions.AskFlushMoved, nil); !errors.Is(err, mallee.ErrInvalid) {
+			t.Errorf("flush moved without sessions: %v", err)
 		}
 	}
 	err := b.Tell(t.Context(), 99, sender, "greet", nil)

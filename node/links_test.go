@@ -295,8 +295,8 @@ func TestOrdersOfAnotherLife(t *testing.T) {
 	})
 }
 
-// What another node has a node tell a gateway is behind what waits there.
-func TestRelaysWaitForLinks(t *testing.T) {
+// A marker for a gateway is behind what waits there.
+func TestMarkersWaitForLinks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		network, n, gate, e := linked(t)
@@ -305,10 +305,10 @@ func TestRelaysWaitForLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.AfterFunc(300*time.Millisecond, network.Heal)
-		relay := sessions.Relay{To: gate.ID(), Order: "mark", Body: []byte("behind")}
-		if _, err := n.AskGateway(context.Background(), n.ID(), sessions.AskRelay, relay.Append(nil)); err != nil {
+		marker := sessions.Marker{Origin: n.ID(), Moved: []sessions.Relocation{{From: sessions.At(gate.ID(), 1), To: sessions.At(n.ID(), 1)}}}
+		if _, err := n.AskGateway(context.Background(), n.ID(), sessions.AskFlushMoved, marker.Append(nil)); err != nil {
 			t.Error(err)
 		}
-		e.hears(t, "1", "behind")
+		e.hears(t, "1", string(marker.Append(nil)))
 	})
 }

@@ -192,7 +192,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Caller:      n,
 		Store:       config.Store,
 		Reminders:   reminders.Service{Caller: n},
-		Sessions:    sessions.Service{Of: giver{n}},
+		Sessions:    sessions.Service{Of: giver{n}, Places: &n.edge.places},
 		Log:         config.Log,
 		Release:     n.release,
 		Trace:       n.tracing.hook(),

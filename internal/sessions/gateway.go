@@ -31,9 +31,10 @@ const (
 	// AskFlush is answered when all orders have been given to the gateway that
 	// have come before it from the node which asks. It has no body.
 	AskFlush = "flush"
-	// AskRelay makes the node give an order to the gateway of a third one, behind
-	// all orders that its actors have given there: Relay.
-	AskRelay = "relay"
+	// AskFlushMoved says where sessions are that were at another gateway: a
+	// Marker, which the node gives to that gateway, behind all orders that its
+	// actors have given there. From then on it gives none there for these.
+	AskFlushMoved = "flush moved"
 )
 
 // Names of orders. Their bodies are in order.go.

@@ -10,14 +10,10 @@ import (
 const (
 	OrderForward = "forward" // gateway to gateway: an order that came for a session which is there now: Forward
 	OrderMissing = "missing" // inside of a Forward: Missing
-	OrderFlush   = "flush"   // gateway to node: Moves
-	OrderMarker  = "marker"  // the answer, to the gateway where sessions were, which passes it on: Marker
+	OrderMarker  = "marker"  // node to gateway, by AskFlushMoved, and to the next one: Marker
 	OrderEnded   = "ended"   // gateway to gateway: sessions need not be forwarded any more: Moves, To is where they were last
 	OrderRetire  = "retire"  // gateway to gateway: prepare for my end: Moves
 	OrderRetired = "retired" // gateway to gateway: these Moves are prepared for my end
-	// OrderSuperseded goes from a node to the gateway of a session that its actor
-	// knows at another place, of a later attempt of the client: Superseded.
-	OrderSuperseded = "superseded"
 )
 
 // Forward is an order that is passed on. Who sends it stays the same.
@@ -36,26 +32,16 @@ type Missing struct {
 }
 
 // Moves is a list of sessions that were at one place and are at another. Those
-// of one order all were at one gateway. An OrderFlush asks a node to send to the
-// new place from now on, and an OrderMarker behind what it has sent to the old
-// one, to the gateway there.
+// of one order all were at one gateway.
 type Moves struct {
 	Moved []Relocation
 }
 
-// Marker says that a node sends nothing to the old places any more.
+// Marker says that a node sends nothing to the old places any more, which were
+// at one gateway.
 type Marker struct {
 	Origin placement.NodeID // that node
 	Moved  []Relocation
-}
-
-// Superseded is a session that is somewhere else since the client's connection
-// of the given number (edge.Resume.Attempt). A gateway that knows of a later one
-// does not mind.
-type Superseded struct {
-	Session uint64
-	By      uint64
-	Attempt uint64
 }
 
 // Append appends the body of the order.
@@ -114,21 +100,6 @@ func (m *Marker) Parse(body []byte) error {
 	r.version()
 	m.Origin, m.Moved = placement.NodeID(r.uvarint()), r.moves()
 	return r.failed(OrderMarker)
-}
-
-// Append appends the body of the order.
-func (s *Superseded) Append(b []byte) []byte {
-	b = binary.AppendUvarint(append(b, orderVersion), s.Session)
-	b = binary.AppendUvarint(b, s.By)
-	return binary.AppendUvarint(b, s.Attempt)
-}
-
-// Parse reads what Append wrote.
-func (s *Superseded) Parse(body []byte) error {
-	r := orderReader{rest: body}
-	r.version()
-	s.Session, s.By, s.Attempt = r.uvarint(), r.uvarint(), r.uvarint()
-	return r.failed(OrderSuperseded)
 }
 
 // appendMoves writes the sessions of both places, one after the other.

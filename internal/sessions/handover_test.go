@@ -3,6 +3,7 @@ package sessions_test
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/mallee-io/mallee/internal/sessions"
@@ -18,7 +19,6 @@ func handoverOrders() []body {
 	return []body{
 		&sessions.Forward{Origin: 3, From: 10000000001, Order: sessions.OrderPush, Body: []byte{1, 2}},
 		&sessions.Missing{Session: 20000000007, Count: 3},
-		&sessions.Superseded{Session: 20000000007, By: 30000000001, Attempt: 4},
 		&sessions.Moves{Moved: moved},
 		&sessions.Marker{Origin: 3, Moved: moved},
 	}
@@ -73,5 +73,33 @@ func TestRelocations(t *testing.T) {
 	r.Learn(4, 0)
 	if r.Now(3) != 4 && r.Now(3) != 3 {
 		t.Errorf("session 3 is at %d", r.Now(3))
+	}
+}
+
+// What is sent to a place that has been flushed goes to the new one.
+func TestPlacesThatHaveMoved(t *testing.T) {
+	t.Parallel()
+	var p sessions.Places
+	var sent []uint64
+	send := func(at []uint64) error {
+		sent = append(sent, at...)
+		return nil
+	}
+	at := []uint64{10000000001, 10000000002, 10000000003}
+	if moved, err := p.Send(1, at, send); err != nil || moved != nil || len(sent) != 3 {
+		t.Fatalf("sent %d, moved %d, %v", sent, moved, err)
+	}
+	sent = nil
+	flushed := false
+	err := p.Flush(1, []sessions.Relocation{{From: at[1], To: 20000000007}}, func() error {
+		flushed = true
+		return nil
+	})
+	if err != nil || !flushed {
+		t.Errorf("flushed: %v, %v", flushed, err)
+	}
+	moved, err := p.Send(1, at, send)
+	if err != nil || !slices.Equal(moved, []uint64{20000000007}) || !slices.Equal(sent, []uint64{at[0], at[2]}) {
+		t.Errorf("sent %d, moved %d, %v", sent, moved, err)
 	}
 }

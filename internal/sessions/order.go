@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/mallee-io/mallee"
-	"github.com/mallee-io/mallee/placement"
 )
 
 // The body of an order is its version, which is 1, and its fields: numbers are
@@ -42,13 +41,6 @@ type Detached struct {
 // Gap says that orders are missing, up to that with its own number.
 type Gap struct {
 	First uint64 // number
-}
-
-// Relay is an order for the gateway of a third node.
-type Relay struct {
-	To    placement.NodeID
-	Order string
-	Body  []byte
 }
 
 // Append appends the body of the order. A Push is the same for all gateways
@@ -126,22 +118,6 @@ func (g *Gap) Parse(body []byte) error {
 		r.fail(errFirst)
 	}
 	return r.failed(OrderGap)
-}
-
-// Append appends the body of the question.
-func (r *Relay) Append(b []byte) []byte {
-	b = binary.AppendUvarint(append(b, orderVersion), uint64(r.To))
-	b = append(binary.AppendUvarint(b, uint64(len(r.Order))), r.Order...)
-	return append(b, r.Body...)
-}
-
-// Parse reads what Append wrote. Body shares its memory.
-func (r *Relay) Parse(body []byte) error {
-	o := orderReader{rest: body}
-	o.version()
-	r.To, r.Order = placement.NodeID(o.uvarint()), o.text()
-	r.Body = o.rest
-	return o.failed("relay")
 }
 
 func flag(v bool) byte {

@@ -26,7 +26,6 @@ var kinds = []func() order{
 	func() order { return new(sessions.Kick) },
 	func() order { return new(sessions.Bind) },
 	func() order { return new(sessions.Detached) },
-	func() order { return new(sessions.Relay) },
 	func() order { return new(sessions.Gap) },
 }
 
@@ -41,11 +40,9 @@ func drawOrder(t *rapid.T) order {
 	case 2:
 		return &sessions.Bind{Session: number, To: mallee.ID{Type: text, Key: string(data)}}
 	case 3:
-		return &sessions.Detached{Sessions: list, Epoch: number}
-	case 4:
 		return &sessions.Gap{First: max(number, 1)}
 	default:
-		return &sessions.Relay{To: placement.NodeID(number), Order: text, Body: data}
+		return &sessions.Detached{Sessions: list, Epoch: number}
 	}
 }
 
@@ -128,7 +125,7 @@ func TestPushGoesToEachGateway(t *testing.T) {
 	}
 	at = append(at, sessions.At(10, 1))
 	n := &teller{err: errors.New("not reached")}
-	s := sessions.Service{Of: n}
+	s := sessions.Service{Of: n, Places: new(sessions.Places)}
 	if err := s.Push(t.Context(), mallee.ID{}, mallee.Text("hello"), at); err != n.err {
 		t.Errorf("the error is %v", err)
 	}

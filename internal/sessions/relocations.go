@@ -3,10 +3,6 @@ package sessions
 // Relocations is what a node knows of sessions that are elsewhere now, so that
 // actors may go on sending to where they once were. It forgets the oldest ones
 // beyond its bound: gateways that still live know them.
-//
-// The node holds a lock for reading while it looks up sessions and sends the
-// order that goes to them, and for writing while it takes a Flush and sends the
-// marker. So nothing is sent to the old place behind the marker.
 type Relocations struct {
 	most  int
 	moved map[uint64]uint64

@@ -38,7 +38,10 @@ type Node interface {
 }
 
 // Service gives the orders of actors to the gateways of their sessions.
-type Service struct{ Of Node }
+type Service struct {
+	Of     Node
+	Places *Places
+}
 
 // Bounds of one order: they keep it far below what a frame can have.
 const (
@@ -80,8 +83,10 @@ func (s Service) Kick(ctx context.Context, sender mallee.ID, at []uint64, reason
 
 // Bind gives a session to another actor.
 func (s Service) Bind(ctx context.Context, sender mallee.ID, at uint64, to mallee.ID) error {
-	bind := Bind{Session: at, To: to}
-	return s.Of.Tell(ctx, GatewayOf(at), sender, OrderBind, bind.Append(nil))
+	return s.each([]uint64{at}, func(gateway placement.NodeID, at []uint64) error {
+		bind := Bind{Session: at[0], To: to}
+		return s.Of.Tell(ctx, gateway, sender, OrderBind, bind.Append(nil))
+	})
 }
 
 // Detached tells gateways that an activation has ended, and with it the
@@ -101,15 +106,25 @@ func orderRoom(at []uint64) int { return 24 + 5*len(at) } // they are of one gat
 // each calls tell for each gateway, and again where a gateway has more sessions
 // than fit into one order. It returns the first error.
 func (s Service) each(at []uint64, tell func(to placement.NodeID, at []uint64) error) (first error) {
+	var moved []uint64
 	for len(at) > 0 {
 		to := GatewayOf(at[0])
 		_, last := Span(to)
 		n, _ := slices.BinarySearch(at, last+1)
 		n = min(n, maxSessions)
-		if err := tell(to, at[:n]); err != nil && first == nil {
+		elsewhere, err := s.Places.Send(to, at[:n], func(at []uint64) error { return tell(to, at) })
+		if err != nil && first == nil {
 			first = err
 		}
+		moved = append(moved, elsewhere...)
 		at = at[n:]
+	}
+	if len(moved) == 0 {
+		return first
+	}
+	slices.Sort(moved)
+	if err := s.each(slices.Compact(moved), tell); first == nil {
+		first = err
 	}
 	return first
 }

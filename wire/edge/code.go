@@ -20,7 +20,7 @@ const (
 	CodeOverloaded  Code = 4001 // the gateway is short of memory
 	CodeSlow        Code = 4002 // the client does not read fast enough
 	CodeIdle        Code = 4003 // nothing was heard of the client
-	CodeUnavailable Code = 4004 // the actor cannot be reached
+	CodeUnavailable Code = 4004 // the actor, or the gateway that has the session, cannot be reached
 	CodeInternal    Code = 4005 // a mistake in the gateway
 
 	CodeLoginInvalid  Code = 4100 // the login cannot be read

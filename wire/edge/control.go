@@ -18,8 +18,8 @@ type Resume struct {
 	Token    string `json:"token"`
 	Epoch    string `json:"epoch"`
 	Received uint64 `json:"received"` // data frames of the epoch that the client has
-	// Attempt counts the client's connections for the session, so that of two
-	// gateways that both have let it in the later one has it.
+	// Attempt grows with each connection of the client for the session, so that
+	// of two gateways the one has it where the client has come last.
 	Attempt uint64 `json:"attempt,omitempty"`
 }
 

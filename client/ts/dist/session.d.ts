@@ -9,6 +9,8 @@ export interface Resume {
     epoch: string;
     /** Data frames of the epoch that the client has. */
     received: number;
+    /** Connections for the session so far, so that of two gateways that both have let the client in the later one has it. */
+    attempt?: number;
 }
 /** The gateway's first frame. */
 export interface Welcome {

@@ -27,6 +27,7 @@ export class Session {
     #next = 0;
     #written = 0; // the highest next of the epoch: what may have arrived
     #unsure = 0; // lost.sent, as last told in the epoch
+    #attempt = 0; // connections of the session
     #stored = false; // the first resume is of a life before: what it had sent is not known
     constructor(bounds, stored) {
         this.#bounds = bounds;
@@ -34,6 +35,7 @@ export class Session {
             this.#token = stored.token;
             this.#epoch = stored.epoch;
             this.#received = stored.received;
+            this.#attempt = stored.attempt ?? 0;
             this.#stored = true;
         }
     }
@@ -41,7 +43,7 @@ export class Session {
     get resume() {
         if (this.#token === "")
             return undefined;
-        return { token: this.#token, epoch: this.#epoch, received: this.#received };
+        return { token: this.#token, epoch: this.#epoch, received: this.#received, attempt: this.#attempt };
     }
     /** Gives up the token, after a gateway has refused it. */
     forget() {
@@ -58,6 +60,7 @@ export class Session {
     /** Begins a connection: the frame to write first. */
     begin(login) {
         this.#welcomed = false;
+        this.#attempt++;
         return encodeJSON(Kind.login, { version, login, resume: this.resume });
     }
     send(message) {

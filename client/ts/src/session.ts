@@ -16,6 +16,8 @@ export interface Resume {
   epoch: string;
   /** Data frames of the epoch that the client has. */
   received: number;
+  /** Connections for the session so far, so that of two gateways that both have let the client in the later one has it. */
+  attempt?: number;
 }
 
 /** The gateway's first frame. */
@@ -83,6 +85,7 @@ export class Session {
   #next = 0;
   #written = 0; // the highest next of the epoch: what may have arrived
   #unsure = 0; // lost.sent, as last told in the epoch
+  #attempt = 0; // connections of the session
   #stored = false; // the first resume is of a life before: what it had sent is not known
 
   constructor(bounds: Bounds, stored?: Resume) {
@@ -91,6 +94,7 @@ export class Session {
       this.#token = stored.token;
       this.#epoch = stored.epoch;
       this.#received = stored.received;
+      this.#attempt = stored.attempt ?? 0;
       this.#stored = true;
     }
   }
@@ -98,7 +102,7 @@ export class Session {
   /** Where to go on; undefined without a session that can be resumed. */
   get resume(): Resume | undefined {
     if (this.#token === "") return undefined;
-    return { token: this.#token, epoch: this.#epoch, received: this.#received };
+    return { token: this.#token, epoch: this.#epoch, received: this.#received, attempt: this.#attempt };
   }
 
   /** Gives up the token, after a gateway has refused it. */
@@ -119,6 +123,7 @@ export class Session {
   /** Begins a connection: the frame to write first. */
   begin(login: Login | undefined): Frame {
     this.#welcomed = false;
+    this.#attempt++;
     return encodeJSON(Kind.login, { version, login, resume: this.resume });
   }
 

@@ -67,7 +67,7 @@ test("a connection that is cut is resumed, and what was under way is sent again"
   assert.equal(client.state, "waiting");
   await clock.pass(125);
   dialled[1].listener.open();
-  assert.deepEqual(dialled[1].hello(), { version: 1, resume: { token: "t", epoch: "a", received: 0 } });
+  assert.deepEqual(dialled[1].hello(), { version: 1, resume: { token: "t", epoch: "a", received: 0, attempt: 2 } });
   dialled[1].welcome({ resumed: true, received: 1 });
   assert.deepEqual(dialled[1].texts(), ["2", "3"]);
   assert.deepEqual(of("state"), ["connecting", "open", "waiting", "connecting", "open"]);

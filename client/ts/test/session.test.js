@@ -37,7 +37,7 @@ test("what the gateway has not received is sent again, the rest is not", () => {
   session.read(encodeAck(1));
   assert.equal(session.buffered, 3);
   session.read(text("down"));
-  assert.deepEqual(json(session.begin(undefined)), { version: 1, resume: { token: "t", epoch: "a", received: 1 } });
+  assert.deepEqual(json(session.begin(undefined)), { version: 1, resume: { token: "t", epoch: "a", received: 1, attempt: 2 } });
   session.read(welcome({ resumed: true, received: 2 }));
   assert.deepEqual(written(session), ["3", "4"]);
   // 2 has come, and nobody has said that the actor has seen it.
@@ -54,7 +54,7 @@ test("in a new epoch what may have arrived is not sent again, and told", () => {
   const event = session.read(welcome({ epoch: "b", token: "u" }));
   assert.deepEqual(event.lost, { count: undefined, sent: 1 });
   assert.deepEqual(written(session), ["2"]);
-  assert.deepEqual(session.resume, { token: "u", epoch: "b", received: 0 });
+  assert.deepEqual(session.resume, { token: "u", epoch: "b", received: 0, attempt: 2 });
 });
 
 test("lost messages are counted as if they had come", () => {
@@ -74,9 +74,9 @@ test("messages that may not have been seen are told once", () => {
 });
 
 test("a session that a page had kept goes on", () => {
-  const session = new Session(bounds, { token: "t", epoch: "a", received: 7 });
+  const session = new Session(bounds, { token: "t", epoch: "a", received: 7, attempt: 3 });
   session.send("new");
-  assert.equal(json(session.begin(undefined)).resume.received, 7);
+  assert.deepEqual(json(session.begin(undefined)).resume, { token: "t", epoch: "a", received: 7, attempt: 4 });
   session.read(welcome({ resumed: true, received: 40 }));
   assert.deepEqual(written(session), ["new"]);
 });

@@ -18,7 +18,7 @@ func TestMissingMarkers(t *testing.T) {
 	begin := func() *handover.Table {
 		table := handover.NewTable(&handover.Bounds{Messages: 10, Bytes: 1000})
 		table.Taking(at, from)
-		table.Taken(at, true)
+		table.Taken(at)
 		table.Direct(at, push)
 		return table
 	}
@@ -45,7 +45,7 @@ func TestMissingMarkers(t *testing.T) {
 	want("again", table.Missing(a), unknown(a))
 
 	gone := handover.NewTable(&handover.Bounds{Messages: 10, Bytes: 1000})
-	gone.Give(at, to)
+	gone.Give(1, at, to)
 	want("of a session that has gone", gone.Missing(x),
 		handover.Effect{Do: handover.Forward, Node: c, From: at, At: to, Order: handover.Order{Kind: handover.Unknown, Origin: x}})
 }

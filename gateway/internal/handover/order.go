@@ -42,6 +42,7 @@ type Action uint8
 // Actions.
 const (
 	Deliver Action = iota // Order is for the session At, which is here
+	Refuse                // Order is for At, which is over: its sender is to be told, as of every order for a session that is nowhere
 	Forward               // Order goes to Node, for its session At, which was From here
 	Flush                 // Node is to send a Marker behind what it has sent to From, which is At now
 	Ended                 // Node need not forward its session From to At any more

@@ -10,9 +10,24 @@ import (
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
-// QuestionTake is the name of the question with which a gateway asks another one
-// for a session: its body is a Take, and the answer's a Taken.
-const QuestionTake = "take"
+// Names of questions that a gateway asks another one.
+const (
+	QuestionFind = "find" // whether it has a session: a Find, and the answer is a Found
+	QuestionTake = "take" // for a session: a Take, and the answer is a Taken
+)
+
+// Find asks whether a gateway has a session, has given it away, or is about to
+// get it.
+type Find struct {
+	Session uint64 // its ID
+	Attempt uint64 // edge.Resume.Attempt
+}
+
+// Found is the answer. If none of its fields is set the session is not there.
+type Found struct {
+	Late bool   // the client has come there by a later attempt, and that gateway asks, too
+	At   uint64 // where to ask for it with a Take
+}
 
 // Take asks for a session.
 type Take struct {
@@ -49,6 +64,56 @@ type Record struct {
 // The bodies are their version and an array of their fields, in MessagePack. A
 // later program of the same version may append fields.
 const version = 1
+
+// Append appends the body of the question.
+func (f *Find) Append(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(append(b, version))
+	e.ArrayLen(2)
+	e.Uint(f.Session)
+	e.Uint(f.Attempt)
+	e.Leave()
+	return e.Finish()
+}
+
+// Parse reads what Append wrote.
+func (f *Find) Parse(body []byte) error {
+	d, err := decoder(body)
+	if err != nil {
+		return fmt.Errorf("question %s: %w", QuestionFind, err)
+	}
+	n := fields(&d, 2)
+	f.Session, f.Attempt = d.Uint(64), d.Uint(64)
+	d.Skip(n)
+	if err := d.Finish(); err != nil {
+		return fmt.Errorf("question %s: %w", QuestionFind, err)
+	}
+	return nil
+}
+
+// Append appends the body of the answer.
+func (f *Found) Append(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(append(b, version))
+	e.ArrayLen(2)
+	e.Bool(f.Late)
+	e.Uint(f.At)
+	e.Leave()
+	return e.Finish()
+}
+
+// Parse reads what Append wrote.
+func (f *Found) Parse(body []byte) error {
+	d, err := decoder(body)
+	if err != nil {
+		return fmt.Errorf("answer to %s: %w", QuestionFind, err)
+	}
+	n := fields(&d, 2)
+	f.Late, f.At = d.Bool(), d.Uint(64)
+	d.Skip(n)
+	if err := d.Finish(); err != nil {
+		return fmt.Errorf("answer to %s: %w", QuestionFind, err)
+	}
+	return nil
+}
 
 // Append appends the body of the question.
 func (t *Take) Append(b []byte) ([]byte, error) {

@@ -56,6 +56,60 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+func TestFind(t *testing.T) {
+	t.Parallel()
+	want := handover.Find{Session: 1, Attempt: 2}
+	body, err := want.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got handover.Find
+	if err := got.Parse(body); err != nil || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	for _, want := range []handover.Found{{}, {Late: true}, {At: 20000000001}} {
+		body, err := want.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got handover.Found
+		if err := got.Parse(body); err != nil || got != want {
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
+		}
+		for n := range body {
+			if err := new(handover.Found).Parse(body[:n]); err == nil {
+				t.Errorf("%d bytes of %d are enough", n, len(body))
+			}
+		}
+	}
+}
+
+// FuzzQuestions reads what other gateways ask and answer.
+func FuzzQuestions(f *testing.F) {
+	f.Add([]byte{1, 0x92, 0xc3, 7})
+	f.Add([]byte{1, 0x96, 1, 2, 3, 4, 5, 6})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		for _, q := range []interface {
+			Append([]byte) ([]byte, error)
+			Parse([]byte) error
+		}{new(handover.Find), new(handover.Found), new(handover.Take)} {
+			if q.Parse(in) != nil {
+				continue
+			}
+			once, err := q.Append(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Parse(once); err != nil {
+				t.Fatal(err)
+			}
+			if again, err := q.Append(nil); err != nil || !bytes.Equal(once, again) {
+				t.Errorf("%x became %x, %v", once, again, err)
+			}
+		}
+	})
+}
+
 func FuzzTaken(f *testing.F) {
 	example := exampleTaken()
 	body, err := example.Append(nil)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -106,26 +107,28 @@ func (c *client) checkSkips() {
 		if s.epoch != epoch {
 			epoch, missing = s.epoch, 0
 		}
-		if s.sent.wrongly(s.began) && (!s.sent.astray || s.sent.at > c.began) {
+		if s.sent.wrongly(s.began) {
 			missing++
 		}
 		if missing > s.missed {
-			c.world.fail("client %d was told of %d in epoch %d, and %d were missing; the last one was sent at %v", c.id, s.missed, epoch, missing, s.sent.at)
+			c.world.fail("client %d was told of %d in epoch %d, and %d were missing; the last one was message %d of sender %d", c.id, s.missed, epoch, missing, s.number, s.sender)
 			return
 		}
 	}
 }
 
 // MALLEE_SIM_SEEDS says how many seeds run, MALLEE_SIM_FIRST which is the
-// first. A seed that fails is run again, to print what has happened.
+// first; with MALLEE_SIM_ALL all that fail are listed. A seed that fails is run
+// again, to print what has happened to its client: MALLEE_SIM_LOG lines of it.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	seeds, first := setting("MALLEE_SIM_SEEDS", 200), setting("MALLEE_SIM_FIRST", 0)
-	sum, failed := runSeeds(first, seeds, flaws{})
-	if failed >= 0 {
-		w := simulate(newWorld(uint64(failed), true, flaws{}))
-		log := w.log[max(0, len(w.log)-setting("MALLEE_SIM_LOG", 200)):]
-		t.Fatalf("seed %d: %s\n%s", failed, w.failure, strings.Join(log, "\n"))
+	sum, failed := runSeeds(first, seeds, flaws{}, os.Getenv("MALLEE_SIM_ALL") != "")
+	if len(failed) > 0 {
+		w := simulate(newWorld(uint64(failed[0]), true, flaws{}))
+		log := w.story()
+		log = log[max(0, len(log)-setting("MALLEE_SIM_LOG", 200)):]
+		t.Fatalf("seeds %d fail; seed %d: %s\n%s", failed, failed[0], w.failure, strings.Join(log, "\n"))
 	}
 	t.Logf("%d seeds: %+v", seeds, sum)
 	for _, what := range wanted {
@@ -135,24 +138,41 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
+// story is what concerns the client of the failure.
+func (w *world) story() []string {
+	parts := []string{" dies", " drains", " is dead", "stalls", "is at node", "FAILURE"}
+	for _, c := range w.clients {
+		if name := fmt.Sprintf("client %d", c.id); strings.Contains(w.failure, name) {
+			parts = append(parts, name)
+			for _, at := range c.places {
+				parts = append(parts, strconv.FormatUint(at, 10))
+			}
+		}
+	}
+	return slices.DeleteFunc(w.log, func(line string) bool {
+		return !slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(line, part) })
+	})
+}
+
 // A design with a flaw must not pass.
 func TestSimulationFindsFlaws(t *testing.T) {
 	t.Parallel()
 	for _, f := range []flaws{{unheld: true}, {unmarked: true}, {silent: true}, {repeats: true}, {impatient: true}, {unrestored: true}, {posthumous: true}} {
 		t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
 			t.Parallel()
-			if _, failed := runSeeds(0, 3000, f); failed < 0 {
+			if _, failed := runSeeds(0, 3000, f, false); len(failed) == 0 {
 				t.Error("nobody notices")
 			} else {
-				t.Logf("seed %d notices", failed)
+				t.Logf("seed %d notices", failed[0])
 			}
 		})
 	}
 }
 
-func runSeeds(first, seeds int, f flaws) (sum figures, failed int) {
+// runSeeds ends at the first seed that fails, or goes through all of them.
+func runSeeds(first, seeds int, f flaws, all bool) (sum figures, failed []int) {
 	var mu sync.Mutex
-	sum, failed = make(figures), -1
+	sum = make(figures)
 	next := first
 	var runners sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -161,7 +181,7 @@ func runSeeds(first, seeds int, f flaws) (sum figures, failed int) {
 				mu.Lock()
 				seed := next
 				next++
-				stop := seed >= first+seeds || failed >= 0
+				stop := seed >= first+seeds || len(failed) > 0 && !all
 				mu.Unlock()
 				if stop {
 					return
@@ -169,7 +189,7 @@ func runSeeds(first, seeds int, f flaws) (sum figures, failed int) {
 				w := simulate(newWorld(uint64(seed), false, f))
 				mu.Lock()
 				if w.failure != "" {
-					failed = seed
+					failed = append(failed, seed)
 				}
 				for what, n := range w.sum {
 					sum[what] += n

@@ -86,17 +86,9 @@ func (w *world) call(from *node, a *actor, run func(*node) string, done func(rep
 }
 
 // run is a message of the client in the actor.
-func (c *client) run(number int, attempt uint64) {
+func (c *client) run(number int) {
 	w := c.world
 	w.sum["upward"]++
-	// A session that has lost its client by two failures at once may be announced
-	// to an activation that does not know of the later one.
-	if attempt < c.attempt {
-		w.sum["stale"]++
-		c.unsure++
-		return
-	}
-	c.attempt = attempt
 	if n := len(c.ran); n > 0 && c.ran[n-1] >= number {
 		w.fail("message %d of client %d has run after %d", number, c.id, c.ran[n-1])
 	}
@@ -172,8 +164,18 @@ func (w *world) push(a *actor, c *client) {
 		Frame: &carrier.Outgoing{Frame: carrier.Frame{Kind: edge.KindBinary, Data: payload(sender, number)}},
 	}
 	w.sendOr(n.id, gate, func(other *node) { other.gate.order(n.id, at, order, s) }, func(withSender bool) {
-		s.refused, s.cutOff = !withSender, withSender
+		s.cutOff = withSender && w.reaches(at)
+		s.refused = !s.cutOff
 	})
+}
+
+// reaches reports whether what is sent to a place comes to a session.
+func (w *world) reaches(at uint64) bool {
+	g := w.node(handover.NodeOf(at)).gate
+	for ; g.node.alive && g.table.Where(at) != 0; g = w.node(handover.NodeOf(at)).gate {
+		at = g.table.Where(at)
+	}
+	return g.node.alive && (g.sessions[at] != nil || g.table.Has(at))
 }
 
 func (w *world) act(a *actor) {

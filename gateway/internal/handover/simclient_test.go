@@ -40,10 +40,9 @@ type client struct {
 	skips  []skip
 
 	// Up.
-	said    int    // messages sent
-	ran     []int  // by the actor
-	attempt uint64 // by which the last one has come
-	unsure  int    // told
+	said   int   // messages sent
+	ran    []int // by the actor
+	unsure int   // told
 }
 
 // sent is a message of an actor for a client.
@@ -51,13 +50,14 @@ type sent struct {
 	at       time.Duration
 	received bool
 	refused  bool // the sender is told, or the gateway was dead
-	astray   bool // sent to a session without a client, while the client had another one: it is told later
 	cutOff   bool // the sender died with it: nothing behind it may arrive
 }
 
 // skip is a message that was missing when a later one of its sender came.
 type skip struct {
 	sent   *sent
+	sender int
+	number int
 	epoch  int
 	began  time.Duration // of the epoch
 	missed int           // what the client was told of in the epoch until then
@@ -156,7 +156,7 @@ func (c *client) got(sender, seq int) {
 	}
 	s.received = true
 	for i := c.last[sender] + 1; i < seq; i++ {
-		c.skips = append(c.skips, skip{list[i], c.epochs, c.began, c.missed})
+		c.skips = append(c.skips, skip{list[i], sender, i, c.epochs, c.began, c.missed})
 	}
 	c.last[sender] = seq
 }

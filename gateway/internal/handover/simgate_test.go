@@ -22,9 +22,8 @@ type gate struct {
 	node     *node
 	table    *handover.Table
 	sessions map[uint64]*session // by At
-	taking   map[uint64]*taking  // by the At that is asked for
+	searches map[uint64]*search  // by session ID
 	conns    []*conn
-	cut      map[uint64]bool // sessions that were superseded
 }
 
 type session struct {
@@ -42,18 +41,18 @@ type session struct {
 	frozen  []func() // takes that wait for the call's end
 	known   placement.NodeID
 	attempt uint64
-	pushed  [][]byte // all that came for the client
 }
 
-// taking is a session that another gateway was asked for.
-type taking struct {
-	to     uint64
-	from   placement.NodeID // the gateway that was asked
-	conn   *conn
-	hello  edge.Hello
-	token  simToken
-	waits  []func() // takes of it by others
-	ticket int      // of the question
+// search is the way to a session that is not here.
+type search struct {
+	id      uint64
+	conn    *conn // of the client's latest attempt; nil: it has gone
+	hello   edge.Hello
+	to      uint64                    // where it will be, of the take
+	from    placement.NodeID          // the gateway that is asked for it; 0: all are
+	waiting map[placement.NodeID]bool // gateways that have not said yet whether they have it
+	waits   []func()                  // takes of it by others
+	round   int                       // of questions; older answers do not count
 }
 
 type simToken struct{ id, at, epoch uint64 }
@@ -68,7 +67,7 @@ func parseToken(s string) (t simToken) {
 }
 
 func newGate(w *world, n *node) *gate {
-	return &gate{world: w, node: n, table: handover.NewTable(&w.holds), sessions: make(map[uint64]*session), taking: make(map[uint64]*taking), cut: make(map[uint64]bool)}
+	return &gate{world: w, node: n, table: handover.NewTable(&w.holds), sessions: make(map[uint64]*session), searches: make(map[uint64]*search)}
 }
 
 func (g *gate) newAt() uint64 {
@@ -90,93 +89,184 @@ func (g *gate) hello(k *conn, hello edge.Hello) {
 		g.announce(s, false)
 		return
 	}
-	g.resume(k, hello, parseToken(hello.Resume.Token), g.newAt())
+	g.resume(k, hello, parseToken(hello.Resume.Token))
 }
 
-// resume looks for a session, here and then where its token says.
-func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
-	w, owner := g.world, handover.NodeOf(token.at)
-	if s := g.find(token); s != nil {
+// resume looks for a session: here, then where its token says, then everywhere.
+// Only when no gateway has it a new one begins, so that there never are two.
+func (g *gate) resume(k *conn, hello edge.Hello, token simToken) {
+	if s := g.find(token.id); s != nil {
 		g.attach(s, k, hello, strconv.FormatUint(s.epoch, 10) == hello.Resume.Epoch)
 		return
 	}
-	if next := g.table.Where(token.at); next != 0 {
-		token.at = next
-		g.resume(k, hello, token, to)
-		return
-	}
-	if t := g.taking[token.at]; t != nil {
-		if t.conn != nil {
-			g.closeConn(t.conn, edge.CodeReplaced)
+	if f := g.searches[token.id]; f != nil {
+		if f.hello.Resume.Attempt > hello.Resume.Attempt {
+			g.closeConn(k, edge.CodeReplaced)
+			return
 		}
-		t.conn, t.hello = k, hello
+		g.closeConn(f.conn, edge.CodeReplaced)
+		f.conn, f.hello = k, hello
+		f.again() // who has waited may be late now
 		return
 	}
-	t := &taking{to: to, from: owner, conn: k, hello: hello, token: token}
-	g.taking[token.at] = t
-	g.table.Taking(to, token.at)
-	if owner == g.node.id || g.node.lost[owner] {
-		g.taken(t, handover.Taken{})
-		return
-	}
-	w.say("node %d takes %d as %d", g.node.id, token.at, to)
-	n := g.node
-	n.tickets++
-	ticket := n.tickets
-	t.ticket = ticket
-	n.asked[ticket] = func(answer any) { g.taken(t, answer.(handover.Taken)) }
-	body, err := (&handover.Take{Session: token.id, At: token.at, To: to, Epoch: token.epoch, Received: hello.Resume.Received, Attempt: hello.Resume.Attempt}).Append(nil)
-	if err != nil {
-		panic(err)
-	}
-	w.send(n.id, owner, func(other *node) {
-		var q handover.Take
-		if err := q.Parse(body); err != nil {
-			panic(err)
+	f := &search{id: token.id, conn: k, hello: hello}
+	g.searches[token.id] = f
+	g.ask(f, token.at)
+	// An answer that takes too long is not waited for.
+	g.world.after(g.world.between(6*time.Second, 12*time.Second), func() {
+		if g.searches[f.id] == f && g.node.alive {
+			g.world.say("node %d gives up to look for session %d", g.node.id, f.id)
+			g.drop(f, edge.CodeUnavailable)
 		}
-		other.gate.take(q, func(a handover.Taken) {
-			answer, err := a.Append(nil)
-			if err != nil {
-				panic(err)
-			}
-			w.send(owner, n.id, func(*node) {
-				var a handover.Taken
-				if err := a.Parse(answer); err != nil {
-					panic(err)
-				}
-				if do := n.asked[ticket]; do != nil {
-					delete(n.asked, ticket)
-					do(a)
+	})
+}
+
+// find looks for a session that is here.
+func (g *gate) find(id uint64) *session {
+	for _, at := range sortedKeys(g.sessions) {
+		if s := g.sessions[at]; s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// drop ends a search without a session.
+func (g *gate) drop(f *search, code edge.Code) {
+	delete(g.searches, f.id)
+	g.untake(f)
+	g.closeConn(f.conn, code)
+	f.again()
+}
+
+// again answers those that wait for the session.
+func (f *search) again() {
+	waits := f.waits
+	f.waits = nil
+	for _, do := range waits {
+		do()
+	}
+}
+
+func (g *gate) untake(f *search) {
+	f.round++
+	if f.to != 0 {
+		g.run(g.table.Ended(f.to))
+		f.to = 0
+	}
+}
+
+// question asks another gateway. The answer comes unless that one dies.
+func (g *gate) question(f *search, to placement.NodeID, ask func(other *gate, reply func(answer []byte)), done func(answer []byte)) {
+	w, round := g.world, f.round
+	w.send(g.node.id, to, func(n *node) {
+		ask(n.gate, func(answer []byte) {
+			w.send(n.id, g.node.id, func(*node) {
+				if g.searches[f.id] == f && f.round == round {
+					done(answer)
 				}
 			})
 		})
 	})
-	// An answer that takes too long is not waited for.
-	w.after(w.between(6*time.Second, 12*time.Second), func() {
-		if n.asked[ticket] == nil || !n.alive {
-			return
+}
+
+// ask asks for the session at a place.
+func (g *gate) ask(f *search, at uint64) {
+	for g.table.Where(at) != 0 {
+		at = g.table.Where(at)
+	}
+	if f.from = handover.NodeOf(at); f.from == g.node.id || g.node.lost[f.from] {
+		g.everywhere(f)
+		return
+	}
+	f.to = g.newAt()
+	g.table.Taking(f.to, at)
+	g.world.say("node %d takes %d as %d", g.node.id, at, f.to)
+	r := f.hello.Resume
+	token := parseToken(r.Token)
+	body := must((&handover.Take{Session: f.id, At: at, To: f.to, Epoch: token.epoch, Received: r.Received, Attempt: r.Attempt}).Append(nil))
+	g.question(f, f.from, func(other *gate, reply func([]byte)) {
+		var q handover.Take
+		if err := q.Parse(body); err != nil {
+			panic(err)
 		}
-		delete(n.asked, ticket)
-		delete(g.taking, token.at)
-		w.say("node %d gives up to take %d as %d", n.id, token.at, to)
-		g.run(g.table.Ended(to))
-		g.closeConn(t.conn, edge.CodeUnavailable)
-		for _, do := range t.waits {
-			do()
+		other.take(q, func(a handover.Taken) { reply(must(a.Append(nil))) })
+	}, func(answer []byte) {
+		var a handover.Taken
+		if err := a.Parse(answer); err != nil {
+			panic(err)
 		}
+		g.taken(f, a)
 	})
 }
 
-// find looks for a session that is here, though the client may not know that it
-// has come.
-func (g *gate) find(token simToken) *session {
-	found := g.sessions[token.at]
-	for _, at := range sortedKeys(g.sessions) {
-		if s := g.sessions[at]; s.id == token.id {
-			found = s
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// everywhere asks all gateways whether they have the session.
+func (g *gate) everywhere(f *search) {
+	g.untake(f)
+	f.from, f.waiting = 0, make(map[placement.NodeID]bool)
+	for _, n := range g.world.live() {
+		if n != g.node && !g.node.lost[n.id] {
+			f.waiting[n.id] = true
 		}
 	}
-	return found
+	g.world.sum["searches"]++
+	for _, id := range sortedKeys(f.waiting) {
+		g.question(f, id, func(other *gate, reply func([]byte)) {
+			at, late := other.has(f.id, f.hello.Resume.Attempt)
+			reply(binary.AppendUvarint([]byte{map[bool]byte{true: 1}[late]}, at))
+		}, func(answer []byte) {
+			at, _ := binary.Uvarint(answer[1:])
+			switch {
+			case answer[0] != 0:
+				g.drop(f, edge.CodeReplaced)
+			case at != 0:
+				f.round++
+				g.world.sum["found"]++
+				g.ask(f, at)
+			default:
+				g.hasNot(f, id)
+			}
+		})
+	}
+	g.hasNot(f, 0)
+}
+
+func (g *gate) hasNot(f *search, node placement.NodeID) {
+	if delete(f.waiting, node); len(f.waiting) > 0 {
+		return
+	}
+	if f.conn == nil {
+		g.drop(f, 0) // nobody waits for it
+		return
+	}
+	g.found(f, g.create(f.conn.client, f.id, g.newAt()))
+}
+
+// has answers where a session is that is here, has gone from here, or is about
+// to come. Late says that its client has come here since. So only later attempts
+// wait for earlier ones.
+func (g *gate) has(id, attempt uint64) (at uint64, late bool) {
+	if s := g.find(id); s != nil {
+		return s.at, false
+	}
+	f := g.searches[id]
+	switch {
+	case f == nil:
+		return g.table.Given(id), false
+	case f.hello.Resume.Attempt > attempt:
+		return 0, true
+	case f.to != 0:
+		return f.to, false
+	}
+	g.drop(f, edge.CodeReplaced)
+	return g.table.Given(id), false
 }
 
 // take answers another gateway.
@@ -190,11 +280,13 @@ func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 		answer(handover.Taken{Gone: gone})
 		return
 	}
-	for _, from := range sortedKeys(g.taking) {
-		if t := g.taking[from]; t.to == q.At {
-			t.waits = append(t.waits, func() { g.take(q, answer) })
+	if f := g.searches[q.Session]; f != nil && f.to == q.At {
+		if f.hello.Resume.Attempt > q.Attempt && !w.flaws.late {
+			answer(handover.Taken{Late: true})
 			return
 		}
+		f.waits = append(f.waits, func() { g.take(q, answer) })
+		return
 	}
 	s := g.sessions[q.At]
 	if s == nil {
@@ -212,7 +304,7 @@ func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 		s.frozen = append(s.frozen, func() { g.take(q, answer) })
 		return
 	}
-	g.table.Give(q.At, q.To)
+	g.table.Give(s.id, q.At, q.To)
 	delete(g.sessions, q.At)
 	r := &handover.Record{Session: s.id, Actor: s.client.actor.id, Epoch: s.epoch, Received: s.in.Received(), Waiting: s.in.Waiting()}
 	if s.over {
@@ -226,47 +318,41 @@ func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 	answer(handover.Taken{Record: r})
 }
 
-// taken is the answer of the other gateway, or that there is none.
-func (g *gate) taken(t *taking, a handover.Taken) {
-	w := g.world
-	delete(g.taking, t.token.at)
-	delete(g.node.asked, t.ticket)
-	if a.Gone != 0 {
-		w.say("node %d is told that %d has gone to %d", g.node.id, t.token.at, a.Gone)
-		g.run(g.table.Ended(t.to))
-		if t.conn != nil {
-			t.token.at = a.Gone
-			g.resume(t.conn, t.hello, t.token, g.newAt())
-		}
-		return
-	}
-	if a.Record == nil && t.conn == nil {
-		g.run(g.table.Ended(t.to)) // nobody waits for it
-		return
-	}
-	if a.Late {
-		g.run(g.table.Ended(t.to))
-		g.closeConn(t.conn, edge.CodeReplaced)
-		return
-	}
-	s := g.create(t.token.client(w), t.token.id, t.to)
-	if r := a.Record; r != nil {
+// taken is the answer of the other gateway.
+func (g *gate) taken(f *search, a handover.Taken) {
+	w, r := g.world, a.Record
+	switch {
+	case a.Late:
+		g.drop(f, edge.CodeReplaced)
+	case a.Gone != 0:
+		w.say("node %d is told that session %d has gone to %d", g.node.id, f.id, a.Gone)
+		g.untake(f)
+		g.ask(f, a.Gone)
+	case r == nil:
+		g.everywhere(f)
+	default:
 		w.sum["taken"]++
+		s := g.create(simToken{id: f.id}.client(w), f.id, f.to)
 		s.epoch, s.over = r.Epoch, r.Epoch == 0
 		s.began = w.began(s.epoch)
 		s.out = stream.RestoreOut(&w.bounds, r.Out, w.now)
 		s.in = stream.RestoreIn(&w.waits, r.Received, r.Waiting, w.now)
+		g.run(g.table.Taken(f.to))
+		g.found(f, s)
 	}
-	s.attempt = t.hello.Resume.Attempt
-	s.out.Detach()
-	g.run(g.table.Taken(t.to, a.Record != nil))
+}
+
+// found ends a search with a session.
+func (g *gate) found(f *search, s *session) {
+	delete(g.searches, f.id)
+	s.attempt = f.hello.Resume.Attempt
+	if f.conn == nil {
+		s.out.Detach()
+	} else {
+		g.attach(s, f.conn, f.hello, strconv.FormatUint(s.epoch, 10) == f.hello.Resume.Epoch)
+	}
 	g.announce(s, true)
-	if t.conn != nil {
-		g.attach(s, t.conn, t.hello, strconv.FormatUint(s.epoch, 10) == t.hello.Resume.Epoch)
-	}
-	for _, do := range t.waits {
-		do()
-	}
+	f.again()
 }
 
 func (t simToken) client(w *world) *client {
@@ -329,7 +415,6 @@ func (g *gate) attach(s *session, k *conn, hello edge.Hello, goOn bool) {
 		w.sum["lost"] += int(lost)
 	} else if hello.Resume != nil {
 		goOn = false
-		s.astray()
 		g.newEpoch(s)
 		s.in.Begin()
 	}
@@ -390,9 +475,9 @@ func (g *gate) connLost(k *conn) {
 }
 
 func (g *gate) detach(k *conn) {
-	for _, from := range sortedKeys(g.taking) {
-		if t := g.taking[from]; t.conn == k {
-			t.conn = nil
+	for _, f := range g.searches {
+		if f.conn == k {
+			f.conn = nil
 		}
 	}
 	s := k.session
@@ -416,25 +501,15 @@ func (g *gate) wait(s *session) {
 	})
 }
 
-// end asks the actor first, which may know the session at another place: then
-// what has come here is missing there.
+// end is the end of a session whose client has not come: if it comes, a new one
+// begins.
 func (g *gate) end(s *session) {
-	w := g.world
-	w.call(g.node, s.client.actor, func(n *node) string {
-		if by := n.attached[s.id]; by.at != s.at && by.attempt > s.attempt {
-			n.supersede(w, s, by) // comes before the answer
-		}
-		return "ok"
-	}, func(string) {
-		if s.conn != nil || g.sessions[s.at] != s {
-			return
-		}
-		w.say("node %d: session %d ends", g.node.id, s.at)
-		s.lonely()
-		delete(g.sessions, s.at)
-		g.run(g.table.Ended(s.at))
-		g.released(s)
-	})
+	g.world.say("node %d: session %d ends", g.node.id, s.at)
+	delete(g.sessions, s.at)
+	g.run(g.table.Ended(s.at))
+	for _, do := range s.frozen {
+		do()
+	}
 }
 
 func (g *gate) ack(k *conn, n uint64) {
@@ -468,23 +543,17 @@ func (g *gate) up(s *session) {
 	s.busy = true
 	number, _ := binary.Uvarint(m.Frame.Data)
 	w.call(g.node, s.client.actor, func(n *node) string {
-		switch by := n.attached[s.id]; {
-		case by.attempt > s.attempt:
-			n.supersede(w, s, by)
-			return "detached"
-		case by.at != s.at:
+		if n.attached[s.id] != s.at {
 			return "detached"
 		}
-		s.client.run(int(number), s.attempt)
+		s.client.run(int(number))
 		return "ok"
 	}, func(reply string) {
 		s.busy = false
 		switch reply {
 		case "ok":
 			s.in.Pop()
-			if n, due := s.in.Ack(3); due && s.conn != nil {
-				g.write(s.conn, edge.KindAck, binary.AppendUvarint(nil, n))
-			}
+			g.acknowledge(s)
 		case "lost":
 			w.say("session %d: it is not known whether message %d has run", s.at, number)
 			if !w.flaws.repeats {
@@ -499,6 +568,15 @@ func (g *gate) up(s *session) {
 		}
 		g.released(s)
 	})
+}
+
+func (g *gate) acknowledge(s *session) {
+	if s.conn == nil || !s.out.Told() {
+		return
+	}
+	if n, due := s.in.Ack(3); due {
+		g.write(s.conn, edge.KindAck, binary.AppendUvarint(nil, n))
+	}
 }
 
 // released goes on after a call: with takes, then with the next message.
@@ -519,17 +597,10 @@ func (g *gate) announce(s *session, again bool) {
 	}
 	s.busy = true
 	w.call(g.node, s.client.actor, func(n *node) string {
-		old := n.attached[s.id]
-		if old.attempt > s.attempt {
-			n.supersede(w, s, old)
-			return "ok"
+		if old := n.attached[s.id]; old != 0 && old != s.at {
+			w.learn(n, old, s.at)
 		}
-		if old.at != 0 && old.at != s.at {
-			w.learn(n, old.at, s.at)
-			by := attachment{s.at, s.attempt}
-			w.send(n.id, handover.NodeOf(old.at), func(n *node) { n.gate.superseded(old.at, by) })
-		}
-		n.attached[s.id] = attachment{s.at, s.attempt}
+		n.attached[s.id] = s.at
 		s.known = n.id
 		w.tell(s.client, s.at)
 		return "ok"
@@ -541,53 +612,6 @@ func (g *gate) announce(s *session, again bool) {
 		}
 		g.released(s)
 	})
-}
-
-// supersede tells a gateway that its session is not the one of the client's
-// latest connection.
-func (n *node) supersede(w *world, s *session, by attachment) {
-	at := s.at
-	w.send(n.id, s.gate.node.id, func(n *node) { n.gate.superseded(at, by) })
-}
-
-// astray says that the client will be told of what has come for a session by a
-// new epoch, perhaps later than it gets what was sent to another place.
-func (s *session) astray() {
-	for _, data := range s.pushed {
-		sender, seq := parsePayload(data)
-		s.client.sends[sender][seq].astray = true
-	}
-	s.pushed = nil
-}
-
-// lonely counts what has come for a session that ends while its client is
-// elsewhere and its actor, which has failed as well, does not know: nobody is
-// told of that. It takes the deaths of two processes within seconds.
-func (s *session) lonely() {
-	w := s.gate.world
-	for _, data := range s.pushed {
-		sender, seq := parsePayload(data)
-		if m := s.client.sends[sender][seq]; !m.received {
-			w.sum["lonely"]++
-			m.refused = true
-		}
-	}
-}
-
-// superseded is a session of which the actor knows another place.
-func (g *gate) superseded(at uint64, by attachment) {
-	s := g.sessions[at]
-	if s == nil || s.attempt > by.attempt {
-		return // the client has come back since
-	}
-	g.world.sum["superseded"]++
-	g.cut[at] = true
-	g.world.say("node %d: session %d of attempt %d is superseded by %+v", g.node.id, at, s.attempt, by)
-	s.astray()
-	g.closeConn(s.conn, edge.CodeReplaced)
-	delete(g.sessions, at)
-	g.run(g.table.Superseded(at, by.at, s.out.Next() > 0))
-	g.released(s)
 }
 
 // order is a push that has come from its node.
@@ -603,10 +627,29 @@ func (g *gate) order(from placement.NodeID, at uint64, o handover.Order, s *sent
 		g.deliver(g.sessions[at], o)
 		return
 	}
-	if g.cut[at] {
-		s.astray = true
-	}
+	g.world.say("node %d: %d gets %s directly, route %v", g.node.id, at, told(o), g.table.Has(at))
 	g.run(g.table.Direct(at, o))
+}
+
+// told is an order as the story tells it.
+type told handover.Order
+
+func (o told) String() string {
+	switch o.Kind {
+	case handover.Push:
+		if o.Frame == nil { // of an effect without an order
+			return ""
+		}
+		sender, seq := parsePayload(o.Frame.Data)
+		return fmt.Sprintf("message %d of sender %d", seq, sender)
+	case handover.Missing:
+		return fmt.Sprintf("%d missing of node %d", o.Missing, o.Origin)
+	case handover.Unknown:
+		return fmt.Sprintf("unknown of node %d", o.Origin)
+	case handover.Marker:
+		return fmt.Sprintf("marker of node %d", o.Origin)
+	}
+	return ""
 }
 
 // forwarded is an order that another gateway has passed on.
@@ -623,10 +666,9 @@ func (g *gate) forwarded(via placement.NodeID, from, at uint64, o handover.Order
 
 func (g *gate) deliver(s *session, o handover.Order) {
 	w := g.world
-	w.say("node %d: session %d gets %+v", g.node.id, s.at, o)
+	w.say("node %d: session %d gets %s", g.node.id, s.at, told(o))
 	switch o.Kind {
 	case handover.Push:
-		s.pushed = append(s.pushed, o.Frame.Data)
 		if s.out.Push(o.Frame, w.now) == stream.Slow {
 			w.sum["slow"]++
 			g.closeConn(s.conn, edge.CodeSlow)
@@ -646,7 +688,11 @@ func (g *gate) deliver(s *session, o handover.Order) {
 
 func (g *gate) run(effects []handover.Effect) {
 	for _, e := range effects {
-		if e.Do != handover.Deliver {
+		if e.Do == handover.Refuse {
+			if e.Order.Kind == handover.Push {
+				g.world.refused(e.Order, e.At)
+			}
+		} else if e.Do != handover.Deliver {
 			g.send(e)
 		} else if s := g.sessions[e.At]; s != nil {
 			g.deliver(s, e.Order)
@@ -657,7 +703,7 @@ func (g *gate) run(effects []handover.Effect) {
 // send carries out what goes to other nodes.
 func (g *gate) send(e handover.Effect) {
 	w, me := g.world, g.node.id
-	w.say("node %d: %+v", me, e)
+	w.say("node %d to %d: %s %d to %d %s", me, e.Node, [...]string{"deliver", "refuse", "forward", "flush", "ended", "retire", "retired"}[e.Do], e.From, e.At, told(e.Order))
 	w.sendOr(me, e.Node, func(n *node) {
 		switch e.Do {
 		case handover.Forward:
@@ -695,9 +741,13 @@ func (w *world) refused(o handover.Order, places ...uint64) {
 // gone is the death of a node.
 func (g *gate) gone(dead placement.NodeID) {
 	g.run(g.table.Gone(dead))
-	for _, from := range sortedKeys(g.taking) {
-		if t := g.taking[from]; t != nil && t.from == dead {
-			g.taken(t, handover.Taken{})
+	for _, id := range sortedKeys(g.searches) {
+		switch f := g.searches[id]; {
+		case f == nil:
+		case f.from == dead:
+			g.everywhere(f)
+		case f.waiting[dead]:
+			g.hasNot(f, dead)
 		}
 	}
 	for _, ticket := range sortedKeys(g.node.calls) {

@@ -48,7 +48,7 @@ type world struct {
 type figures map[string]int
 
 // wanted is what they have to meet.
-var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow superseded")
+var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow searches found")
 
 // flaws are what the design must not have: each one has to be found.
 type flaws struct {
@@ -133,15 +133,11 @@ type node struct {
 	lost     map[placement.NodeID]bool // nodes that it knows to be gone
 	moved    *sessions.Relocations
 	gate     *gate
-	attached map[uint64]attachment // by session ID, of the actors here
+	attached map[uint64]uint64 // by session ID, of the actors here
 	calls    map[int]func(reply string)
 	called   map[int]placement.NodeID // by the keys of calls
-	asked    map[int]func(answer any)
 	tickets  int
 }
-
-// attachment is what an activation knows of a session.
-type attachment struct{ at, attempt uint64 }
 
 func (w *world) node(id placement.NodeID) *node {
 	for _, n := range w.nodes {
@@ -166,7 +162,7 @@ func (w *world) start() *node {
 	w.lastID++
 	n := &node{
 		id: w.lastID, alive: true, lost: make(map[placement.NodeID]bool), moved: sessions.NewRelocations(1000),
-		attached: make(map[uint64]attachment), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID), asked: make(map[int]func(any)),
+		attached: make(map[uint64]uint64), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID),
 	}
 	for _, other := range w.nodes {
 		if !other.alive {

@@ -29,13 +29,14 @@ type Bounds struct {
 type Table struct {
 	bounds *Bounds
 	routes map[uint64]*route
+	given  map[uint64]uint64 // session IDs and where they have been here last, of those that have gone
 }
 
 // route of one At.
 type route struct {
 	in       *inflow                   // nil: it began here, or nothing comes by another way any more
 	to       uint64                    // where it has gone; 0: it is here
-	cut      bool                      // the session there is not the successor of this one
+	session  uint64                    // its ID, when it has gone
 	waiting  bool                      // the answer to the take has not come
 	early    origin                    // what came while waiting
 	retiring map[placement.NodeID]bool // nodes whose Marker is wanted; nil: the route is not about to end
@@ -44,7 +45,7 @@ type route struct {
 
 // NewTable makes an empty table.
 func NewTable(bounds *Bounds) *Table {
-	return &Table{bounds: bounds, routes: make(map[uint64]*route)}
+	return &Table{bounds: bounds, routes: make(map[uint64]*route), given: make(map[uint64]uint64)}
 }
 
 // NodeOf is the node of the gateway where a session is.
@@ -64,23 +65,17 @@ func (t *Table) Taking(at, from uint64) {
 	}
 }
 
-// Taken says that the session is ready: with what the other gateway has given,
-// or in a new epoch, since that one has said that it has no such session. Where
-// there is no answer, and the gateway is not Gone, the session has to be Ended.
-func (t *Table) Taken(at uint64, given bool) []Effect {
+// Taken says that the other gateway has given the session. Where it has not, and
+// is not Gone, the session has to be Ended.
+func (t *Table) Taken(at uint64) []Effect {
 	r := t.routes[at]
 	if r == nil || !r.waiting {
 		return nil
 	}
-	var effects []Effect
-	if !given && r.in != nil {
-		effects = t.close(effects, at, r)
-	}
 	r.waiting = false
+	var effects []Effect
 	for _, o := range r.early.release() {
-		if given || o.Kind != Unknown {
-			effects = t.sink(effects, at, r, o)
-		}
+		effects = t.sink(effects, at, r, o)
 	}
 	return t.tidy(effects, at, r)
 }
@@ -89,41 +84,25 @@ func (t *Table) Taken(at uint64, given bool) []Effect {
 // before. Ready is false while it is itself waiting to come: ask again after
 // Taken. To a gateway that is Gone, which a take may outlive that waits for a
 // call to end, a session must not be given: nobody would say so again.
-func (t *Table) Give(at, to uint64) (gone uint64, ready bool) {
-	r := t.routes[at]
-	switch {
-	case r == nil:
-		t.routes[at] = &route{to: to}
-	case r.waiting:
-		return 0, false
-	case r.to != 0:
-		return r.to, true
-	default:
-		r.to = to
-	}
-	return to, true
-}
-
-// Superseded says that the actor knows the session at another place, which had
-// nothing from here: the client has come back twice, by tokens of a gateway that
-// was gone. What is here, if there is something, and what comes is lost. That
-// place has to be of a later attempt of the client, or two would send it to each
-// other.
-func (t *Table) Superseded(at, by uint64, something bool) []Effect {
+func (t *Table) Give(session, at, to uint64) (gone uint64, ready bool) {
 	r := t.routes[at]
 	switch {
 	case r == nil:
 		r = &route{}
 		t.routes[at] = r
-	case r.waiting || r.to != 0:
-		return nil // it has been given away
+	case r.waiting:
+		return 0, false
+	case r.to != 0:
+		return r.to, true
 	}
-	r.to, r.cut = by, true
-	if !something {
-		return nil
-	}
-	return t.sink(nil, at, r, Order{Kind: Unknown, Origin: NodeOf(at)})
+	r.session, r.to = session, to
+	t.given[session] = at
+	return to, true
 }
+
+// Given is where the session of an ID has gone from here; 0: it has not, or is
+// over there.
+func (t *Table) Given(session uint64) uint64 { return t.Where(t.given[session]) }
 
 // Where is the place where a session has gone; 0: it is here, or unknown.
 func (t *Table) Where(at uint64) uint64 {
@@ -186,7 +165,8 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 	case r.waiting:
 		r.early.hold(o, t.bounds)
 	case r.to != 0:
-		if r.cut && (o.Kind == Push || o.Kind == Missing) {
+		if r.retired && o.Kind != Marker { // from a node that has come since
+			effects = refuse(effects, at, []Order{o})
 			o = Order{Kind: Unknown, Origin: o.Origin}
 		}
 		effects = append(effects, Effect{Do: Forward, Node: NodeOf(r.to), From: at, At: r.to, Order: o})
@@ -200,17 +180,35 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 	return effects
 }
 
-// Ended says that a session which is here is over.
+// Ended says that a session is over, here or where it has gone. What is held
+// for it comes to nobody.
 func (t *Table) Ended(at uint64) []Effect {
 	r := t.routes[at]
 	if r == nil {
 		return nil
 	}
 	delete(t.routes, at)
-	if r.in == nil {
-		return nil
+	if t.given[r.session] == at {
+		delete(t.given, r.session)
 	}
-	return []Effect{{Do: Ended, Node: r.in.via, From: r.in.from, At: at}}
+	effects := refuse(nil, at, r.early.release())
+	if r.in == nil {
+		return effects
+	}
+	for _, node := range slices.Sorted(maps.Keys(r.in.origins)) {
+		effects = refuse(effects, at, r.in.origins[node].release())
+	}
+	return append(effects, Effect{Do: Ended, Node: r.in.via, From: r.in.from, At: at})
+}
+
+// refuse tells the senders of what is not delivered.
+func refuse(effects []Effect, at uint64, orders []Order) []Effect {
+	for _, o := range orders {
+		if o.Kind == Push || o.Kind == Other {
+			effects = append(effects, Effect{Do: Refuse, At: at, Order: o})
+		}
+	}
+	return effects
 }
 
 // Dropped says that a session is over at the place where it has gone, or where

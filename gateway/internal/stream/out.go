@@ -232,6 +232,11 @@ func (o *Out) Unsure() {
 	o.tell = !o.plain
 }
 
+// Told reports whether this connection carries all that is unsure. Before, no
+// message of the client may be acknowledged: it would not count as unsure those
+// that it does not hear of any more when the epoch ends.
+func (o *Out) Told() bool { return !o.tell }
+
 // Ack forgets what the client says it has received. The error says that it
 // cannot have received that.
 func (o *Out) Ack(received uint64) error {

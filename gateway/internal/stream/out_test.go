@@ -179,3 +179,21 @@ func TestOutLargeMessage(t *testing.T) {
 		t.Errorf("fate %d of one behind it", fate)
 	}
 }
+
+// What is unsure is told before anything behind it is acknowledged.
+func TestOutTold(t *testing.T) {
+	t.Parallel()
+	o := stream.NewOut(&stream.Bounds{Messages: 10, Bytes: 100, Window: time.Minute}, false)
+	o.Unsure()
+	if o.Told() {
+		t.Error("it was told before it was written")
+	}
+	o.Take(nil, 1000)
+	if !o.Told() {
+		t.Error("it was not written")
+	}
+	o.Detach()
+	if _, _, err := o.Resume(0); err != nil || o.Told() {
+		t.Errorf("it was told on another connection: %v", err)
+	}
+}
