@@ -9,6 +9,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/limit"
 	"github.com/mallee-io/mallee/gateway/login"
 	"github.com/mallee-io/mallee/wire/edge"
 )
@@ -29,17 +30,35 @@ func (g *Gateway) Accept(conn carrier.Conn) {
 		return
 	}
 	g.counts.connections.Add(1)
+	address := conn.Remote().Addr()
+	switch g.conns.Open(address) {
+	case limit.Full:
+		g.refuse(conn, edge.CodeOverloaded, "the gateway has as many connections as it may have")
+		return
+	case limit.Crowded:
+		g.refuse(conn, edge.CodeRateLimited, "there are too many connections from this address")
+		return
+	}
 	s, err := g.arrive(conn)
 	g.arriving.remove(conn)
 	if err != nil {
 		g.turnAway(conn, err)
+		g.conns.Close(address)
 		g.arriving.done()
 		return
 	}
 	go func() {
 		defer g.arriving.done()
+		defer g.conns.Close(address)
 		s.read(conn)
 	}()
+}
+
+// refuse closes a connection before anything was read.
+func (g *Gateway) refuse(conn carrier.Conn, code edge.Code, why string) {
+	g.arriving.remove(conn)
+	g.close(conn, code, why)
+	g.arriving.done()
 }
 
 // arrive makes a session of a connection, or finds the one that goes on.
@@ -96,8 +115,8 @@ func (g *Gateway) login(ctx context.Context, conn carrier.Conn, packet []byte) (
 	switch {
 	case g.draining.Load():
 		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
-	case g.memory.tight():
-		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: "the gateway is short of memory"}
+	case g.memory.Refuses():
+		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: shortOfMemory}
 	}
 	request := login.Request{Packet: packet, Remote: conn.Remote(), Carrier: conn.Name()}
 	if c, ok := conn.(interface{ Header() http.Header }); ok {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/gateway/internal/limit"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/gateway/login"
 	"github.com/mallee-io/mallee/node"
@@ -73,10 +74,21 @@ type Config struct {
 	// before its connection is closed. Defaults to 10 s.
 	WriteTimeout time.Duration
 
+	// Messages and Bytes are what one connection may send, frames without data
+	// included. A client that sends more is closed with edge.CodeRateLimited.
+	// Default to no limit. KoalaRate is the counter of Koala's gateway.
+	Messages Rate
+	Bytes    Rate
+
+	// MaxConnections and MaxPerAddress bound connections, all of them and those
+	// from one address; IPv6 addresses of one /64 are one. Default to no limit.
+	MaxConnections int
+	MaxPerAddress  int
+
 	// MaxMemory bounds what is kept for clients and actors together; a message to
-	// many clients counts for each. From nine tenths of it on no new clients are
-	// let in, and beyond it sessions are ended, those with the most first.
-	// Defaults to 1 GiB.
+	// many clients counts for each. From three quarters of it on no new clients
+	// are let in, and from nine tenths on sessions are ended, those with the most
+	// first. Defaults to 1 GiB.
 	MaxMemory int64
 
 	// Origins are hosts whose web pages may connect, such as "play.example.com"
@@ -106,6 +118,14 @@ const (
 	DropSession = stream.DropSession
 )
 
+// Rate is how much may come in the long run, per second, and at once. Without
+// PerSecond there is no limit.
+type Rate = limit.Rate
+
+// KoalaRate is the rate of Koala's counter: so many messages per second, and as
+// many at once.
+func KoalaRate(messages int64) Rate { return limit.Koala(messages) }
+
 func (c *Config) setDefaults() {
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -122,6 +142,8 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Idle, time.Minute)
 	orDefault(&c.WriteTimeout, 10*time.Second)
 	orDefault(&c.MaxMemory, 1<<30)
+	orDefault(&c.Messages.Burst, c.Messages.PerSecond)
+	orDefault(&c.Bytes.Burst, c.Bytes.PerSecond)
 	orDefault(&c.DrainSpread, 10*time.Second)
 }
 
@@ -139,7 +161,8 @@ func (c *Config) validate() error {
 		return mallee.ErrInvalid.Errorf("Config.Login is missing: take an Authenticator of package gateway/login")
 	case min(c.Window, c.Patience, c.Handshake, c.Ping, c.Idle, c.WriteTimeout, c.DrainSpread) < 0:
 		return mallee.ErrInvalid.Errorf("a time is negative")
-	case min(c.SendMessages, c.SendBytes, c.QueueMessages, c.QueueBytes, c.MaxMessage) < 0, c.MaxMemory < 0:
+	case min(c.SendMessages, c.SendBytes, c.QueueMessages, c.QueueBytes, c.MaxMessage, c.MaxConnections, c.MaxPerAddress) < 0,
+		min(c.MaxMemory, c.Messages.PerSecond, c.Messages.Burst, c.Bytes.PerSecond, c.Bytes.Burst) < 0:
 		return mallee.ErrInvalid.Errorf("a bound is negative")
 	case c.Idle < c.Ping:
 		return mallee.ErrInvalid.Errorf("Idle, %v, is shorter than Ping, %v: clients would be closed before they are asked", c.Idle, c.Ping)

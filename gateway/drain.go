@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/gateway/internal/handover"
+	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
@@ -79,7 +81,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		g.alive.Wait()
 		close(told)
 	}()
-	var err error
+	err := g.retire(ctx)
 	select {
 	case <-told:
 	case <-ctx.Done():
@@ -89,4 +91,47 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	g.end()
 	<-g.swept
 	return err
+}
+
+// retire lets the other gateways do without this one: what nodes have sent to
+// sessions that are there now has been passed on when it returns.
+func (g *Gateway) retire(ctx context.Context) error {
+	if !g.moves.active() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	defer cancel()
+	nodes, err := g.config.Node.Members(ctx)
+	if err != nil {
+		return fmt.Errorf("stop gateway: %w", err)
+	}
+	g.routed(func(t *handover.Table) []handover.Effect { return t.Retire(nodes) })
+	poll := time.NewTicker(drainPoll)
+	defer poll.Stop()
+	for g.retiring() || g.posts.count() > 0 {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("stop gateway: what has come for sessions at other gateways may be lost: %w", mallee.AsError(ctx.Err()))
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) retiring() bool {
+	g.moves.mu.Lock()
+	defer g.moves.mu.Unlock()
+	return g.moves.table.Retiring()
+}
+
+// retireFor does the same for some sessions, of a gateway that stops.
+func (g *Gateway) retireFor(o *sessions.Moves) {
+	ctx, cancel := context.WithTimeout(g.ended, takeTimeout)
+	defer cancel()
+	nodes, err := g.config.Node.Members(ctx)
+	if err != nil {
+		g.log.Warn("another gateway stops, and what comes for sessions that were there may be lost", "sessions", len(o.Moved), "error", err)
+		return
+	}
+	g.each(o, func(t *handover.Table, m sessions.Relocation) []handover.Effect { return t.RetireOne(m.From, nodes) })
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
 	"github.com/mallee-io/mallee/gateway/internal/handover"
+	"github.com/mallee-io/mallee/gateway/internal/limit"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/gateway/internal/token"
 	"github.com/mallee-io/mallee/internal/sessions"
@@ -50,7 +51,9 @@ type Gateway struct {
 	moves      moves
 	posts      posts
 	telling    chan struct{} // one for each call that tells where sessions are
-	memory     memory
+	memory     limit.Memory
+	full       chan struct{} // gets something when sessions have to be ended
+	conns      limit.Connections
 	batches    sync.Pool // of *batch
 	lists      sync.Pool // of *sessionList
 	counts     counts
@@ -99,7 +102,9 @@ func New(config Config) (*Gateway, error) {
 		}),
 		announcing: announcements{slots: make(chan struct{}, maxAnnouncements)},
 		telling:    make(chan struct{}, maxTelling),
-		memory:     memory{bound: config.MaxMemory, full: make(chan struct{}, 1)},
+		memory:     limit.Memory{Budget: config.MaxMemory},
+		full:       make(chan struct{}, 1),
+		conns:      limit.Connections{Most: config.MaxConnections, PerAddress: config.MaxPerAddress},
 		batches:    sync.Pool{New: func() any { return &batch{frames: make([]*carrier.Outgoing, 0, batchLen)} }},
 		lists:      sync.Pool{New: func() any { return new(sessionList) }},
 		swept:      make(chan struct{}),

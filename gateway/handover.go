@@ -194,8 +194,7 @@ func (s *session) record(q *handover.Take) *handover.Record {
 	if s.next != (mallee.ID{}) {
 		r.Actor = s.next
 	}
-	s.gateway.memory.add(-s.counted)
-	s.counted = 0
+	s.account()
 	return r
 }
 

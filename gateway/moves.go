@@ -203,3 +203,12 @@ func (p *posts) pop(to placement.NodeID) {
 	waiting[0] = post{}
 	p.to[to] = waiting[1:]
 }
+
+func (p *posts) count() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, waiting := range p.to {
+		n += len(waiting)
+	}
+	return n
+}

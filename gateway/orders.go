@@ -40,6 +40,8 @@ func (g *Gateway) order(from placement.NodeID, sender mallee.ID, name string, bo
 		return obey(body, (*sessions.Moves).Parse, func(o *sessions.Moves) {
 			g.each(o, func(t *handover.Table, m sessions.Relocation) []handover.Effect { return t.Dropped(m.From, m.To) })
 		})
+	case sessions.OrderRetire:
+		return obey(body, (*sessions.Moves).Parse, func(o *sessions.Moves) { go g.retireFor(o) })
 	case sessions.OrderRetired:
 		return obey(body, (*sessions.Moves).Parse, func(o *sessions.Moves) {
 			g.each(o, func(t *handover.Table, m sessions.Relocation) []handover.Effect { return t.Retired(m.To) })

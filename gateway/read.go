@@ -4,16 +4,24 @@ import (
 	"errors"
 
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
+	"github.com/mallee-io/mallee/gateway/internal/limit"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
 // read takes what the client sends until the connection has ended, or is
 // another session's business.
 func (s *session) read(conn carrier.Conn) {
+	var messages, bytes limit.Bucket
+	c := &s.gateway.config
 	for {
 		f, err := conn.Read()
 		if err == nil {
-			err = s.take(conn, f)
+			now := s.gateway.now()
+			if messages.Take(&c.Messages, 1, now) > 0 || bytes.Take(&c.Bytes, int64(len(f.Data)), now) > 0 {
+				err = errTooMuch
+			} else {
+				err = s.take(conn, f)
+			}
 		}
 		if err == errNotOurs {
 			return
@@ -24,6 +32,8 @@ func (s *session) read(conn carrier.Conn) {
 		}
 	}
 }
+
+var errTooMuch = &carrier.Closed{Code: edge.CodeRateLimited, Reason: "more messages or bytes than the gateway allows"}
 
 // errNotOurs: the client has another connection now, or none.
 var errNotOurs = errors.New("the session has left the connection")

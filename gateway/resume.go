@@ -77,8 +77,8 @@ func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hel
 	switch {
 	case g.draining.Load():
 		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
-	case g.memory.tight():
-		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: "the gateway is short of memory"}
+	case g.memory.Refuses():
+		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: shortOfMemory}
 	case sessions.GatewayOf(t.At) != own && !g.announcing.hasLost(sessions.GatewayOf(t.At)):
 		return g.fetch(ctx, conn, &t, hello)
 	}

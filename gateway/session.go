@@ -188,8 +188,8 @@ func (s *session) hangUp(code edge.Code, why string) {
 
 // end ends the session and its connection at once. It needs mu.
 func (s *session) end(reason mallee.DisconnectReason, code edge.Code, why string) {
-	s.closeNow(code, why)
 	s.finished(reason)
+	s.closeNow(code, why)
 }
 
 func (s *session) closeNow(code edge.Code, why string) {
@@ -226,18 +226,6 @@ func (s *session) finished(reason mallee.DisconnectReason) {
 		go s.gateway.routeEnded(s.at) // its lock comes before this one
 	}
 	s.resumeReading()
+	s.account()
 	s.work()
-}
-
-// account keeps the gateway's figure of memory. It needs mu, and is called
-// whenever a stream has changed.
-func (s *session) account() {
-	now := int64(s.out.Bytes() + s.in.Bytes())
-	if s.conn == nil && s.state >= taken {
-		now = int64(s.in.Bytes())
-	}
-	if now != s.counted {
-		s.gateway.memory.add(now - s.counted)
-		s.counted = now
-	}
 }

@@ -20,7 +20,7 @@ func (g *Gateway) sweep() {
 			for _, s := range g.sessions.all() {
 				s.sweep(now)
 			}
-		case <-g.memory.full:
+		case <-g.full:
 		case <-g.ended.Done():
 			return
 		}

@@ -67,11 +67,11 @@ func (g *Gateway) Connect(actor mallee.ID, user string, login []byte) (*Session,
 	g.mu.Lock()
 	g.last++
 	at := sessions.At(g.node.ID(), g.last)
-	s := &Session{gateway: g, actor: actor, changed: make(chan struct{}), is: mallee.Session{ID: at, At: at, User: user}}
+	s := &Session{gateway: g, actor: actor, calls: make(turnstile, 1), changed: make(chan struct{}), is: mallee.Session{ID: at, At: at, User: user}}
 	g.sessions[at] = s
 	g.mu.Unlock()
-	s.calls.Lock()
-	defer s.calls.Unlock()
+	s.calls.enter()
+	defer s.calls.exit()
 	if err := s.announce(g.ended, mallee.Arrival{Login: login}); err != nil {
 		s.over(mallee.DisconnectKicked, err.Error())
 		return nil, err
@@ -188,11 +188,18 @@ func (g *Gateway) all(do func(*Session)) {
 	}
 }
 
+// turnstile is a mutex for what takes long: who waits for it does not keep a
+// bubble of testing/synctest awake.
+type turnstile chan struct{}
+
+func (t turnstile) enter() { t <- struct{}{} }
+func (t turnstile) exit()  { <-t }
+
 // Session is a client that is connected with an actor.
 type Session struct {
 	gateway *Gateway
 
-	calls sync.Mutex // held while the actor is called, so that messages keep their order
+	calls turnstile // held while the actor is called, so that messages keep their order
 	actor mallee.ID
 	host  sessions.Host // of the last Connect
 
@@ -215,8 +222,8 @@ func (s *Session) Value() mallee.Session {
 // Where the actor has been moved or has failed meanwhile, the session is
 // announced to it first.
 func (s *Session) Send(ctx context.Context, m mallee.Message) error {
-	s.calls.Lock()
-	defer s.calls.Unlock()
+	s.calls.enter()
+	defer s.calls.exit()
 	for {
 		err := s.ref().Message(ctx, s.Value().ID, m)
 		if !errors.Is(err, sessions.ErrDetached) || s.Reason() != 0 {
@@ -260,8 +267,8 @@ func (s *Session) Close(ctx context.Context) error {
 	if !s.over(mallee.DisconnectClosed, "") {
 		return nil
 	}
-	s.calls.Lock()
-	defer s.calls.Unlock()
+	s.calls.enter()
+	defer s.calls.exit()
 	return s.ref().Disconnect(ctx, s.Value(), mallee.DisconnectClosed)
 }
 
@@ -297,8 +304,8 @@ func (s *Session) announce(ctx context.Context, a mallee.Arrival) error {
 // gone.
 func (s *Session) renew(gone func(sessions.Host) bool) {
 	s.gateway.run(func(ctx context.Context) {
-		s.calls.Lock()
-		defer s.calls.Unlock()
+		s.calls.enter()
+		defer s.calls.exit()
 		if s.Reason() != 0 || !gone(s.host) {
 			return
 		}
@@ -316,8 +323,8 @@ func (s *Session) move(to uint64) {
 
 func (s *Session) bind(to mallee.ID) {
 	s.gateway.run(func(ctx context.Context) {
-		s.calls.Lock()
-		defer s.calls.Unlock()
+		s.calls.enter()
+		defer s.calls.exit()
 		from := s.ref()
 		s.actor = to
 		if err := s.announce(ctx, mallee.Arrival{}); err != nil {
@@ -332,8 +339,8 @@ func (s *Session) kick(reason mallee.DisconnectReason, why string) {
 		return
 	}
 	s.gateway.run(func(ctx context.Context) {
-		s.calls.Lock()
-		defer s.calls.Unlock()
+		s.calls.enter()
+		defer s.calls.exit()
 		_ = s.ref().Disconnect(ctx, s.Value(), reason) // of an actor that may have failed
 	})
 }

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/mallee-io/mallee/client/internal/clienttest"
 	"github.com/mallee-io/mallee/client/ts"
 )
 
@@ -32,6 +34,24 @@ func TestNode(t *testing.T) {
 		t.Skipf("needs Node 20 or newer: %s%v", out, err)
 	}
 	if out, err := run(t, ".", "node", "--test"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// The client in Node talks to real gateways.
+func TestNodeWithGateways(t *testing.T) {
+	t.Parallel()
+	if out, err := run(t, ".", "node", "--experimental-websocket", "-e", "new WebSocket('ws://127.0.0.1:9')"); err != nil {
+		t.Skipf("needs a Node with WebSocket: %s%v", out, err)
+	}
+	world := clienttest.Start(t, 2)
+	control := httptest.NewServer(world.Handler())
+	t.Cleanup(control.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", "--experimental-websocket", "--test", "test/gateway.test.js")
+	cmd.Env = append(os.Environ(), "MALLEE_GATEWAYS="+world.Gates[0].URL()+" "+world.Gates[1].URL(), "MALLEE_CONTROL="+control.URL)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }

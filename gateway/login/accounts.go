@@ -21,9 +21,9 @@ const accountKeys = 2048
 // been checked. It refuses with
 //
 //	edge.CodeTooLarge      more than edge.MaxLogin bytes
-//	edge.CodeLoginRefused  the actor's own error; its code and message are the reason
+//	edge.CodeLoginRefused  an error with a code of the actor's own; code and message are the reason
 //	edge.CodeUnavailable   the actor cannot answer now
-//	edge.CodeNoActor       there is no such actor type
+//	edge.CodeNoActor       there is no such actor type, or it answers for no accounts (mallee.ErrNotFound)
 func NewAccounts(caller mallee.Caller, actorType string) (Authenticator, error) {
 	if caller == nil || actorType == "" {
 		return nil, errors.New("login: accounts need a caller and an actor type")
@@ -47,7 +47,7 @@ func (a accounts) ask(ctx context.Context, l account.Login) (Admission, error) {
 	id := mallee.ID{Type: a.actorType, Key: mallee.IntKey(rand.Int64N(accountKeys))}
 	answer, err := account.AccountsAt(a.caller, id).Login(ctx, l)
 	if err != nil {
-		return Admission{}, a.failed(id, err)
+		return Admission{}, failed(id, err)
 	}
 	if err := answer.Actor.Validate(); err != nil {
 		return Admission{}, fmt.Errorf("login: %s admitted user %.64q to no actor: %w", id, l.User, err)
@@ -58,13 +58,11 @@ func (a accounts) ask(ctx context.Context, l account.Login) (Admission, error) {
 // failed tells a client what concerns it: an error of the actor's own is a
 // refusal; one of the way to the actor, or of the actor's state, is not the
 // client's fault.
-func (a accounts) failed(id mallee.ID, err error) error {
+func failed(id mallee.ID, err error) error {
 	e := mallee.AsError(err)
 	switch e.Code {
 	case mallee.CodeNotFound:
-		if mallee.SafeToRetry(err) {
-			return &Refusal{Code: edge.CodeNoActor, Reason: fmt.Sprintf("there is no actor type %s to answer for accounts", a.actorType)}
-		}
+		return &Refusal{Code: edge.CodeNoActor, Reason: e.Error()}
 	case mallee.CodeUnavailable, mallee.CodeOverloaded, mallee.CodeTimeout, mallee.CodeCanceled,
 		mallee.CodeActivation, mallee.CodeFenced, mallee.CodeConflict, mallee.CodeStorage:
 		return &Refusal{Code: edge.CodeUnavailable, Reason: "accounts cannot be asked now"}

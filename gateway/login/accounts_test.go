@@ -33,8 +33,8 @@ func (d *door) Login(_ context.Context, l account.Login) (account.Admission, err
 		return account.Admission{Actor: mallee.ID{Type: "Player", Key: d.key}, User: "guest"}, nil
 	case "nowhere":
 		return account.Admission{}, nil
-	case "not found":
-		return account.Admission{}, mallee.ErrNotFound.Errorf("no such user")
+	case "plain":
+		return account.Admission{}, errors.New("without a code")
 	case "panic":
 		panic("door")
 	}
@@ -43,7 +43,8 @@ func (d *door) Login(_ context.Context, l account.Login) (account.Admission, err
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	c := malleetest.Start(t, 2, account.AccountsType(newDoor))
+	wall := mallee.NewType(mallee.Interface{Name: "Wall"}, func(*mallee.Self) any { return 0 })
+	c := malleetest.Start(t, 2, account.AccountsType(newDoor), wall)
 	a, err := login.NewAccounts(c.Node(0), "Accounts")
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +54,8 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("%+v", admission)
 	}
 	for packet, reason := range map[string]string{
-		"hello":     "game.barred: barred until Monday",
-		"not found": "not_found: no such user",
+		"hello": "game.barred: barred until Monday",
+		"plain": "unknown: without a code",
 	} {
 		if refusal := refuses(t, a, packet, edge.CodeLoginRefused); refusal.Reason != reason {
 			t.Errorf("%s: %q", packet, refusal.Reason)
@@ -67,11 +68,13 @@ func TestAccounts(t *testing.T) {
 			t.Errorf("%s: %v, want an error that is not the client's", packet, err)
 		}
 	}
-	nobody, err := login.NewAccounts(c.Node(0), "Nobody")
-	if err != nil {
-		t.Fatal(err)
+	for _, other := range []string{"Nobody", "Wall"} {
+		a, err := login.NewAccounts(c.Node(0), other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refuses(t, a, "please", edge.CodeNoActor)
 	}
-	refuses(t, nobody, "please", edge.CodeNoActor)
 }
 
 // What is wrong with the way to the actor is not told as the client's fault.

@@ -184,8 +184,8 @@ func (t *tokens) admit(r *Request, c jwt.Claims, claims packet) (Admission, erro
 		if c.ID == "" {
 			return Admission{}, invalid(errors.New("jti is missing"))
 		}
-		until := c.Expiry.Time().Add(t.config.Leeway + time.Second)
-		if err := t.used.use(markOf([]byte(c.Issuer+"\x00"+c.ID)), until, time.Now()); err != nil {
+		until := c.Expiry.Time().Add(t.config.Leeway)
+		if err := t.used.use(markOf(c.Issuer+"\x00"+c.ID), until, time.Now()); err != nil {
 			return Admission{}, err
 		}
 	}

@@ -165,8 +165,13 @@ func TestJWTOnce(t *testing.T) {
 		refuses(t, a, sign("3"), edge.CodeOverloaded)
 		time.Sleep(time.Hour + time.Second)
 		refuses(t, a, first, edge.CodeLoginExpired)
-		time.Sleep(time.Second)
 		admitted(t, a, sign("3"))
+
+		// One that is valid for ever is remembered for ever.
+		eternal := token(t, jose.HS256, secret, "", []byte(`{"exp":1e18,"sub":"ann","jti":"4"}`))
+		admitted(t, a, eternal)
+		time.Sleep(1000 * time.Hour)
+		refuses(t, a, eternal, edge.CodeLoginReplayed)
 	})
 }
 

@@ -3,10 +3,10 @@ package login
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -28,7 +28,8 @@ type KoalaConfig struct {
 	// Caller reaches Accounts: a node.
 	Caller mallee.Caller
 	// QuickConnect are the actor types of which a client may name an actor
-	// itself, by actor_type and actor_id, without asking Accounts; "*" is all.
+	// itself, by actor_type and actor_id, without asking Accounts; "*" is all
+	// but those of the runtime (Mallee…).
 	// Whoever has the key can then be bound to any of these actors. Empty: none.
 	QuickConnect []string
 	// Window is how far timestamp, in seconds since 1970, may be from now.
@@ -37,7 +38,7 @@ type KoalaConfig struct {
 	Window time.Duration
 	// Remembered is the most logins that are remembered for Window; when there
 	// are more, further ones are refused with edge.CodeOverloaded. Each takes
-	// about 80 bytes. Defaults to 1,000,000.
+	// about 65 bytes. Defaults to 1,000,000.
 	Remembered int
 }
 
@@ -91,66 +92,66 @@ func (k *koala) Authenticate(ctx context.Context, r *Request) (Admission, error)
 	if err != nil {
 		return Admission{}, badFields(err)
 	}
-	var sum []byte
+	var sum string
 	if !k.config.SkipChecksum {
 		if sum, err = k.verify(p); err != nil {
 			return Admission{}, err
 		}
 	}
-	user, err := p.word("open_id")
-	if err != nil {
+	l := account.Login{Packet: r.Packet}
+	if l.User, err = p.word("open_id"); err != nil {
 		return Admission{}, badFields(err)
 	}
-	server, err := p.number("server_id", 32)
-	if err != nil {
+	if l.Server, err = p.number("server_id", 32); err != nil {
 		return Admission{}, badFields(err)
 	}
-	return k.admit(ctx, p, sum, account.Login{User: user, Server: server, Packet: r.Packet})
+	if k.config.Window > 0 {
+		if err := k.useUp(p, sum); err != nil {
+			return Admission{}, err
+		}
+	}
+	switch {
+	case p.has("actor_type") && p.has("actor_id"):
+		return k.quickConnect(p, l)
+	case k.config.Accounts == "":
+		return Admission{}, badFields(errors.New("actor_type and actor_id are missing"))
+	}
+	return k.accounts.ask(ctx, l)
 }
 
 // verify returns the checksum if it is the packet's.
-func (k *koala) verify(p packet) ([]byte, error) {
+func (k *koala) verify(p packet) (string, error) {
 	given, err := p.word(checksumName)
 	if err != nil {
-		return nil, badFields(err)
+		return "", badFields(err)
 	}
 	equal := 0
 	for _, d := range []dialect{python, csharp} {
 		sum, err := p.checksum(d, k.config.Key)
 		if err != nil {
-			return nil, badFields(err)
+			return "", badFields(err)
 		}
 		equal |= subtle.ConstantTimeCompare([]byte(given), []byte(sum))
 	}
 	if equal == 0 {
-		return nil, &Refusal{Code: edge.CodeLoginRefused, Reason: "the checksum is wrong", Frame: []byte(frameChecksum)}
+		return "", &Refusal{Code: edge.CodeLoginRefused, Reason: "the checksum is wrong", Frame: []byte(frameChecksum)}
 	}
-	return hex.DecodeString(given)
+	return given, nil
 }
 
-// admit uses the checksum up before it asks anybody, so that of two equal
-// logins at the same time one is refused.
-func (k *koala) admit(ctx context.Context, p packet, sum []byte, l account.Login) (Admission, error) {
-	if k.config.Window > 0 {
-		stamp, err := p.number("timestamp", 64)
-		if err != nil {
-			return Admission{}, badFields(err)
-		}
-		now, at := time.Now(), time.Unix(stamp, 0)
-		if at.Before(now.Add(-k.config.Window)) || at.After(now.Add(k.config.Window)) {
-			return Admission{}, &Refusal{Code: edge.CodeLoginExpired, Reason: "the timestamp is not of now"}
-		}
-		if err := k.used.use(markOf(sum), at.Add(k.config.Window), now); err != nil {
-			return Admission{}, err
-		}
+// useUp takes each checksum once, before anybody is asked, so that of two equal
+// logins at the same time one is refused. It is the checksum that counts, as
+// who has read a packet can write the same one with other bytes.
+func (k *koala) useUp(p packet, sum string) error {
+	stamp, err := p.number("timestamp", 64)
+	if err != nil {
+		return badFields(err)
 	}
-	if p.has("actor_type") && p.has("actor_id") {
-		return k.quickConnect(p, l)
+	now, at := time.Now(), time.Unix(stamp, 0)
+	if at.Before(now.Add(-k.config.Window)) || at.After(now.Add(k.config.Window)) {
+		return &Refusal{Code: edge.CodeLoginExpired, Reason: "the timestamp is not of now"}
 	}
-	if k.config.Accounts == "" {
-		return Admission{}, badFields(errors.New("actor_type and actor_id are missing"))
-	}
-	return k.accounts.ask(ctx, l)
+	return k.used.use(markOf(sum), at.Add(k.config.Window), now)
 }
 
 func (k *koala) quickConnect(p packet, l account.Login) (Admission, error) {
@@ -165,10 +166,16 @@ func (k *koala) quickConnect(p packet, l account.Login) (Admission, error) {
 	if err := id.Validate(); err != nil {
 		return Admission{}, badFields(err)
 	}
-	if may := k.config.QuickConnect; !slices.Contains(may, id.Type) && !slices.Contains(may, "*") {
+	if !k.mayName(id.Type) {
 		return Admission{}, &Refusal{Code: edge.CodeLoginRefused, Reason: fmt.Sprintf("clients may not name actors of type %.64q", id.Type)}
 	}
 	return Admission{Actor: id, User: l.User, Server: l.Server}, nil
+}
+
+// mayName keeps clients away from actors of the runtime, whatever "*" is.
+func (k *koala) mayName(actorType string) bool {
+	all := slices.Contains(k.config.QuickConnect, "*") && !strings.HasPrefix(actorType, "Mallee")
+	return all || slices.Contains(k.config.QuickConnect, actorType)
 }
 
 func badFields(err error) error {

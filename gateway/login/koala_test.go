@@ -99,7 +99,9 @@ func TestKoalaAdmission(t *testing.T) {
 	}
 	refuses(t, k, sign(`{"open_id":"x","server_id":1,"actor_type":"Admin","actor_id":"1"}`), edge.CodeLoginRefused)
 	refuses(t, newKoala(t, login.KoalaConfig{Key: "k"}), sign(`{"open_id":"x","server_id":1,"actor_type":"Player","actor_id":"1"}`), edge.CodeLoginRefused)
-	admitted(t, newKoala(t, login.KoalaConfig{Key: "k", QuickConnect: []string{"*"}}), sign(`{"open_id":"x","server_id":1,"actor_type":"Any","actor_id":"1"}`))
+	all := newKoala(t, login.KoalaConfig{Key: "k", QuickConnect: []string{"*"}})
+	admitted(t, all, sign(`{"open_id":"x","server_id":1,"actor_type":"Any","actor_id":"1"}`))
+	refuses(t, all, sign(`{"open_id":"x","server_id":1,"actor_type":"MalleeReminders","actor_id":"1"}`), edge.CodeLoginRefused)
 	// With one of the two names it is not a quick connect.
 	admitted(t, k, sign(`{"open_id":"x","server_id":1,"actor_type":"Player"}`))
 

@@ -25,8 +25,8 @@ type used struct {
 // mark stands for a login.
 type mark [16]byte
 
-func markOf(of []byte) mark {
-	sum := sha256.Sum256(of)
+func markOf(login string) mark {
+	sum := sha256.Sum256([]byte(login))
 	return mark(sum[:16])
 }
 
@@ -34,7 +34,7 @@ func markOf(of []byte) mark {
 func (u *used) use(p mark, until, now time.Time) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for len(u.ends) > 0 && u.ends[0].at < now.UnixNano() {
+	for len(u.ends) > 0 && u.ends[0].at < now.Unix() {
 		delete(u.known, heap.Pop(&u.ends).(end).of)
 	}
 	if _, there := u.known[p]; there {
@@ -51,13 +51,13 @@ func (u *used) use(p mark, until, now time.Time) error {
 		u.known = map[mark]struct{}{}
 	}
 	u.known[p] = struct{}{}
-	heap.Push(&u.ends, end{until.UnixNano(), p})
+	heap.Push(&u.ends, end{until.Unix(), p})
 	return nil
 }
 
 // end is when a login need not be remembered any more.
 type end struct {
-	at int64 // UnixNano
+	at int64 // second; nanoseconds would end in 2262, and tokens may not
 	of mark
 }
 

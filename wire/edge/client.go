@@ -3,6 +3,8 @@ package edge
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
 )
 
 // Client is a client's end of a session, across its connections: what it has
@@ -36,11 +38,20 @@ type Data struct {
 	Payload []byte
 }
 
-// Loss tells what a client has to know that it does not.
+// Loss tells what a client has to know that it has missed. It is an error where
+// messages are read.
 type Loss struct {
 	Count   uint64 // messages for the client that will not come, which would be the next ones
 	Unknown bool   // there may be more of them
 	Sent    uint64 // messages of the client of which it is not known whether the actor has seen them
+}
+
+func (l *Loss) Error() string {
+	missed := strconv.FormatUint(l.Count, 10)
+	if l.Unknown {
+		missed = "an unknown number of"
+	}
+	return fmt.Sprintf("%s messages for this client are lost, and %d of its own may be", missed, l.Sent)
 }
 
 // Event is what a frame means to the user of the client. Of its fields only one
@@ -91,6 +102,9 @@ func (c *Client) Send(d Data) error {
 	c.size += len(d.Payload)
 	return nil
 }
+
+// Room reports whether a message might be taken.
+func (c *Client) Room() bool { return len(c.kept) < c.messages && c.size < c.bytes }
 
 // Next is the next data frame to write to this connection, if there is one.
 func (c *Client) Next() (Data, bool) {

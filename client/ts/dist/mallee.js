@@ -111,10 +111,7 @@ export class Client {
         const url = this.#urls[this.#url];
         try {
             link.carrier = this.#dial(url, {
-                open: () => {
-                    link.opened = true;
-                    opened();
-                },
+                open: opened,
                 frame: (frame) => this.#read(link, frame),
                 closed: (code, reason) => this.#lose(link, code, reason),
             });
@@ -140,6 +137,7 @@ export class Client {
         const event = this.#session.read(frame);
         switch (event.type) {
             case "open":
+                link.welcomed = true;
                 this.#cancel("timeout");
                 this.#refused = undefined;
                 this.#set("lasts", this.#pause(), () => (this.#failed = 0));
@@ -184,12 +182,12 @@ export class Client {
                 this.#link?.carrier?.write(ack);
         });
     }
-    // Pings three times in the time in which the gateway wants to hear something.
-    // It counts pings, not time: a page that sleeps hears nothing.
+    // Pings twice in the time in which the gateway wants to hear something. It
+    // counts pings without an answer, not time: a page that sleeps hears nothing.
     #silent = 0;
     #beat(link, ping) {
-        this.#set("beat", ping / 3, () => {
-            if (this.#silent++ >= 3) {
+        this.#set("beat", ping / 2, () => {
+            if (this.#silent++ >= 2) {
                 link.carrier?.close(Code.abnormal, "");
                 return this.#lose(link, Code.abnormal, "nothing was heard of the gateway");
             }
@@ -241,7 +239,7 @@ export class Client {
             return;
         this.#enter("waiting");
         // Another URL is tried at once, and after the last one a pause is made.
-        const again = !link.opened && this.#nextURL();
+        const again = !link.welcomed && then === "resume" && this.#nextURL();
         this.#set("again", again ? 0 : this.#delay(), () => void this.#connect());
     }
     // What to do after a close.
@@ -322,5 +320,5 @@ export class Client {
 // One connection, or an attempt at one.
 class Link {
     carrier;
-    opened = false;
+    welcomed = false;
 }

@@ -188,10 +188,7 @@ export class Client {
     const url = this.#urls[this.#url] as string;
     try {
       link.carrier = this.#dial(url, {
-        open: () => {
-          link.opened = true;
-          opened();
-        },
+        open: opened,
         frame: (frame) => this.#read(link, frame),
         closed: (code, reason) => this.#lose(link, code, reason),
       });
@@ -216,6 +213,7 @@ export class Client {
     const event = this.#session.read(frame);
     switch (event.type) {
       case "open":
+        link.welcomed = true;
         this.#cancel("timeout");
         this.#refused = undefined;
         this.#set("lasts", this.#pause(), () => (this.#failed = 0));
@@ -256,12 +254,12 @@ export class Client {
     });
   }
 
-  // Pings three times in the time in which the gateway wants to hear something.
-  // It counts pings, not time: a page that sleeps hears nothing.
+  // Pings twice in the time in which the gateway wants to hear something. It
+  // counts pings without an answer, not time: a page that sleeps hears nothing.
   #silent = 0;
   #beat(link: Link, ping: number): void {
-    this.#set("beat", ping / 3, () => {
-      if (this.#silent++ >= 3) {
+    this.#set("beat", ping / 2, () => {
+      if (this.#silent++ >= 2) {
         link.carrier?.close(Code.abnormal, "");
         return this.#lose(link, Code.abnormal, "nothing was heard of the gateway");
       }
@@ -312,7 +310,7 @@ export class Client {
     if (this.#isClosed()) return;
     this.#enter("waiting");
     // Another URL is tried at once, and after the last one a pause is made.
-    const again = !link.opened && this.#nextURL();
+    const again = !link.welcomed && then === "resume" && this.#nextURL();
     this.#set("again", again ? 0 : this.#delay(), () => void this.#connect());
   }
 
@@ -399,5 +397,5 @@ export class Client {
 // One connection, or an attempt at one.
 class Link {
   carrier: Carrier | undefined;
-  opened = false;
+  welcomed = false;
 }

@@ -1,0 +1,154 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/client"
+	"github.com/mallee-io/mallee/client/internal/clienttest"
+	"github.com/mallee-io/mallee/gateway"
+	"github.com/mallee-io/mallee/wire/edge"
+)
+
+// through opens a session at a real gateway.
+func through(t *testing.T, user string, change ...func(*client.Config)) *client.Conn {
+	t.Helper()
+	config := client.Config{Login: client.Login(map[string]string{"user": user}), Backoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond}
+	for _, c := range change {
+		c(&config)
+	}
+	conn, err := client.Dial(waiting(t), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+// at is where a client connects to.
+func at(urls ...string) func(*client.Config) {
+	return func(c *client.Config) { c.URLs = urls }
+}
+
+func TestEcho(t *testing.T) {
+	t.Parallel()
+	gate := clienttest.Start(t, 1).Gates[0]
+	for name, url := range map[string]string{"websocket": gate.URL(), "tcp": "tcp://" + gate.TCP.Addr()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := through(t, name, at(url))
+			send(t, conn, "Grüße")
+			receive(t, conn, "Grüße")
+			if err := conn.Send(waiting(t), mallee.Binary([]byte{0, 255})); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := conn.Receive(waiting(t)); err != nil || m.Text || string(m.Data) != "\x00\xff" {
+				t.Fatal(m, err)
+			}
+		})
+	}
+}
+
+// Numbers go to the actor and back, while connections are cut.
+func TestNothingIsLostByCuts(t *testing.T) {
+	t.Parallel()
+	gate := clienttest.Start(t, 1).Gates[0]
+	for name, proxy := range map[string]*clienttest.Proxy{"websocket": gate.WebSocket, "tcp": gate.TCP} {
+		url := map[string]string{"websocket": gate.URL(), "tcp": "tcp://" + proxy.Addr()}[name]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := through(t, name, at(url))
+			const many = 600
+			sent := make(chan error, 1)
+			go func() {
+				for i := range many {
+					if err := conn.Send(waiting(t), mallee.Text(strconv.Itoa(i))); err != nil {
+						sent <- err
+						return
+					}
+				}
+				sent <- nil
+			}()
+			for i := range many {
+				if i%100 == 50 {
+					proxy.Cut()
+				}
+				receive(t, conn, strconv.Itoa(i))
+			}
+			if err := <-sent; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestGapIsTold(t *testing.T) {
+	t.Parallel()
+	gate := clienttest.Start(t, 1, func(c *gateway.Config) { c.SendMessages = 10 }).Gates[0]
+	conn := through(t, "ada", at(gate.URL()))
+	send(t, conn, "ready")
+	receive(t, conn, "ready")
+	send(t, conn, "push 200")
+	gate.WebSocket.Cut()
+	next := 1
+	for next <= 200 {
+		m, err := conn.Receive(waiting(t))
+		var lost *edge.Loss
+		switch {
+		case errors.As(err, &lost) && !lost.Unknown:
+			next += int(lost.Count)
+		case err != nil:
+			t.Fatal(err)
+		case string(m.Data) != strconv.Itoa(next):
+			t.Fatalf("%s instead of %d", m.Data, next)
+		default:
+			next++
+		}
+	}
+}
+
+func TestKickByTheActor(t *testing.T) {
+	t.Parallel()
+	gate := clienttest.Start(t, 1).Gates[0]
+	conn := through(t, "ada", at(gate.URL()))
+	send(t, conn, "kick enough is enough")
+	var closed *edge.Closed
+	if _, err := conn.Receive(waiting(t)); !errors.As(err, &closed) || closed.Code != edge.CodeKicked || closed.Reason != "enough is enough" {
+		t.Fatal(err)
+	}
+}
+
+func TestRefusedByTheGateway(t *testing.T) {
+	t.Parallel()
+	gate := clienttest.Start(t, 1).Gates[0]
+	var closed *edge.Closed
+	if _, err := client.Dial(waiting(t), client.Config{URLs: []string{gate.URL()}}); !errors.As(err, &closed) || closed.Code != edge.CodeLoginRefused {
+		t.Fatal(err)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	t.Skip("gateways do not hand sessions over yet")
+	gates := clienttest.Start(t, 2).Gates
+	conn := through(t, "ada", at("tcp://"+gates[0].TCP.Addr(), "tcp://"+gates[1].TCP.Addr()))
+	drained := make(chan error, 1)
+	for i := range 300 {
+		if i == 100 {
+			gates[0].TCP.Refuse()
+			go func() { drained <- gates[0].Gateway.Drain(waiting(t)) }()
+		}
+		text := fmt.Sprint(i)
+		send(t, conn, text)
+		receive(t, conn, text)
+	}
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
+	send(t, conn, "still here")
+	receive(t, conn, "still here")
+}
