@@ -85,6 +85,13 @@
 // [Reminders] outlive it. [Activator] and [Deactivator] are called at the
 // beginning and the end of an activation.
 //
+// # Clients
+//
+// A [Client] is an actor that clients talk to, over a gateway: each of their
+// connections is a [Session]. [Self.Send] and [Group] send to sessions, wherever
+// they are, and the connection stays when the actor moves. docs/sessions.md says
+// what may be lost.
+//
 // # Many processes
 //
 // The same program runs in as many processes as it is started in, once it is

@@ -10,7 +10,8 @@ import (
 
 // Self is an actor's view of its own activation: who it is, its timers, its
 // log, and the way to call others. The constructor of the actor gets it.
-// Its methods are for the actor's turns, Invoke and Log for any goroutine.
+// Its methods are for the actor's turns; Invoke, Send, Kick, Bind and Log for any
+// goroutine.
 type Self struct{ activation Activation }
 
 // Activation is what the runtime gives to one activation; Self is its face.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -315,5 +316,38 @@ func TestSendWaitsForRoom(t *testing.T) {
 	}
 	if err := conn.Send(waiting(t), mallee.Binary(make([]byte, 101))); err == nil {
 		t.Fatal("larger than the gateway takes")
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	got, within := client.Ceilings(10, 50, 5)
+	if want := []time.Duration{10, 20, 40, 50, 50}; !slices.Equal(got, want) || !within {
+		t.Errorf("%v, not %v; within: %t", got, want, within)
+	}
+}
+
+func TestSilentGatewayIsLeft(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	events := make(chan client.Event, 16)
+	guests := make(chan *guest, 1)
+	go func() {
+		g := d.accept()
+		g.hello()
+		control(g, edge.KindWelcome, edge.Welcome{Session: "1", Token: "t", Epoch: "a", Ping: 10})
+		guests <- g
+	}()
+	conn, err := client.Dial(waiting(t), client.Config{URLs: []string{d.url()}, Backoff: time.Millisecond, Notify: func(e client.Event) { events <- e }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	<-guests // and it says nothing
+	if hello := d.accept().hello(); hello.Resume == nil {
+		t.Error("the session was not resumed")
+	}
+	if first, second := <-events, <-events; first.Opened == nil || second.Closed == nil || second.Closed.Code.Action() != edge.ActResume {
+		t.Errorf("%+v, %+v", first, second)
 	}
 }

@@ -43,9 +43,8 @@ func (r *runner) run(ctx context.Context, l *link) {
 	defer close(r.conn.stopped)
 	for {
 		err := r.serve(ctx, l)
-		if next := l.successor; next != nil && ctx.Err() == nil {
-			r.route = next.route
-			if l, err = r.open(ctx, next.carrier, nil); err == nil {
+		if next := l.successor; next != nil {
+			if l, err = r.follow(ctx, next, err); err == nil {
 				continue
 			}
 		}
@@ -54,6 +53,16 @@ func (r *runner) run(ctx context.Context, l *link) {
 			return
 		}
 	}
+}
+
+// follow goes on at another gateway, unless the first one has had the last word.
+func (r *runner) follow(ctx context.Context, next *successor, end error) (*link, error) {
+	if ctx.Err() != nil || reasonOf(end).Code.Action() != edge.ActResume {
+		next.carrier.close()
+		return nil, end
+	}
+	r.route = next.route
+	return r.open(ctx, next.carrier, nil)
 }
 
 // comeBack connects again after a link was lost. The error is the end.

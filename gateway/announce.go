@@ -54,6 +54,9 @@ func (s *session) announce(actor sessions.MalleeSessionsRef, who mallee.Session)
 	case err == nil:
 		s.connected(who, host)
 		s.mu.Unlock()
+	case !s.again && (errors.Is(err, mallee.ErrNotFound) || errors.Is(err, mallee.ErrActivation)):
+		s.refused(err)
+		s.mu.Unlock()
 	case passes(err), unsure(err):
 		s.again = s.again || !mallee.SafeToRetry(err)
 		s.retry(err)
@@ -77,8 +80,11 @@ func (s *session) connected(who mallee.Session, host sessions.Host) {
 // refused ends a session that its actor does not want. It needs mu.
 func (s *session) refused(err error) {
 	code := edge.CodeRefused
-	if errors.Is(err, mallee.ErrNotFound) || errors.Is(err, mallee.ErrInvalid) {
+	switch {
+	case errors.Is(err, mallee.ErrNotFound), errors.Is(err, mallee.ErrInvalid):
 		code = edge.CodeNoActor
+	case errors.Is(err, mallee.ErrActivation):
+		code = edge.CodeUnavailable
 	}
 	s.gateway.log.Info("an actor refuses a session", "session", s.id, "actor", s.actor, "error", err)
 	s.end(mallee.DisconnectKicked, code, refusal(err))
@@ -89,7 +95,7 @@ func (s *session) refused(err error) {
 func refusal(err error) string {
 	e := mallee.AsError(err)
 	switch {
-	case e.Code == mallee.CodePanic:
+	case e.Code == mallee.CodePanic, e.Code == mallee.CodeActivation:
 		return "the actor has failed"
 	case e.Code == mallee.CodeNotFound, e.Code == mallee.CodeInvalid:
 		return "there is no such actor for sessions"

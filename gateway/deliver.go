@@ -185,8 +185,11 @@ func (s *session) detach(err error) {
 	s.mu.Unlock()
 }
 
-// passes reports whether a call has not run for a reason that may pass.
-func passes(err error) bool { return mallee.SafeToRetry(err) && troubled(err) }
+// passes reports whether a call has not run for a reason that may pass. Of an
+// actor that has been there, that is also that no node hosts it just now.
+func passes(err error) bool {
+	return mallee.SafeToRetry(err) && (troubled(err) || errors.Is(err, mallee.ErrNotFound) || errors.Is(err, mallee.ErrActivation))
+}
 
 // unsure reports whether a call may have run or not.
 func unsure(err error) bool { return !mallee.SafeToRetry(err) && troubled(err) }
@@ -218,7 +221,7 @@ func (s *session) retry(err error) {
 	giveUp := now-s.trouble > g.config.Patience
 	if giveUp {
 		g.log.Warn("a session ends since its actor cannot be reached", "session", s.id, "actor", s.actor, "for", now-s.trouble, "error", err)
-		s.attached = false // or it would be tried for ever
+		s.attached, s.again = false, false // nothing is owed to an actor that cannot be told
 		s.end(mallee.DisconnectLost, edge.CodeUnavailable, "the actor cannot be reached")
 	}
 	s.mu.Unlock()

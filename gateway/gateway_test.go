@@ -57,15 +57,20 @@ func (d *diary) want(t *testing.T, lines ...string) {
 type echo struct {
 	self  *mallee.Self
 	diary *diary
+	all   []mallee.Session // of the actor "all"
 }
 
 func (d *diary) typ() mallee.Type {
-	return mallee.NewType(mallee.Interface{Name: "Echo"}, func(self *mallee.Self) any { return &echo{self, d} })
+	return mallee.NewType(mallee.Interface{Name: "Echo"}, func(self *mallee.Self) any { return &echo{self: self, diary: d} })
 }
 
 var errUnwanted = mallee.NewError("echo.unwanted", "unwanted")
 
 func (e *echo) OnConnect(ctx context.Context, s mallee.Session, a mallee.Arrival) error {
+	if e.self.ID().Key == "all" {
+		e.all = append(e.all, s)
+		return nil
+	}
 	e.diary.note("%s: connect %s again=%t %s", e.self.ID().Key, s.User, a.Again, a.Login)
 	switch e.self.ID().Key {
 	case "refuses":
@@ -82,6 +87,15 @@ func (e *echo) OnMessage(ctx context.Context, s mallee.Session, m mallee.Message
 	key := e.self.ID().Key
 	if key == "many" {
 		return e.flood(ctx, s, string(m.Data))
+	}
+	if key == "all" {
+		return e.self.Send(ctx, m, e.all...)
+	}
+	if strings.HasPrefix(key, "quiet") {
+		return e.self.Send(ctx, m, s)
+	}
+	if key == "slow" {
+		time.Sleep(100 * time.Millisecond)
 	}
 	if key == "ticks" {
 		return e.tick(ctx, s, string(m.Data))

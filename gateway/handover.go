@@ -43,7 +43,7 @@ func (g *Gateway) fetch(ctx context.Context, conn carrier.Conn, t *token.Token, 
 	}
 	s := g.adopt(conn, given, at)
 	g.routed(func(table *handover.Table) []handover.Effect { return table.Taken(at, true) })
-	g.counts.resumes.taken.Add(1)
+	g.counts.taken.Add(1)
 	_, err = s.resume(conn, t, hello.Resume)
 	go s.deliver()
 	if err != nil {

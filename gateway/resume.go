@@ -48,7 +48,7 @@ func (s *session) welcome(resumed bool) {
 func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hello) (*session, error) {
 	t, err := g.seal.Open(hello.Resume.Token, time.Now())
 	if err != nil {
-		g.counts.resumes.refused.Add(1)
+		g.counts.denied.Add(1)
 		if len(hello.Login) > 0 {
 			return nil, nil
 		}
@@ -101,11 +101,11 @@ func (s *session) resume(conn carrier.Conn, t *token.Token, from *edge.Resume) (
 		if err != nil {
 			return false, &login.Refusal{Code: edge.CodeProtocol, Reason: err.Error()}
 		}
-		g.counts.resumes.resumed.Add(1)
+		g.counts.resumed.Add(1)
 		g.counts.replayed.Add(int64(replayed))
 		g.counts.lost.Add(int64(lost))
 	} else {
-		g.counts.resumes.restarted.Add(1)
+		g.counts.restarted.Add(1)
 		s.epoch, s.over = newEpoch(), false
 		s.out = stream.NewOut(&g.bounds, false)
 		s.in.Begin()
@@ -127,7 +127,7 @@ func epochName(epoch uint64) string { return strconv.FormatUint(epoch, 36) }
 // restart makes a session anew that cannot be gone on with: it is not known what
 // the client has missed. A place may have been reserved for it.
 func (g *Gateway) restart(conn carrier.Conn, t *token.Token, hello *edge.Hello, at uint64) (*session, error) {
-	g.counts.resumes.restarted.Add(1)
+	g.counts.restarted.Add(1)
 	return g.begin(conn, admission{
 		Admission: login.Admission{Actor: t.Actor, User: t.User, Server: t.Server, First: hello.Login},
 		id:        t.Session, at: at, again: true,

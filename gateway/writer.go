@@ -31,7 +31,10 @@ func (s *session) write(conn carrier.Conn) {
 	defer s.gateway.batches.Put(b)
 	for s.fill(conn, b) {
 		err := conn.Write(b.frames)
-		sent := len(b.frames)
+		sent, bytes := len(b.frames), 0
+		for _, f := range b.frames {
+			bytes += len(f.Data)
+		}
 		clear(b.frames)
 		b.frames = b.frames[:0]
 		if err != nil {
@@ -39,6 +42,7 @@ func (s *session) write(conn carrier.Conn) {
 			return
 		}
 		s.gateway.counts.written.Add(int64(sent))
+		s.gateway.counts.writtenBytes.Add(int64(bytes))
 	}
 	if cap(b.frames) > batchLen {
 		b.frames = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/malleetest"
 )
 
@@ -96,10 +98,14 @@ func roomID(key string) mallee.ID { return mallee.ID{Type: "Room", Key: key} }
 func rooms(t *testing.T, nodes int, options ...mallee.TypeOption) (*malleetest.Cluster, *malleetest.Gateway, *notes) {
 	t.Helper()
 	seen := new(notes)
-	c := malleetest.Start(t, nodes, mallee.NewType(mallee.Interface{Name: "Room"}, func(self *mallee.Self) any {
-		return &room{self, seen, mallee.NewGroup(self)}
-	}, options...))
+	c := malleetest.Start(t, nodes, roomType(seen, options...))
 	return c, c.Gateway(), seen
+}
+
+func roomType(seen *notes, options ...mallee.TypeOption) mallee.Type {
+	return mallee.NewType(mallee.Interface{Name: "Room"}, func(self *mallee.Self) any {
+		return &room{self, seen, mallee.NewGroup(self)}
+	}, options...)
 }
 
 func connect(t *testing.T, g *malleetest.Gateway, actor mallee.ID, user string) *malleetest.Session {
@@ -297,42 +303,114 @@ func TestSessionsFollowTheirActor(t *testing.T) {
 	})
 }
 
-// Messages of a session stay in their order, and what an actor sends to it
-// does, while the actor moves from node to node.
+// Messages of sessions stay in their order, and what an actor sends to them
+// does, and none is lost or comes twice, while the actor moves from node to
+// node, and ends by itself.
 func TestOrderOverMoves(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		c, g, seen := rooms(t, 3)
-		s, listener := connect(t, g, roomID("a"), "ann"), connect(t, c.Gateway(), roomID("a"), "ben")
-		const n = 400
+		c, g, _ := rooms(t, 3)
+		gateways := []*malleetest.Gateway{g, c.Gateway()}
+		const clients, n = 6, 150
+		var all []*malleetest.Session
+		for i := range clients {
+			all = append(all, connect(t, gateways[i%2], roomID("a"), fmt.Sprint("u", i)))
+		}
 		var wg sync.WaitGroup
-		wg.Go(func() {
-			for i := range n {
-				send(t, s, fmt.Sprint("echo ", i))
-				time.Sleep(time.Millisecond)
-			}
-		})
+		for _, s := range all {
+			wg.Go(func() {
+				for i := range n {
+					send(t, s, fmt.Sprint("echo ", i))
+					time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond)
+				}
+			})
+		}
 		for i := range 12 {
-			c.Migrate(roomID("a"), i%3)
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(5 * time.Millisecond)
+			switch i % 4 {
+			case 0:
+				c.Migrate(roomID("a"), rand.IntN(3))
+			case 1:
+				owner := c.Owner(roomID("a"))
+				c.Drain(owner)
+				c.Uncordon(owner)
+			case 2:
+				send(t, all[0], "end")
+			case 3:
+				owner := c.Owner(roomID("a"))
+				c.Stop(owner)
+				c.Restart(owner)
+			}
 		}
 		wg.Wait()
-		next := 0
-		for next < n {
-			m, ok := s.Receive()
-			if !ok {
-				t.Fatal("the session has ended")
-			}
-			if string(m.Data) == "welcome ann" {
-				continue
-			}
-			if string(m.Data) != fmt.Sprint(next) {
-				t.Fatalf("%q instead of %d", m.Data, next)
-			}
-			next++
+		for _, s := range all {
+			expectInOrder(t, s, n)
 		}
-		send(t, listener, "note alive")
-		if notes := seen.take(); notes[len(notes)-1] != "a: alive" {
-			t.Errorf("%q", notes)
+	})
+}
+
+// expectInOrder wants the numbers from 0 to n, and whatever greetings between
+// them.
+func expectInOrder(t *testing.T, s *malleetest.Session, n int) {
+	t.Helper()
+	for next := 0; next < n; {
+		m, ok := s.Receive()
+		if !ok {
+			t.Fatalf("%v has ended: %s", s.Value(), s.Why())
+		}
+		switch string(m.Data) {
+		case "welcome " + s.Value().User:
+		case fmt.Sprint(next):
+			next++
+		default:
+			t.Fatalf("%v got %q instead of %d", s.Value(), m.Data, next)
+		}
+	}
+}
+
+func TestSessionsOverTCP(t *testing.T) {
+	t.Parallel()
+	seen := new(notes)
+	c := malleetest.OverTCP.Start(t, roomType(seen))
+	s, listener := connect(t, c.Gateway(), roomID("a"), "ann"), connect(t, c.Gateway(), roomID("a"), "ben")
+	const n = 60
+	for i := range n {
+		if i%20 == 10 {
+			c.Migrate(roomID("a"), (c.Owner(roomID("a"))+1)%3)
+		}
+		send(t, s, fmt.Sprint("echo ", i))
+	}
+	expectInOrder(t, s, n)
+	for { // until ben has been announced to the last activation, too
+		send(t, s, "size")
+		m, _ := s.Receive()
+		if string(m.Data) == "2" {
+			break
+		}
+	}
+	send(t, s, "all hello")
+	for {
+		if m, ok := listener.Receive(); !ok || string(m.Data) == "hello" {
+			break
+		}
+	}
+	if reason := listener.Reason(); reason != 0 {
+		t.Errorf("the listener has ended: %v", reason)
+	}
+}
+
+// A session of which its gateway knows nothing does not keep the actor for ever.
+func TestForgottenSession(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c, _, seen := rooms(t, 2, mallee.IdleTimeout(time.Minute))
+		at := sessions.At(c.Node(0).ID(), 5) // there is no gateway
+		ref := sessions.MalleeSessionsAt(sessions.Through(c.Client()), roomID("a"))
+		if _, err := ref.Connect(t.Context(), mallee.Session{ID: at, At: at, User: "ann"}, mallee.Arrival{}, false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		seen.expect(t, "a: ann connects, again false", "a: ann is gone, lost; 0 stay")
+		if active := c.Node(0).Stats().Active + c.Node(1).Stats().Active; active != 0 {
+			t.Errorf("%d actors are active", active)
 		}
 	})
 }

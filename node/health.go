@@ -24,8 +24,9 @@ func (n *Node) AdminHandler() http.Handler {
 			{Name: "lease", Run: n.checkLease},
 			{Name: "placement", Run: n.checkTakesActors},
 			{Name: "turns", Run: n.checkTurns},
+			{Name: "gateway", Run: n.checkGateway},
 		},
-		Collectors: []prometheus.Collector{newMetrics(n)},
+		Collectors: []prometheus.Collector{newMetrics(n), gatewayFigures{n}},
 	}.Handler()
 }
 
@@ -85,6 +86,31 @@ func (n *Node) checkTurns(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return time.Now(), nil
+}
+
+// checkGateway passes while the gateway of this process takes new clients, and
+// where there is none.
+func (n *Node) checkGateway(ctx context.Context) (time.Time, error) {
+	if g := n.edge.gateway.Load(); g != nil {
+		if g, ok := g.Gateway.(interface{ Ready(context.Context) error }); ok {
+			return time.Time{}, g.Ready(ctx)
+		}
+	}
+	return time.Time{}, nil
+}
+
+// gatewayFigures are those of the gateway of this process, if it has one.
+type gatewayFigures struct{ node *Node }
+
+// Describe describes nothing, since the gateway comes later than the pages.
+func (gatewayFigures) Describe(chan<- *prometheus.Desc) {}
+
+func (f gatewayFigures) Collect(out chan<- prometheus.Metric) {
+	if g := f.node.edge.gateway.Load(); g != nil {
+		if c, ok := g.Gateway.(prometheus.Collector); ok {
+			c.Collect(out)
+		}
+	}
 }
 
 // canaryType is an actor type of each node that does nothing. The cluster is

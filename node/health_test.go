@@ -71,7 +71,7 @@ func notReady(t *testing.T, n *node.Node) (failed []string) {
 			Ready bool
 		}
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || len(answer.Checks) != 3 {
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || len(answer.Checks) != 4 {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
 	for _, c := range answer.Checks {

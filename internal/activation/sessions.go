@@ -2,6 +2,7 @@ package activation
 
 import (
 	"context"
+	"time"
 
 	"github.com/mallee-io/mallee"
 )
@@ -110,6 +111,21 @@ func (a *Activation) Relocate(first, last, to uint64) {
 	a.mu.Unlock()
 	for _, told := range all {
 		told(first, last, to)
+	}
+}
+
+// doubtful is how long a session stays attached whose gateway does not know it
+// any more: by then the gateway has said why it has ended.
+const doubtful = time.Minute
+
+// Doubt ends attached sessions, by where they are, of which gateways know
+// nothing. They would keep the activation alive for ever.
+func (a *Activation) Doubt(at map[uint64]bool) {
+	a.mu.Lock()
+	known := a.attached().where(func(s mallee.Session) bool { return at[s.At] })
+	a.mu.Unlock()
+	for _, s := range known {
+		a.Schedule(doubtful, 0, func(ctx context.Context) { a.disconnect(ctx, s, mallee.DisconnectLost) })
 	}
 }
 

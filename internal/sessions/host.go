@@ -64,9 +64,14 @@ func (h host) Message(ctx context.Context, session uint64, m mallee.Message) err
 	return err
 }
 
-func (h host) Moved(ctx context.Context, moved []Relocation) error {
+func (h host) Moved(_ context.Context, moved []Relocation) error {
+	ended := make(map[uint64]bool)
 	for _, m := range moved {
 		h.Relocate(m.From, m.From, m.To)
+		if m.To == 0 {
+			ended[m.From] = true
+		}
 	}
+	h.Doubt(ended)
 	return nil
 }

@@ -19,7 +19,8 @@ import (
 
 //go:generate go run github.com/mallee-io/mallee/cmd/mallee generate
 
-// MalleeSessions is served by the actors of every type.
+// MalleeSessions is served by the actors of every type: call them by
+// MalleeSessionsAt(Through(node), actor).
 //
 //mallee:actor
 type MalleeSessions interface {

@@ -24,7 +24,7 @@ func MalleeSessionsType[T MalleeSessions](create func(*mallee.Self) T, options .
 func MalleeSessionsInterface() mallee.Interface {
 	return mallee.Interface{
 		Name: "MalleeSessions",
-		Doc:  "MalleeSessions is served by the actors of every type.",
+		Doc:  "MalleeSessions is served by the actors of every type: call them by\nMalleeSessionsAt(Through(node), actor).",
 		Methods: []mallee.Method{
 			{Name: "Connect", Doc: "Connect attaches a session, or one that is elsewhere now, and runs\nOnConnect. Sessions of the same user that are attached already are\nreplaced where alone is set.", New: func() mallee.Call { return new(malleeSessionsConnectCall) }},
 			{Name: "Message", Doc: "Message runs OnMessage of an attached session.", New: func() mallee.Call { return new(malleeSessionsMessageCall) }},

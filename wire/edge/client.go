@@ -13,7 +13,7 @@ import (
 // says. It is not safe for concurrent use. See NewClient.
 //
 // Both sides count data frames from the beginning of the epoch. Of those of the
-// client, [0, first) have arrived, [first, next) are written to this connection
+// client, [0, first) have come to their end, [first, next) are written to this connection
 // and [next, first+len(kept)) are not. After a resume next goes back.
 type Client struct {
 	messages, bytes int // bounds of kept
@@ -176,6 +176,9 @@ func (c *Client) readLost(payload []byte) (Event, error) {
 	c.received += lost.Count
 	more := lost.Sent - min(lost.Sent, c.unsure)
 	c.unsure += more
+	if lost.Count == 0 && more == 0 { // said once more
+		return Event{}, nil
+	}
 	return Event{Lost: &Loss{Count: lost.Count, Sent: more}}, nil
 }
 
@@ -199,7 +202,9 @@ func (c *Client) readWelcome(payload []byte) (Event, error) {
 	return c.beginEpoch(&w), nil
 }
 
-// goOn goes on with an epoch: what the gateway does not have is sent again.
+// goOn goes on with an epoch: what the gateway does not have is sent again. What
+// it has is kept until it says that the actor has seen it: should the gateway
+// die, the client has to know what it cannot be sure of.
 func (c *Client) goOn(w *Welcome) (Event, error) {
 	if w.Epoch != c.welcome.Epoch || w.Received < c.first || w.Received > c.written {
 		return Event{}, violation(CodeProtocol, "resumed at frame %d of epoch %q; the client has sent %d to %d of %q",

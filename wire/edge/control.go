@@ -39,8 +39,9 @@ type Welcome struct {
 // ones, will not come. They are counted as if they had.
 type Lost struct {
 	Count uint64 `json:"count"`
-	// Sent counts data frames of the client of which it is not known whether
-	// the actor has seen them, since its node has failed with them.
+	// Sent counts data frames of the client, since the epoch began, of which it
+	// is not known whether the actor has seen them, since its node has failed
+	// with them. It may be said twice.
 	Sent uint64 `json:"sent,omitempty"`
 }
 

@@ -4,6 +4,10 @@ package clienttest
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"log/slog"
 	"net"
@@ -16,6 +20,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway"
 	"github.com/mallee-io/mallee/gateway/login"
+	"github.com/mallee-io/mallee/internal/tlstest"
 	"github.com/mallee-io/mallee/malleetest"
 	"github.com/mallee-io/mallee/wire/edge"
 )
@@ -28,11 +33,16 @@ type World struct {
 	Gates []*Gate
 }
 
-// Gate is a gateway with its listeners. Each is reached by a proxy.
+// Gate is a gateway with its listeners. All but that of QUIC are reached by
+// proxies.
 type Gate struct {
 	Gateway   *gateway.Gateway
 	WebSocket *Proxy // of HTTP: the gateway is at /play
 	TCP       *Proxy
+	TLS       *Proxy
+	QUIC      net.Addr // and WebTransport
+
+	certificate []byte
 }
 
 // Start runs gateways until the test ends. Their clients say {"user": …} and
@@ -64,18 +74,67 @@ func open(t testing.TB, config gateway.Config) *Gate {
 	mux := http.NewServeMux()
 	mux.Handle("/play", g)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: Patience}
-	forHTTP, forTCP := listen(t), listen(t)
-	go func() { _ = server.Serve(forHTTP) }() // until the listener is closed
-	go func() { _ = g.ServeTCP(forTCP) }()
+	forHTTP, forTCP, forTLS, socket := listen(t), listen(t), listen(t), listenUDP(t)
+	files := tlstest.Certificate(t)
+	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure := &tls.Config{Certificates: []tls.Certificate{pair}}
+	serving, stop := context.WithCancel(context.Background())
+	for _, serve := range []func() error{
+		func() error { return server.Serve(forHTTP) },
+		func() error { return g.ServeTCP(forTCP) },
+		func() error { return g.ServeTCP(tls.NewListener(forTLS, secure)) },
+		func() error { return g.ServeQUIC(serving, socket, secure) },
+	} {
+		go func() { _ = serve() }() // until the test ends
+	}
 	t.Cleanup(func() {
 		_ = server.Close()
+		stop()
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()
 		if err := g.Stop(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	return &Gate{Gateway: g, WebSocket: NewProxy(t, forHTTP.Addr()), TCP: NewProxy(t, forTCP.Addr())}
+	return &Gate{
+		Gateway:     g,
+		WebSocket:   NewProxy(t, forHTTP.Addr()),
+		TCP:         NewProxy(t, forTCP.Addr()),
+		TLS:         NewProxy(t, forTLS.Addr()),
+		QUIC:        socket.LocalAddr(),
+		certificate: pair.Certificate[0],
+	}
+}
+
+func listenUDP(t testing.TB) net.PacketConn {
+	t.Helper()
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Close() })
+	return socket
+}
+
+// Trust is what clients of TLS and QUIC need.
+func (g *Gate) Trust(t testing.TB) *tls.Config {
+	t.Helper()
+	root, err := x509.ParseCertificate(g.certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(root)
+	return &tls.Config{RootCAs: roots}
+}
+
+// Hash is what browsers need, in hexadecimal digits.
+func (g *Gate) Hash() string {
+	sum := sha256.Sum256(g.certificate)
+	return hex.EncodeToString(sum[:])
 }
 
 func listen(t testing.TB) net.Listener {

@@ -10,7 +10,7 @@ export class BufferFull extends Error {
     }
 }
 // Both sides count data frames from the beginning of the epoch. Of those of the
-// client, [0, first) have arrived, [first, next) are written to this connection,
+// client, [0, first) have come to their end, [first, next) are written to this connection,
 // and [next, first + kept.length) are not. After a resume next goes back.
 export class Session {
     /** Of the last connection. */
@@ -26,6 +26,7 @@ export class Session {
     #first = 0;
     #next = 0;
     #written = 0; // the highest next of the epoch: what may have arrived
+    #unsure = 0; // lost.sent, as last told in the epoch
     #stored = false; // the first resume is of a life before: what it had sent is not known
     constructor(bounds, stored) {
         this.#bounds = bounds;
@@ -134,9 +135,11 @@ export class Session {
     }
     #readLost(payload) {
         const said = decodeJSON(payload);
-        const lost = { count: count(said, "count"), sent: count(said, "sent") };
-        this.#received += lost.count; // as if they had come
-        return { type: "lost", lost };
+        const missed = count(said, "count");
+        this.#received += missed; // as if they had come
+        const sent = Math.max(count(said, "sent") - this.#unsure, 0); // it counts from the beginning of the epoch
+        this.#unsure += sent;
+        return missed === 0 && sent === 0 ? none : { type: "lost", lost: { count: missed, sent } };
     }
     #readWelcome(payload) {
         const said = decodeJSON(payload);
@@ -165,7 +168,9 @@ export class Session {
         this.welcome = welcome;
         return { type: "open", welcome, lost };
     }
-    // Goes on with an epoch: what the gateway does not have is sent again.
+    // Goes on with an epoch: what the gateway does not have is sent again. What it
+    // has is kept until it says that the actor has seen it: should the gateway
+    // die, the client has to know what it cannot be sure of.
     #goOn(welcome) {
         const at = welcome.received;
         if (this.#stored) {
@@ -175,7 +180,6 @@ export class Session {
         if (welcome.epoch !== this.#epoch || at < this.#first || at > this.#written) {
             throw new ProtocolError(`resumed at frame ${at} of epoch "${welcome.epoch}"; the client has sent ${this.#first} to ${this.#written} of "${this.#epoch}"`);
         }
-        this.#drop(at);
         this.#next = at;
         this.#acked = this.#received; // resume has told
     }
@@ -185,7 +189,7 @@ export class Session {
         const lost = this.#epoch === "" ? undefined : { count: undefined, sent: this.#written - this.#first };
         this.#drop(this.#written);
         this.#first = this.#next = this.#written = welcome.received;
-        this.#received = this.#acked = 0;
+        this.#received = this.#acked = this.#unsure = 0;
         this.#stored = false;
         return lost;
     }

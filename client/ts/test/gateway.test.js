@@ -61,7 +61,7 @@ test("a login that is refused is the end", options, async (t) => {
   assert.equal((await ended).code, 4101);
 });
 
-test("a gateway that drains is left without a loss", { ...options, skip: options.skip || "gateways do not hand sessions over yet" }, async (t) => {
+test("a gateway that drains is left without a loss", options, async (t) => {
   const { client, next } = open("node-drain", t);
   let drained;
   for (let i = 0; i < 300; i++) {

@@ -40,6 +40,9 @@ test("what the gateway has not received is sent again, the rest is not", () => {
   assert.deepEqual(json(session.begin(undefined)), { version: 1, resume: { token: "t", epoch: "a", received: 1 } });
   session.read(welcome({ resumed: true, received: 2 }));
   assert.deepEqual(written(session), ["3", "4"]);
+  // 2 has come, and nobody has said that the actor has seen it.
+  session.begin(undefined);
+  assert.equal(session.read(welcome({ epoch: "b" })).lost.sent, 3);
 });
 
 test("in a new epoch what may have arrived is not sent again, and told", () => {
@@ -61,6 +64,13 @@ test("lost messages are counted as if they had come", () => {
   assert.equal(session.resume.received, 6);
   assert.equal(decodeAck(session.ack(1).payload), 6);
   assert.equal(session.ack(1), undefined);
+});
+
+test("messages that may not have been seen are told once", () => {
+  const session = opened();
+  assert.deepEqual(session.read(encodeJSON(Kind.lost, { count: 0, sent: 2 })).lost, { count: 0, sent: 2 });
+  assert.equal(session.read(encodeJSON(Kind.lost, { count: 0, sent: 2 })).type, "none");
+  assert.deepEqual(session.read(encodeJSON(Kind.lost, { count: 1, sent: 3 })).lost, { count: 1, sent: 1 });
 });
 
 test("a session that a page had kept goes on", () => {

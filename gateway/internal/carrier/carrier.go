@@ -8,10 +8,13 @@
 // # Memory of idle connections
 //
 // A connection weighs its structure with a read buffer of half a kilobyte, the
-// socket, and the goroutine that reads. Handshakes need deeper stacks and
-// larger buffers. So whoever gets a connection should read it in a goroutine of
-// its own and let the one that made it end: for a WebSocket that is the HTTP
-// handler, whose return frees what net/http has kept for the request.
+// socket, and the goroutine that reads: 4.6 KB for a WebSocket, as the system
+// counts. Stacks do not shrink below what a goroutine has once needed, and
+// handshakes, logins and writes need more than waiting does. So whoever gets a
+// connection should read it in a fresh goroutine that does little else, begin
+// another one after the login, and let the one that made the connection end:
+// for a WebSocket that is the HTTP handler, whose return also frees the buffers
+// of net/http.
 package carrier
 
 import (
@@ -40,7 +43,9 @@ type Conn interface {
 	// Heard is a counter that moves with every whole message that comes, pings
 	// included.
 	Heard() uint64
-	// Ping makes a client that lives send something.
+	// Ping makes a client that lives send something. It does not wait; a client
+	// that does not take the ping in Config.WriteTimeout loses its connection.
+	// The error is net.ErrClosed after Close.
 	Ping() error
 	Remote() netip.AddrPort
 	// Framed reports whether the client speaks frames; otherwise only data can

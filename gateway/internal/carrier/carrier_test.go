@@ -3,6 +3,7 @@ package carrier_test
 import (
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,9 +92,17 @@ func TestPlainConnectionsGetDataAlone(t *testing.T) {
 	cl.expect(edge.KindBinary, "ho")
 }
 
-func TestPingsAreAnsweredInside(t *testing.T) {
+func TestPings(t *testing.T) {
 	t.Parallel()
 	onEach(t, framedCarriers(), carrier.Config{}, func(t *testing.T, cl *client, conn carrier.Conn) {
+		if err := conn.Ping(); err != nil {
+			t.Fatal(err)
+		}
+		if cl.message {
+			cl.expect(0x89, "")
+		} else {
+			cl.expect(edge.KindPing, "")
+		}
 		before := conn.Heard()
 		cl.send(edge.KindPing, "are you there?")
 		cl.send(edge.KindPong, "")
@@ -103,13 +112,34 @@ func TestPingsAreAnsweredInside(t *testing.T) {
 		if conn.Heard() != before+3 {
 			t.Error("heard", conn.Heard()-before)
 		}
-		if err := conn.Ping(); err != nil {
-			t.Fatal(err)
-		}
-		if cl.message {
-			cl.expect(0x89, "")
-		} else {
-			cl.expect(edge.KindPing, "")
+	})
+}
+
+// No ping of a client that reads is left without an answer.
+func TestPingAfterPing(t *testing.T) {
+	t.Parallel()
+	onEach(t, framedCarriers(), carrier.Config{}, func(t *testing.T, cl *client, conn carrier.Conn) {
+		go func() {
+			for {
+				if _, err := conn.Read(); err != nil {
+					return
+				}
+			}
+		}()
+		for i := range 50 {
+			if err := conn.Ping(); err != nil {
+				t.Fatal(err)
+			}
+			cl.send(edge.KindPing, strconv.Itoa(i))
+			for {
+				kind, payload, err := cl.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if kind == edge.KindPong && string(payload) == strconv.Itoa(i) {
+					break
+				}
+			}
 		}
 	})
 }

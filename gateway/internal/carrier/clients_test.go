@@ -45,6 +45,7 @@ func framedCarriers() map[string]dialer {
 		"websocket": func(t *testing.T, c carrier.Config) (*client, carrier.Conn) {
 			return dialWebSocket(t, c, "Sec-WebSocket-Protocol: chat, mallee.v1\r\n")
 		},
+		"secure":       dialSecure,
 		"tcp":          dialTCP,
 		"tls":          dialTLS,
 		"quic":         dialQUIC,
@@ -59,6 +60,7 @@ func webSockets() map[string]dialer {
 func streams() map[string]dialer {
 	all := framedCarriers()
 	delete(all, "websocket")
+	delete(all, "secure")
 	return all
 }
 
@@ -101,16 +103,20 @@ func dialPlain(t *testing.T, c carrier.Config) (*client, carrier.Conn) {
 	return cl, conn
 }
 
-// webSocketServer gives what it upgrades to conns.
-func webSocketServer(t *testing.T, c carrier.Config) (addr string, conns chan carrier.Conn) {
-	t.Helper()
-	conns = make(chan carrier.Conn, 64)
-	a := carrier.New(c)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func upgrader(c carrier.Config) (http.Handler, chan carrier.Conn) {
+	a, conns := carrier.New(c), make(chan carrier.Conn, 64)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, err := a.Upgrade(w, r); err == nil {
 			conns <- conn
 		}
-	}))
+	}), conns
+}
+
+// webSocketServer gives what it upgrades to conns.
+func webSocketServer(t *testing.T, c carrier.Config) (addr string, conns chan carrier.Conn) {
+	t.Helper()
+	handler, conns := upgrader(c)
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String(), conns
 }
@@ -127,6 +133,24 @@ func dialWebSocket(t *testing.T, c carrier.Config, headers string) (*client, car
 	if err != nil {
 		t.Fatal(err)
 	}
+	return upgrade(t, socket, conns, headers)
+}
+
+// dialSecure is a WebSocket over TLS.
+func dialSecure(t *testing.T, c carrier.Config) (*client, carrier.Conn) {
+	t.Helper()
+	handler, conns := upgrader(c)
+	server := httptest.NewTLSServer(handler)
+	t.Cleanup(server.Close)
+	socket, err := tls.Dial("tcp", server.Listener.Addr().String(), server.Client().Transport.(*http.Transport).TLSClientConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return upgrade(t, socket, conns, "Sec-WebSocket-Protocol: mallee.v1\r\n")
+}
+
+func upgrade(t *testing.T, socket net.Conn, conns <-chan carrier.Conn, headers string) (*client, carrier.Conn) {
+	t.Helper()
 	cl := newClient(t, socket)
 	cl.message = true
 	cl.raw([]byte(handshake(headers)))

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,8 @@ type link struct {
 
 	writing sync.Mutex
 	broken  bool // guarded by writing: a frame was written in part
+
+	pings pings
 
 	deadlines sync.Mutex
 	closing   bool // guarded by deadlines, which are Close's from then on
@@ -193,7 +196,7 @@ func (l *link) readWithin(d time.Duration) error {
 	if l.closing {
 		return net.ErrClosed
 	}
-	return l.to.SetReadDeadline(in(d))
+	return l.to.SetReadDeadline(after(d))
 }
 
 func (l *link) writeWithin(d time.Duration) error {
@@ -202,10 +205,10 @@ func (l *link) writeWithin(d time.Duration) error {
 	if l.closing {
 		return net.ErrClosed
 	}
-	return l.to.SetWriteDeadline(in(d))
+	return l.to.SetWriteDeadline(after(d))
 }
 
-func in(d time.Duration) time.Time {
+func after(d time.Duration) time.Time {
 	if d == 0 {
 		return time.Time{}
 	}
@@ -216,8 +219,9 @@ func in(d time.Duration) time.Time {
 // WebSocket has room for.
 const maxReason = 123
 
-// shorten cuts a reason, between characters.
+// shorten makes a reason fit, and cuts it between characters.
 func shorten(reason string) string {
+	reason = strings.ToValidUTF8(reason, "\uFFFD")
 	if len(reason) <= maxReason {
 		return reason
 	}

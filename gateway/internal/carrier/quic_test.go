@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,4 +193,33 @@ func TestFurtherStreamsAreBounded(t *testing.T) {
 	if streams > 4 || sent > 100_000 {
 		t.Errorf("%d streams took %d bytes", streams, sent)
 	}
+}
+
+// Beyond some hundred handshakes in a second clients have to show that their
+// addresses are theirs. Honest ones do not notice.
+func TestAFloodOfHandshakes(t *testing.T) {
+	t.Parallel()
+	addr, trusting, _ := serveQUIC(t, carrier.Config{})
+	trusting.NextProtos = []string{edge.Subprotocol}
+	todo := make(chan int, 400)
+	for i := range cap(todo) {
+		todo <- i
+	}
+	close(todo)
+	var dialing sync.WaitGroup
+	for range 8 {
+		dialing.Go(func() {
+			for range todo {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				conn, err := quic.DialAddr(ctx, addr, trusting, nil)
+				cancel()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = conn.CloseWithError(0, "")
+			}
+		})
+	}
+	dialing.Wait()
 }

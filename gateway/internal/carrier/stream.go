@@ -30,7 +30,7 @@ func (c *streamed) Name() string                   { return c.name }
 func (c *streamed) Framed() bool                   { return true }
 func (c *streamed) Read() (Frame, error)           { return c.receive(c.next) }
 func (c *streamed) Write(frames []*Outgoing) error { return c.send(frames, stream) }
-func (c *streamed) Ping() error                    { return c.control(encode(Frame{Kind: edge.KindPing}, stream)) }
+func (c *streamed) Ping() error                    { return c.ping(encode(Frame{Kind: edge.KindPing}, stream)) }
 
 func (c *streamed) Close(code edge.Code, reason string) {
 	reason = shorten(reason)

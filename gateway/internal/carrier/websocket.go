@@ -68,7 +68,7 @@ func (c *webSocket) way() way {
 
 func (c *webSocket) Read() (Frame, error)           { return c.receive(c.next) }
 func (c *webSocket) Write(frames []*Outgoing) error { return c.send(frames, c.way()) }
-func (c *webSocket) Ping() error                    { return c.control(appendHeader(ws.OpPing, 0)) }
+func (c *webSocket) Ping() error                    { return c.ping(appendHeader(ws.OpPing, 0)) }
 
 func (c *webSocket) Close(code edge.Code, reason string) {
 	var body []byte
@@ -156,7 +156,7 @@ func (c *webSocket) readControl(h ws.Header) error {
 	}
 	switch h.OpCode {
 	case ws.OpPing:
-		return c.control(append(appendHeader(ws.OpPong, len(body)), body...))
+		return c.pong(append(appendHeader(ws.OpPong, len(body)), body...))
 	case ws.OpClose:
 		return closedBy(body)
 	}
