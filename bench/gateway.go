@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -39,14 +40,15 @@ func notFor(who func(contestant) bool, b bench) bench {
 func apart(b bench) bench {
 	measure := b.measure
 	b.measure = func(ctx context.Context, c contestant, d time.Duration) (sample, error) {
-		if isGateway(c) {
-			m := new(malleeGateways)
-			if err := m.start(ctx, 1); err != nil {
-				return sample{}, err
-			}
-			c = m
+		if !isGateway(c) {
+			return measure(ctx, c, d)
 		}
-		return measure(ctx, c, d)
+		m := new(malleeGateways)
+		if err := m.start(ctx, 1); err != nil {
+			return sample{}, err
+		}
+		s, err := measure(ctx, m, d)
+		return s, errors.Join(err, m.Stop(ctx))
 	}
 	return b
 }
@@ -63,12 +65,13 @@ func gatewayResume(clients int) bench {
 			if err := m.start(ctx, 2); err != nil {
 				return sample{}, err
 			}
+			to := m.gateways[1].addr
 			all, err := dialFramed(ctx, m.gateways[0].addr, clients)
 			if err != nil {
 				return sample{}, err
 			}
-			took, err := moveFramed(ctx, all, m.gateways[0].kill, m.gateways[1].addr)
-			return newSample(float64(took.Milliseconds())), err
+			took, err := moveFramed(ctx, all, m.killFirst, to)
+			return newSample(float64(took.Milliseconds())), errors.Join(err, m.Stop(ctx))
 		},
 	}
 }

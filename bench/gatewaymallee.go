@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -71,6 +72,21 @@ func (m *malleeGateways) start(ctx context.Context, gateways int) error {
 		m.gateways = append(m.gateways, g)
 	}
 	return nil
+}
+
+// Stop ends them: it must be called, or they end when the collector finds them.
+func (m *malleeGateways) Stop(context.Context) (err error) {
+	for _, p := range slices.Concat(m.gateways, []*peer{m.host}, m.drivers) {
+		err = errors.Join(err, p.stop())
+	}
+	return err
+}
+
+// killFirst kills a gateway.
+func (m *malleeGateways) killFirst() error {
+	first := m.gateways[0]
+	m.gateways = m.gateways[1:]
+	return first.kill()
 }
 
 func (m *malleeGateways) dial(path string, n int) ([]*wsClient, error) {
