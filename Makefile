@@ -1,7 +1,7 @@
 # The commands of this repository. "make" lists them.
 # What CI runs is defined in .ci/run, which needs no make.
 
-.PHONY: help test race lint generate check-generated cross deps demo bench chaos sim ci
+.PHONY: help test race lint generate check-generated cross deps demo bench chaos sim sim-sessions ci
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ demo: ## run the demo game
 SEEDS ?= 10000
 sim: ## simulate placement under faults; SEEDS=100000 takes minutes
 	MALLEE_SIM_SEEDS=$(SEEDS) go test ./placement/driver -run 'TestSimulation$$' -count=1 -timeout 2h -v
+
+sim-sessions: ## simulate sessions that move between gateways under faults
+	MALLEE_SIM_SEEDS=$(SEEDS) go test ./gateway/internal/handover -run 'TestSimulation$$' -count=1 -timeout 2h -v
 
 LENGTH ?= 60s
 chaos: ## break a cluster of real processes and judge it; LENGTH=10m takes longer

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -170,6 +171,42 @@ func TestSendToALostGateway(t *testing.T) {
 	}
 	if !slices.Equal(e.last.Sessions, []uint64{here}) {
 		t.Errorf("it was sent to %v", e.last.Sessions)
+	}
+}
+
+// Goroutines of an actor may send, too, and its end ends that.
+func TestSendFromGoroutines(t *testing.T) {
+	t.Parallel()
+	n, e, run := startGroup(t)
+	var self *mallee.Self
+	to := []mallee.Session{{ID: sessions.At(n.ID(), 2), At: sessions.At(n.ID(), 2)}, {ID: sessions.At(n.ID(), 1), At: sessions.At(n.ID(), 1)}}
+	const senders, each = 8, 50
+	if err := run(func(ctx context.Context, a *groupActor) error {
+		self = a.self
+		var wg sync.WaitGroup
+		for range senders {
+			wg.Go(func() {
+				for range each {
+					if err := a.self.Send(context.Background(), mallee.Text("hello"), to...); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		a.self.DeactivateNow()
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if e.n != senders*each || !slices.Equal(e.last.Sessions, []uint64{to[1].At, to[0].At}) {
+		t.Errorf("%d orders, the last one for %v", e.n, e.last.Sessions)
+	}
+	for n.Stats().Active > 0 { // until the activation has ended
+		runtime.Gosched()
+	}
+	if err := self.Send(t.Context(), mallee.Text("late"), to...); !errors.Is(err, mallee.ErrUnavailable) || !mallee.SafeToRetry(err) {
+		t.Errorf("after the end: %v", err)
 	}
 }
 

@@ -87,8 +87,8 @@ func (r DisconnectReason) String() string {
 // Send gives a message to sessions. It is encoded once, and goes once to each
 // of their gateways, however many sessions there are. It returns when the
 // message is on its way: what one actor sends to a session arrives in its
-// order. The error is the first of gateways that cannot be reached, whose
-// clients will be told, should they come back, that they have missed something.
+// order. The error is the first of gateways that cannot be reached, or are slow
+// to read (ErrOverloaded): their sessions do not get the message, all others do.
 // The data must not change any more.
 func (s *Self) Send(ctx context.Context, m Message, to ...Session) error {
 	return s.activation.Send(ctx, m, to)

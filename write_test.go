@@ -34,6 +34,9 @@ func TestFailedWrites(t *testing.T) {
 	call := func(ctx context.Context, c *counter) error {
 		return c.self.Invoke(ctx, mallee.ID{Type: "Probe", Key: "other"}, turn(func(context.Context, any) error { return nil }))
 	}
+	say := func(ctx context.Context, c *counter) error {
+		return c.self.Send(ctx, mallee.Text("hello"), mallee.Session{ID: 10_000_000_001, At: 10_000_000_001})
+	}
 	sequence := func(steps ...func(context.Context, *counter) error) func(context.Context, *counter) error {
 		return func(ctx context.Context, c *counter) (err error) {
 			for _, step := range steps {
@@ -55,6 +58,7 @@ func TestFailedWrites(t *testing.T) {
 		"unknown":                    {[]error{unknown}, add, mallee.ErrStorage, false},
 		"unavailable":                {[]error{storage.ErrUnavailable}, add, mallee.ErrStorage, false},
 		"deadline":                   {[]error{context.DeadlineExceeded}, add, mallee.ErrTimeout, false},
+		"refused after a message":    {[]error{refused}, sequence(say, add), mallee.ErrStorage, false},
 		"refused after a write":      {[]error{nil, refused}, sequence(add, add), mallee.ErrStorage, false},
 		"refused before a write":     {[]error{refused, nil}, sequence(add, add), mallee.ErrStorage, false},
 		"refused after a lost write": {[]error{unknown, refused}, sequence(add, add), mallee.ErrStorage, false},

@@ -16,8 +16,9 @@ type carrier interface {
 	read() (edge.Data, error)
 	// write writes frames; one goroutine.
 	write(frames []edge.Data) error
-	// goodbye tells the gateway that the session is over; any goroutine.
-	goodbye(reason string)
+	// goodbye tells the gateway why the connection ends, and with CodeNormal
+	// that the session is over; any goroutine.
+	goodbye(code edge.Code, reason string)
 	// close ends the connection; any goroutine. The session is not over.
 	close()
 }

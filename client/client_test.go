@@ -276,6 +276,21 @@ func TestRefusedLogin(t *testing.T) {
 	}
 }
 
+func TestNonsenseOfTheGateway(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	conn, g := dialled(t, d, client.Config{})
+	g.write(edge.KindText, "\xff")
+	kind, payload := g.read()
+	if closed, err := edge.Decode[edge.Closed](payload); kind != edge.KindClose || err != nil || closed.Code != edge.CodeText {
+		t.Fatal(kind, closed, err)
+	}
+	var closed *edge.Closed
+	if _, err := conn.Receive(waiting(t)); !errors.As(err, &closed) || closed.Code != edge.CodeText {
+		t.Fatal(err)
+	}
+}
+
 func TestCloseSaysGoodbye(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)

@@ -221,7 +221,7 @@ func (c *Conn) Close() {
 	c.closing = true
 	c.mu.Unlock()
 	if first && l != nil {
-		go l.carrier.goodbye("")
+		go l.carrier.goodbye(edge.CodeNormal, "")
 		// The gateway closes the connection; doing it here at once might take
 		// the goodbye back.
 		select {

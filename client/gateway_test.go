@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,4 +159,52 @@ func TestDrain(t *testing.T) {
 	}
 	send(t, conn, "still here")
 	receive(t, conn, "still here")
+}
+
+// A gateway that is gone takes with it what it kept: another one goes on, and
+// says that something may be missing.
+func TestGatewayIsGone(t *testing.T) {
+	t.Parallel()
+	gates := clienttest.Start(t, 2).Gates
+	conn := through(t, "ada", at(gates[0].URL(), gates[1].URL()))
+	send(t, conn, "before")
+	receive(t, conn, "before")
+	gates[0].WebSocket.Refuse()
+	if err := gates[0].Gateway.Stop(waiting(t)); err != nil {
+		t.Fatal(err)
+	}
+	var lost *edge.Loss
+	if _, err := conn.Receive(waiting(t)); !errors.As(err, &lost) || !lost.Unknown {
+		t.Fatal(err)
+	}
+	send(t, conn, "after")
+	receive(t, conn, "after")
+}
+
+// All clients of a gateway are cut off in one moment.
+func TestManyComeBack(t *testing.T) {
+	t.Parallel()
+	gate := clienttest.Start(t, 1).Gates[0]
+	conns := make([]*client.Conn, 200)
+	for i := range conns {
+		conns[i] = through(t, fmt.Sprint("user", i), at("tcp://"+gate.TCP.Addr()))
+	}
+	for range 3 {
+		for _, conn := range conns {
+			send(t, conn, "1")
+		}
+		gate.TCP.Cut()
+		for _, conn := range conns {
+			send(t, conn, "2")
+		}
+		for _, conn := range conns {
+			receive(t, conn, "1")
+			receive(t, conn, "2")
+		}
+	}
+	var left sync.WaitGroup
+	for _, conn := range conns {
+		left.Go(conn.Close)
+	}
+	left.Wait()
 }

@@ -189,6 +189,10 @@ func (r *runner) serve(ctx context.Context, l *link) error {
 	stop := context.AfterFunc(ctx, l.carrier.close)
 	l.tasks.Go(l.write)
 	err := r.read(served, l)
+	var wrong *edge.Violation
+	if errors.As(err, &wrong) {
+		l.carrier.goodbye(wrong.Code, wrong.Reason)
+	}
 	cancel()
 	close(l.over)
 	l.carrier.close()

@@ -105,8 +105,8 @@ func (s *stream) write(frames []edge.Data) error {
 	return err
 }
 
-func (s *stream) goodbye(reason string) {
-	closed, err := edge.Encode(edge.Closed{Code: edge.CodeNormal, Reason: reason})
+func (s *stream) goodbye(code edge.Code, reason string) {
+	closed, err := edge.Encode(edge.Closed{Code: code, Reason: reason})
 	if err == nil {
 		_ = s.write([]edge.Data{{Kind: edge.KindClose, Payload: closed}}) // it may be gone already
 	}

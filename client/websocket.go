@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,8 +119,8 @@ func (w *websocket) send(frames ...ws.Frame) error {
 	return err
 }
 
-func (w *websocket) goodbye(reason string) {
-	body := ws.NewCloseFrameBody(ws.StatusNormalClosure, reason[:min(len(reason), 123)])
+func (w *websocket) goodbye(code edge.Code, reason string) {
+	body := ws.NewCloseFrameBody(ws.StatusCode(code), strings.ToValidUTF8(reason[:min(len(reason), 123)], ""))
 	_ = w.send(ws.NewCloseFrame(body)) // it may be gone already
 }
 

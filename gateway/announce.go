@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -95,12 +96,14 @@ func (s *session) refused(err error) {
 func refusal(err error) string {
 	e := mallee.AsError(err)
 	switch {
-	case e.Code == mallee.CodePanic, e.Code == mallee.CodeActivation:
-		return "the actor has failed"
+	case strings.ContainsRune(string(e.Code), '.'): // an application's
+		return e.Message
 	case e.Code == mallee.CodeNotFound, e.Code == mallee.CodeInvalid:
 		return "there is no such actor for sessions"
+	case e.Code == mallee.CodeUnknown:
+		return "the actor refuses the session"
 	}
-	return e.Message
+	return "the actor has failed"
 }
 
 // announceAgain tells the actors of these sessions of them once more.

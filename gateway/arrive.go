@@ -24,7 +24,10 @@ type admission struct {
 
 // Accept takes a new connection. It returns when the client is let in or turned
 // away; then another goroutine reads, whose stack the login has not enlarged.
-func (g *Gateway) Accept(conn carrier.Conn) {
+func (g *Gateway) Accept(conn carrier.Conn) { g.accept(conn, nil) }
+
+// accept is Accept; header is that of the request that has opened the connection.
+func (g *Gateway) accept(conn carrier.Conn, header http.Header) {
 	if !g.arriving.add(conn) {
 		g.close(conn, edge.CodeDrain, "the gateway has stopped")
 		return
@@ -39,7 +42,7 @@ func (g *Gateway) Accept(conn carrier.Conn) {
 		g.refuse(conn, edge.CodeRateLimited, "there are too many connections from this address")
 		return
 	}
-	s, err := g.arrive(conn)
+	s, err := g.arrive(conn, header)
 	g.arriving.remove(conn)
 	if err != nil {
 		g.turnAway(conn, err)
@@ -62,7 +65,7 @@ func (g *Gateway) refuse(conn carrier.Conn, code edge.Code, why string) {
 }
 
 // arrive makes a session of a connection, or finds the one that goes on.
-func (g *Gateway) arrive(conn carrier.Conn) (*session, error) {
+func (g *Gateway) arrive(conn carrier.Conn, header http.Header) (*session, error) {
 	ctx, cancel := context.WithTimeout(g.ended, g.config.Handshake)
 	defer cancel()
 	// Closing is what ends a Read.
@@ -83,7 +86,7 @@ func (g *Gateway) arrive(conn carrier.Conn) (*session, error) {
 			return s, err
 		}
 	}
-	return g.login(ctx, conn, hello.Login)
+	return g.login(ctx, conn, header, hello.Login)
 }
 
 // read reads the first frame of a connection.
@@ -111,17 +114,14 @@ func read(first carrier.Frame, framed bool) (edge.Hello, error) {
 }
 
 // login lets a new session in. It returns when the actor knows of it.
-func (g *Gateway) login(ctx context.Context, conn carrier.Conn, packet []byte) (*session, error) {
+func (g *Gateway) login(ctx context.Context, conn carrier.Conn, header http.Header, packet []byte) (*session, error) {
 	switch {
 	case g.draining.Load():
 		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
 	case g.memory.Refuses():
 		return nil, &login.Refusal{Code: edge.CodeOverloaded, Reason: shortOfMemory}
 	}
-	request := login.Request{Packet: packet, Remote: conn.Remote(), Carrier: conn.Name()}
-	if c, ok := conn.(interface{ Header() http.Header }); ok {
-		request.Header = c.Header()
-	}
+	request := login.Request{Packet: packet, Remote: conn.Remote(), Carrier: conn.Name(), Header: header}
 	who, err := g.config.Login.Authenticate(ctx, &request)
 	if err != nil {
 		return nil, err

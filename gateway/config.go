@@ -58,7 +58,7 @@ type Config struct {
 	Patience time.Duration
 
 	// Handshake is how long a client has from its connection to its login, and
-	// Login and the actor's node together to answer. Defaults to 10 s.
+	// Login to decide. The actor has Patience after that. Defaults to 10 s.
 	Handshake time.Duration
 
 	// MaxMessage is the largest message of a client. Defaults to 64 KiB.

@@ -43,7 +43,7 @@ type Gateway struct {
 	start  time.Time // its clock counts from here
 	detach func()    // from the node
 
-	accept     *carrier.Acceptor
+	acceptor   *carrier.Acceptor
 	arriving   arrivals
 	sessions   registry
 	alive      sync.WaitGroup // sessions that owe their actors something, or may come to
@@ -94,7 +94,7 @@ func New(config Config) (*Gateway, error) {
 		bounds: stream.Bounds{Messages: config.SendMessages, Bytes: config.SendBytes, Window: config.Window, Slow: config.Slow},
 		queue:  stream.Queue{Messages: config.QueueMessages, Bytes: config.QueueBytes},
 		start:  time.Now(),
-		accept: carrier.New(carrier.Config{
+		acceptor: carrier.New(carrier.Config{
 			MaxMessage:       config.MaxMessage,
 			HandshakeTimeout: config.Handshake,
 			WriteTimeout:     config.WriteTimeout,

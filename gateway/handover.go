@@ -131,11 +131,16 @@ func (g *Gateway) give(ctx context.Context, q *handover.Take) (*handover.Taken, 
 	select {
 	case <-still:
 	case <-ctx.Done():
-		s.thaw()
-		return nil, mallee.ErrTimeout.Errorf("a call of session %d has not ended", s.id)
+		if s.thaw() {
+			return nil, mallee.ErrTimeout.Errorf("a call of session %d has not ended", s.id)
+		}
 	}
 	answer := new(handover.Taken)
 	g.routed(func(t *handover.Table) []handover.Effect {
+		if g.announcing.hasLost(sessions.GatewayOf(q.To)) {
+			s.lose() // nobody would say again that it is gone
+			return nil
+		}
 		if gone, ready := t.Give(q.At, q.To); ready && gone == q.To {
 			answer.Record = s.record(q)
 		} else {
@@ -162,14 +167,26 @@ func (s *session) freeze(at uint64) (still chan struct{}, err error) {
 	return still, nil
 }
 
-// thaw goes on with a session that was not given after all.
-func (s *session) thaw() {
+// thaw goes on with a session that is not given after all. It reports false when
+// there is nothing left to wait for.
+func (s *session) thaw() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == taken && s.to == 0 && s.still != nil {
-		s.state, s.still = away, nil
-		s.work()
+	if s.still == nil {
+		return false
 	}
+	s.state, s.still = away, nil
+	s.work()
+	return true
+}
+
+// lose ends a session that was frozen for a gateway which is gone.
+func (s *session) lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to = s.at // nowhere
+	s.gateway.sessions.remove(s)
+	s.account()
 }
 
 // record is the session as another gateway needs it. From now on it is there,
@@ -255,6 +272,7 @@ func (g *Gateway) forwarded(from placement.NodeID, sender mallee.ID, f *sessions
 	}
 	g.routed(func(t *handover.Table) []handover.Effect {
 		if !t.Has(at) && g.sessions.find(at) == nil {
+			g.tell(sender, []sessions.Relocation{{From: at}})
 			g.post(from, post{name: sessions.OrderEnded, body: (&sessions.Moves{Moved: []sessions.Relocation{{From: f.From, To: at}}}).Append(nil)})
 			return nil
 		}

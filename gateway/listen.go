@@ -17,24 +17,24 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the gateway is about to stop", http.StatusServiceUnavailable)
 		return
 	}
-	conn, err := g.accept.Upgrade(w, r)
+	conn, err := g.acceptor.Upgrade(w, r)
 	if err != nil {
 		g.counts.badUpgrades.Add(1)
 		return // it has been answered
 	}
-	g.Accept(conn)
+	g.accept(conn, r.Header)
 }
 
 // ServeTCP serves clients that speak frames over TCP, or over TLS where the
 // listener is one of package crypto/tls, until the listener is closed: then it
 // returns nil.
 func (g *Gateway) ServeTCP(listener net.Listener) error {
-	return g.accept.ServeTCP(listener, g.Accept)
+	return g.acceptor.ServeTCP(listener, g.Accept)
 }
 
 // ServeQUIC serves clients that speak frames over a stream of QUIC, or of
 // WebTransport on any path, at a UDP socket, until ctx ends or the socket is
 // closed: then it returns nil. The socket is the caller's to close, after Stop.
 func (g *Gateway) ServeQUIC(ctx context.Context, socket net.PacketConn, certificates *tls.Config) error {
-	return g.accept.ServeQUIC(ctx, socket, certificates, g.Accept)
+	return g.acceptor.ServeQUIC(ctx, socket, certificates, g.Accept)
 }

@@ -102,6 +102,9 @@ func (s *session) kick(reason mallee.DisconnectReason, why string) bool {
 	if s.to != 0 {
 		return false
 	}
+	if s.state < taken && !s.plain {
+		s.verdict = &edge.Closed{Code: code, Reason: why}
+	}
 	s.finish(reason, code, why)
 	return true
 }

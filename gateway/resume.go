@@ -91,7 +91,13 @@ func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hel
 func (s *session) resume(conn carrier.Conn, t *token.Token, from *edge.Resume) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.id != t.Session || (s.state != online && s.state != away) {
+	if s.id != t.Session {
+		return false, nil
+	}
+	if s.verdict != nil {
+		return false, &login.Refusal{Code: s.verdict.Code, Reason: s.verdict.Reason}
+	}
+	if s.state != online && s.state != away {
 		return false, nil
 	}
 	g := s.gateway

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ type session struct {
 	writing carrier.Conn // that a goroutine writes to
 	urgent  []*carrier.Outgoing
 	closing *edge.Closed // conn ends with it once all is written
+	verdict *edge.Closed // of an actor: for a client that comes back to an ended session
 	out     stream.Out
 	heard   uint64        // conn.Heard of the last sweep
 	since   time.Duration // when something was heard, or the client was lost
@@ -148,7 +150,7 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 		return
 	}
 	s.gateway.counts.closes.add(cause.Code)
-	go conn.Close(cause.Code, cause.Reason) // frees what it has
+	go conn.Close(cmp.Or(cause.Code, edge.CodeGoingAway), cause.Reason) // frees what it has
 	s.leave()
 	switch {
 	case s.state == ended || s.state == taken:
@@ -163,7 +165,7 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 
 // leave forgets the connection. It needs mu.
 func (s *session) leave() {
-	s.conn, s.closing, s.urgent = nil, nil, nil
+	s.conn, s.writing, s.closing, s.urgent = nil, nil, nil, nil
 	s.out.Detach()
 	s.since = s.gateway.now()
 	s.resumeReading()
@@ -219,9 +221,11 @@ func (s *session) finished(reason mallee.DisconnectReason) {
 	if s.state == ended || s.state == taken {
 		return
 	}
-	s.state, s.reason = ended, reason
+	s.state, s.reason, s.since = ended, reason, s.gateway.now()
 	s.gateway.counts.ended[min(int(reason), len(s.gateway.counts.ended)-1)].Add(1)
-	s.gateway.sessions.remove(s)
+	if s.verdict == nil { // otherwise the sweep will
+		s.gateway.sessions.remove(s)
+	}
 	if s.gateway.moves.active() {
 		go s.gateway.routeEnded(s.at) // its lock comes before this one
 	}

@@ -207,13 +207,14 @@ func TestForgedToken(t *testing.T) {
 func TestKickAndBind(t *testing.T) {
 	bubble(t, func(t *testing.T, c *malleetest.Cluster, d *diary) {
 		g := open(t, c.Client())
-		ann, _ := framed(t, g, "ann", "a")
+		ann, w := framed(t, g, "ann", "a")
 		ann.say("kick that is enough", "too late")
 		ann.hears("bye")
 		ann.ends(edge.CodeKicked)
 		if end := ann.end(); end.Reason != "that is enough" {
 			t.Errorf("closed with %q", end.Reason)
 		}
+		resume(t, g, w, 0).ends(edge.CodeKicked) // had it not heard of it
 		synctest.Wait()
 		synctest.Wait()
 		if got := d.of("a: disconnect"); !slices.Equal(got, []string{"a: disconnect ann kicked"}) {

@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"errors"
+	"os"
+
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
 	"github.com/mallee-io/mallee/wire/edge"
 )
@@ -38,7 +41,7 @@ func (s *session) write(conn carrier.Conn) {
 		clear(b.frames)
 		b.frames = b.frames[:0]
 		if err != nil {
-			s.unwritten(conn)
+			s.unwritten(conn, err)
 			return
 		}
 		s.gateway.counts.written.Add(int64(sent))
@@ -74,14 +77,14 @@ func (s *session) fill(conn carrier.Conn, b *batch) bool {
 	return false
 }
 
-// unwritten: the client has not read for as long as the listener allows, or is
-// gone.
-func (s *session) unwritten(conn carrier.Conn) {
+// unwritten: the client has not read for as long as it may, or is gone.
+func (s *session) unwritten(conn carrier.Conn, err error) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.lost(conn, new(carrier.Closed))
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.writing == conn {
-		s.writing = nil
-	}
 	if s.conn != conn {
 		return
 	}

@@ -53,7 +53,7 @@ func (e *edge) Answer(_ context.Context, from placement.NodeID, name string, bod
 func (e *edge) Lost(id placement.NodeID)    { e.lost <- id }
 func (e *edge) Renamed(id placement.NodeID) { e.renamed <- id }
 
-// next is the next order that is no reannouncement.
+// next is the next order.
 func (e *edge) next(t *testing.T) order {
 	t.Helper()
 	select {

@@ -14,10 +14,11 @@ const suspectFor = 2
 
 // suspect looks whether a node that cannot be reached is still a member. The
 // placement driver says so to whom it is connected with at that moment; this is
-// for all others, since nobody else would miss the sessions of that node.
+// for all others: nothing else would tell them that sessions, or their actors, are
+// gone.
 func (n *Node) suspect(id placement.NodeID) {
 	l := n.lease.Load()
-	if l == nil || l.TTL == 0 {
+	if l == nil || l.TTL == 0 || n.edge.gateway.Load() == nil && !n.runtime.UsesSessions() {
 		return
 	}
 	if _, already := n.edge.suspects.LoadOrStore(id, nil); already {

@@ -156,7 +156,7 @@ func (a *Activation) takeLoads() (loads []func(context.Context) error) {
 		return nil
 	}
 	loads, a.extras.loads = a.extras.loads, nil
-	if a.extras.fire == nil && a.extras.log == nil && a.extras.mover == nil && a.extras.moved == nil {
+	if a.extras.fire == nil && a.extras.log == nil && a.extras.mover == nil && a.extras.moved == nil && a.extras.told == 0 {
 		a.extras = nil
 	}
 	return loads

@@ -49,6 +49,8 @@ type Runtime struct {
 	failedStops atomic.Int64
 	drained     chan struct{} // a hint that live has become 0
 	closed      atomic.Bool
+
+	usesSessions atomic.Bool // an actor has, or has had, sessions or a group
 }
 
 // ticksPerTimeout is how often overdue calls are looked for within one call
@@ -102,6 +104,9 @@ type Stats struct {
 	LostOneWays int64 // one-way calls that no activation could take after theirs had ended
 	FailedStops int64 // errors of OnDeactivate
 }
+
+// UsesSessions reports whether actors of this node know sessions.
+func (r *Runtime) UsesSessions() bool { return r.usesSessions.Load() }
 
 // Stats may be called at any time.
 func (r *Runtime) Stats() Stats {

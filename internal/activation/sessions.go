@@ -51,6 +51,7 @@ func (a *Activation) replace(ctx context.Context, by mallee.Session) {
 	a.mu.Lock()
 	older := a.attached().where(func(s mallee.Session) bool { return s.User == by.User && s.ID != by.ID })
 	a.mu.Unlock()
+	defer a.ordered()
 	for _, s := range older {
 		err := a.table.runtime.config.Sessions.Kick(ctx, a.ID(), []uint64{s.At}, mallee.DisconnectReplaced, "")
 		if err != nil { // its gateway hears that it is not attached, should it go on
@@ -95,6 +96,7 @@ func (a *Activation) disconnect(ctx context.Context, s mallee.Session, reason ma
 // OnMoved registers what is told, in turns, that sessions within a range are at
 // another place now; 0: they have ended.
 func (a *Activation) OnMoved(told func(first, last, to uint64)) {
+	a.table.runtime.usesSessions.Store(true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.extra()
@@ -132,6 +134,9 @@ func (a *Activation) Doubt(at map[uint64]bool) {
 // Vanish tells activations that a gateway is gone with its sessions, which are
 // those within a range.
 func (r *Runtime) Vanish(first, last uint64) {
+	if !r.UsesSessions() {
+		return
+	}
 	for _, table := range r.tables {
 		table.each(func(a *Activation) {
 			if a.knowsSessions() {
@@ -171,6 +176,9 @@ func (a *Activation) attach(s mallee.Session) (again bool) {
 	e := a.extra()
 	if e.attached == nil {
 		e.attached = new(attached)
+		if r := a.table.runtime; !r.usesSessions.Load() {
+			r.usesSessions.Store(true)
+		}
 	}
 	earlier, again := e.attached.put(s)
 	a.mu.Unlock()

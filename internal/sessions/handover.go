@@ -15,6 +15,9 @@ const (
 	OrderEnded   = "ended"   // gateway to gateway: sessions need not be forwarded any more: Moves, To is where they were last
 	OrderRetire  = "retire"  // gateway to gateway: prepare for my end: Moves
 	OrderRetired = "retired" // gateway to gateway: these Moves are prepared for my end
+	// OrderSuperseded goes from a node to the gateway of a session that its actor
+	// knows at another place, of a later attempt of the client: Superseded.
+	OrderSuperseded = "superseded"
 )
 
 // Forward is an order that is passed on. Who sends it stays the same.
@@ -44,6 +47,15 @@ type Moves struct {
 type Marker struct {
 	Origin placement.NodeID // that node
 	Moved  []Relocation
+}
+
+// Superseded is a session that is somewhere else since the client's connection
+// of the given number (edge.Resume.Attempt). A gateway that knows of a later one
+// does not mind.
+type Superseded struct {
+	Session uint64
+	By      uint64
+	Attempt uint64
 }
 
 // Append appends the body of the order.
@@ -102,6 +114,21 @@ func (m *Marker) Parse(body []byte) error {
 	r.version()
 	m.Origin, m.Moved = placement.NodeID(r.uvarint()), r.moves()
 	return r.failed(OrderMarker)
+}
+
+// Append appends the body of the order.
+func (s *Superseded) Append(b []byte) []byte {
+	b = binary.AppendUvarint(append(b, orderVersion), s.Session)
+	b = binary.AppendUvarint(b, s.By)
+	return binary.AppendUvarint(b, s.Attempt)
+}
+
+// Parse reads what Append wrote.
+func (s *Superseded) Parse(body []byte) error {
+	r := orderReader{rest: body}
+	r.version()
+	s.Session, s.By, s.Attempt = r.uvarint(), r.uvarint(), r.uvarint()
+	return r.failed(OrderSuperseded)
 }
 
 // appendMoves writes the sessions of both places, one after the other.

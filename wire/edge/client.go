@@ -18,6 +18,7 @@ import (
 type Client struct {
 	messages, bytes int // bounds of kept
 
+	attempt  uint64
 	welcomed bool // on this connection
 	welcome  Welcome
 
@@ -78,6 +79,7 @@ func NewClient(messages, bytes int) *Client {
 // without a session to resume the login is needed.
 func (c *Client) Begin(login json.RawMessage) Hello {
 	c.welcomed = false
+	c.attempt++
 	return Hello{Version: Version, Login: login, Resume: c.Resume()}
 }
 
@@ -86,7 +88,7 @@ func (c *Client) Resume() *Resume {
 	if c.welcome.Token == "" {
 		return nil
 	}
-	return &Resume{Token: c.welcome.Token, Epoch: c.welcome.Epoch, Received: c.received}
+	return &Resume{Token: c.welcome.Token, Epoch: c.welcome.Epoch, Received: c.received, Attempt: c.attempt}
 }
 
 // Forget gives up the session's token, after a gateway has refused it.

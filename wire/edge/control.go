@@ -18,6 +18,9 @@ type Resume struct {
 	Token    string `json:"token"`
 	Epoch    string `json:"epoch"`
 	Received uint64 `json:"received"` // data frames of the epoch that the client has
+	// Attempt counts the client's connections for the session, so that of two
+	// gateways that both have let it in the later one has it.
+	Attempt uint64 `json:"attempt,omitempty"`
 }
 
 // Welcome is the payload of KindWelcome. It comes once for each connection, and

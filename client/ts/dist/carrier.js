@@ -103,7 +103,7 @@ export function dialWebTransport(url, listener, options, largest) {
             over = true;
             void (async () => {
                 try {
-                    if (code === Code.normal)
+                    if (code !== Code.goingAway && code !== Code.abnormal)
                         await writer?.write(encodeStream(encodeJSON(Kind.close, { code, reason: clip(reason) })));
                     await writer?.close();
                 }

@@ -109,7 +109,7 @@ export function dialWebTransport(url: string, listener: Listener, options: WebTr
       over = true;
       void (async () => {
         try {
-          if (code === Code.normal) await writer?.write(encodeStream(encodeJSON(Kind.close, { code, reason: clip(reason) })));
+          if (code !== Code.goingAway && code !== Code.abnormal) await writer?.write(encodeStream(encodeJSON(Kind.close, { code, reason: clip(reason) })));
           await writer?.close();
         } catch {
           // It has ended meanwhile.

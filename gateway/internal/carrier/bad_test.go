@@ -130,7 +130,7 @@ func TestMessagesThatDoNotEnd(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			onEach(t, begun.on, carrier.Config{FrameTimeout: 50 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, cl *client, conn carrier.Conn) {
+			onEach(t, begun.on, carrier.Config{FrameTimeout: 50 * time.Millisecond, CloseTimeout: patience}, func(t *testing.T, cl *client, conn carrier.Conn) {
 				go refuse(t, conn)
 				cl.raw([]byte(begun.sent))
 				if code, _ := cl.farewell(); code != edge.CodeIdle {

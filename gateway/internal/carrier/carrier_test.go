@@ -2,6 +2,7 @@ package carrier_test
 
 import (
 	"errors"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -217,6 +218,25 @@ func TestTheClientVanishes(t *testing.T) {
 			t.Error("Read returns", err)
 		}
 		conn.Close(edge.CodeInternal, "") // does not wait
+	})
+}
+
+// What is on its way when the gateway closes does not delay the end.
+func TestTheClientLeavesAmidTraffic(t *testing.T) {
+	t.Parallel()
+	onEach(t, webSockets(), carrier.Config{CloseTimeout: patience}, func(t *testing.T, cl *client, conn carrier.Conn) {
+		closed := make(chan struct{})
+		go func() { conn.Close(edge.CodeDrain, "the gateway stops"); close(closed) }()
+		if kind, _, err := cl.next(); kind != 0x88 || err != nil {
+			t.Fatal(kind, err)
+		}
+		cl.send(edge.KindBinary, strings.Repeat("x", 5_000))
+		cl.raw(masked(0x89, "ping"))
+		cl.raw(masked(0x88, "\x0f\xa0"))
+		if _, _, err := cl.next(); !errors.Is(err, io.EOF) {
+			t.Error("the socket is not closed:", err)
+		}
+		<-closed
 	})
 }
 

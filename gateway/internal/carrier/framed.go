@@ -14,7 +14,8 @@ func (l *link) take(f Frame, w way) (deliver bool, err error) {
 		if err := l.vain.take(); err != nil {
 			return false, err
 		}
-		return false, l.pong(encode(Frame{Kind: edge.KindPong, Data: f.Data}, w))
+		l.pong(encode(Frame{Kind: edge.KindPong, Data: f.Data}, w))
+		return false, nil
 	case edge.KindPong:
 		return false, l.vain.take()
 	case edge.KindClose:

@@ -217,12 +217,13 @@ func (l *link) isClosing() bool {
 	return l.closing
 }
 
-// readWithin sets a deadline, none for 0, unless Close has set its own.
+// readWithin sets the deadline of reads, none for 0, unless Close has set its
+// own, which ends them soon enough.
 func (l *link) readWithin(d time.Duration) error {
 	l.deadlines.Lock()
 	defer l.deadlines.Unlock()
 	if l.closing {
-		return net.ErrClosed
+		return nil
 	}
 	if d == 0 {
 		return l.to.SetReadDeadline(time.Time{})

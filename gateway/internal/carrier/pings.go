@@ -23,14 +23,15 @@ func (l *link) ping(b []byte) error {
 	return l.beginPing(b)
 }
 
-func (l *link) pong(b []byte) error {
+// pong writes a pong. After Close nobody wants it any more.
+func (l *link) pong(b []byte) {
 	l.pings.mu.Lock()
 	defer l.pings.mu.Unlock()
 	if l.pings.writing {
 		l.pings.next = b
-		return nil
+		return
 	}
-	return l.beginPing(b)
+	_ = l.beginPing(b)
 }
 
 // beginPing needs pings.mu.

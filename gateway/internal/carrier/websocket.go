@@ -157,7 +157,7 @@ func (c *webSocket) readControl(h ws.Header) error {
 	}
 	switch h.OpCode {
 	case ws.OpPing:
-		return c.pong(append(appendHeader(ws.OpPong, len(body)), body...))
+		c.pong(append(appendHeader(ws.OpPong, len(body)), body...))
 	case ws.OpClose:
 		return closedBy(body)
 	}

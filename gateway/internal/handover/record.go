@@ -21,11 +21,13 @@ type Take struct {
 	To       uint64 // where it will be
 	Epoch    uint64 // that Received counts; where the session has another one by now, Received means nothing
 	Received uint64 // messages that the client has and that need not be given
+	Attempt  uint64 // edge.Resume.Attempt
 }
 
 // Taken is the answer. One of its fields is set; if none is, there is no such
 // session.
 type Taken struct {
+	Late   bool    // the client has come by a later attempt: its connection here is an old one
 	Gone   uint64  // it has gone to this place before: ask there
 	Record *Record // the asking gateway has it now
 }
@@ -51,8 +53,8 @@ const version = 1
 // Append appends the body of the question.
 func (t *Take) Append(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(append(b, version))
-	e.ArrayLen(5)
-	for _, v := range []uint64{t.Session, t.At, t.To, t.Epoch, t.Received} {
+	e.ArrayLen(6)
+	for _, v := range []uint64{t.Session, t.At, t.To, t.Epoch, t.Received, t.Attempt} {
 		e.Uint(v)
 	}
 	e.Leave()
@@ -65,8 +67,8 @@ func (t *Take) Parse(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("question %s: %w", QuestionTake, err)
 	}
-	n := fields(&d, 5)
-	for _, v := range []*uint64{&t.Session, &t.At, &t.To, &t.Epoch, &t.Received} {
+	n := fields(&d, 6)
+	for _, v := range []*uint64{&t.Session, &t.At, &t.To, &t.Epoch, &t.Received, &t.Attempt} {
 		*v = d.Uint(64)
 	}
 	d.Skip(n)
@@ -79,7 +81,8 @@ func (t *Take) Parse(body []byte) error {
 // Append appends the body of the answer.
 func (t *Taken) Append(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(append(b, version))
-	e.ArrayLen(2)
+	e.ArrayLen(3)
+	e.Bool(t.Late)
 	e.Uint(t.Gone)
 	if t.Record == nil {
 		e.Nil()
@@ -96,7 +99,8 @@ func (t *Taken) Parse(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("answer to %s: %w", QuestionTake, err)
 	}
-	n := fields(&d, 2)
+	n := fields(&d, 3)
+	t.Late = d.Bool()
 	t.Gone = d.Uint(64)
 	if t.Record = nil; !d.IsNil() {
 		t.Record = new(Record)

@@ -2,6 +2,8 @@ package handover_test
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -13,11 +15,11 @@ import (
 
 // actor sends to clients, and is bound to some of them.
 type actor struct {
-	id      mallee.ID
-	node    *node
-	sender  int              // names it and its life
-	numbers map[int]int      // of messages sent in this life, by client
-	knows   map[int][]uint64 // where sessions of clients are or were, the latest last
+	id          mallee.ID
+	node        *node
+	sender      int         // names it and its life
+	numbers     map[int]int // of messages sent in this life, by client
+	knows, used map[int]int // places of sessions, by client: the newest one that it knows, and that it has sent to in this life
 }
 
 func mustJSON(v any) []byte {
@@ -45,6 +47,10 @@ func (w *world) place(a *actor) {
 	a.node = live[w.random.IntN(len(live))]
 	w.senders++
 	a.sender, a.numbers = w.senders, make(map[int]int)
+	a.used = maps.Clone(a.knows)
+	for _, id := range sortedKeys(a.used) {
+		a.used[id] = w.random.IntN(a.used[id] + 1) // what it has saved
+	}
 	w.say("%s is at node %d as sender %d", a.id.Key, a.node.id, a.sender)
 }
 
@@ -80,9 +86,17 @@ func (w *world) call(from *node, a *actor, run func(*node) string, done func(rep
 }
 
 // run is a message of the client in the actor.
-func (c *client) run(number int) {
+func (c *client) run(number int, attempt uint64) {
 	w := c.world
 	w.sum["upward"]++
+	// A session that has lost its client by two failures at once may be announced
+	// to an activation that does not know of the later one.
+	if attempt < c.attempt {
+		w.sum["stale"]++
+		c.unsure++
+		return
+	}
+	c.attempt = attempt
 	if n := len(c.ran); n > 0 && c.ran[n-1] >= number {
 		w.fail("message %d of client %d has run after %d", number, c.id, c.ran[n-1])
 	}
@@ -91,25 +105,23 @@ func (c *client) run(number int) {
 
 // tell lets all actors know some time where a session is.
 func (w *world) tell(c *client, at uint64) {
+	place := slices.Index(c.places, at)
 	for _, a := range w.actors {
 		d := time.Duration(0)
 		if a != c.actor {
 			d = w.between(0, 3*time.Second)
 		}
-		w.after(d, func() { a.knows[c.id] = append(a.knows[c.id], at) })
+		w.after(d, func() { a.knows[c.id] = max(a.knows[c.id], place) })
 	}
 }
 
 // moved tells the actors of a node.
 func (w *world) moved(n *node, from, to uint64) {
 	w.learn(n, from, to)
-	for _, a := range w.actors {
-		if a.node != n {
-			continue
-		}
-		for _, id := range sortedKeys(a.knows) {
-			if list := a.knows[id]; len(list) > 0 && list[len(list)-1] == from {
-				a.knows[id] = append(list, to)
+	for _, c := range w.clients {
+		for _, a := range w.actors {
+			if place := slices.Index(c.places, to); a.node == n && place >= 0 {
+				a.knows[c.id] = max(a.knows[c.id], place)
 			}
 		}
 	}
@@ -125,20 +137,21 @@ func (w *world) learn(n *node, from, to uint64) {
 func (w *world) flush(n *node, from, to uint64) {
 	w.learn(n, from, to)
 	w.send(n.id, handover.NodeOf(from), func(other *node) {
-		other.gate.order(n.id, from, handover.Order{Kind: handover.Marker, Origin: n.id}, func() {})
+		other.gate.order(n.id, from, handover.Order{Kind: handover.Marker, Origin: n.id}, &sent{})
 	})
 }
 
 // push sends a message of the actor to a client.
 func (w *world) push(a *actor, c *client) {
-	known := a.knows[c.id]
-	if !a.node.alive || len(known) == 0 {
+	if !a.node.alive || len(c.places) == 0 {
 		return
 	}
-	at := known[len(known)-1]
-	if w.chance(5) {
-		at = known[w.random.IntN(len(known))]
+	// An actor may go on with an old value; having used a newer one it does not
+	// go back.
+	if w.chance(2) {
+		a.used[c.id] += w.random.IntN(a.knows[c.id] - a.used[c.id] + 1)
 	}
+	at := c.places[a.used[c.id]]
 	n := a.node
 	at = n.moved.Now(at)
 	gate := handover.NodeOf(at)
@@ -158,8 +171,7 @@ func (w *world) push(a *actor, c *client) {
 		Kind: handover.Push, Origin: n.id,
 		Frame: &carrier.Outgoing{Frame: carrier.Frame{Kind: edge.KindBinary, Data: payload(sender, number)}},
 	}
-	refuse := func() { s.refused = true }
-	w.sendOr(n.id, gate, func(other *node) { other.gate.order(n.id, at, order, refuse) }, func(withSender bool) {
+	w.sendOr(n.id, gate, func(other *node) { other.gate.order(n.id, at, order, s) }, func(withSender bool) {
 		s.refused, s.cutOff = !withSender, withSender
 	})
 }

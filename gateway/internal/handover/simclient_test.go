@@ -28,7 +28,8 @@ type client struct {
 	conn    *conn
 	asleep  time.Duration // until when it does not read
 	actor   *actor
-	name    uint64 // the session's ID
+	name    uint64   // the session's ID
+	places  []uint64 // where it was and is
 
 	// Down.
 	sends  map[int][]*sent // by sender
@@ -39,9 +40,10 @@ type client struct {
 	skips  []skip
 
 	// Up.
-	said   int   // messages sent
-	ran    []int // by the actor
-	unsure int   // told
+	said    int    // messages sent
+	ran     []int  // by the actor
+	attempt uint64 // by which the last one has come
+	unsure  int    // told
 }
 
 // sent is a message of an actor for a client.
@@ -49,6 +51,7 @@ type sent struct {
 	at       time.Duration
 	received bool
 	refused  bool // the sender is told, or the gateway was dead
+	astray   bool // sent to a session without a client, while the client had another one: it is told later
 	cutOff   bool // the sender died with it: nothing behind it may arrive
 }
 

@@ -24,32 +24,36 @@ type gate struct {
 	sessions map[uint64]*session // by At
 	taking   map[uint64]*taking  // by the At that is asked for
 	conns    []*conn
+	cut      map[uint64]bool // sessions that were superseded
 }
 
 type session struct {
-	gate   *gate
-	client *client
-	id, at uint64
-	epoch  uint64
-	began  time.Duration // of the epoch
-	over   bool          // the epoch cannot go on
-	out    stream.Out
-	in     stream.In
-	conn   *conn
-	away   time.Duration // since when there is no connection
-	busy   bool
-	frozen []func() // takes that wait for the call's end
-	known  placement.NodeID
+	gate    *gate
+	client  *client
+	id, at  uint64
+	epoch   uint64
+	began   time.Duration // of the epoch
+	over    bool          // the epoch cannot go on
+	out     stream.Out
+	in      stream.In
+	conn    *conn
+	away    time.Duration // since when there is no connection
+	busy    bool
+	frozen  []func() // takes that wait for the call's end
+	known   placement.NodeID
+	attempt uint64
+	pushed  [][]byte // all that came for the client
 }
 
 // taking is a session that another gateway was asked for.
 type taking struct {
-	to    uint64
-	from  placement.NodeID // the gateway that was asked
-	conn  *conn
-	hello edge.Hello
-	token simToken
-	waits []func() // takes of it by others
+	to     uint64
+	from   placement.NodeID // the gateway that was asked
+	conn   *conn
+	hello  edge.Hello
+	token  simToken
+	waits  []func() // takes of it by others
+	ticket int      // of the question
 }
 
 type simToken struct{ id, at, epoch uint64 }
@@ -64,7 +68,7 @@ func parseToken(s string) (t simToken) {
 }
 
 func newGate(w *world, n *node) *gate {
-	return &gate{world: w, node: n, table: handover.NewTable(&w.holds), sessions: make(map[uint64]*session), taking: make(map[uint64]*taking)}
+	return &gate{world: w, node: n, table: handover.NewTable(&w.holds), sessions: make(map[uint64]*session), taking: make(map[uint64]*taking), cut: make(map[uint64]bool)}
 }
 
 func (g *gate) newAt() uint64 {
@@ -74,7 +78,6 @@ func (g *gate) newAt() uint64 {
 
 // hello is a client's first frame.
 func (g *gate) hello(k *conn, hello edge.Hello) {
-	w := g.world
 	g.conns = append(g.conns, k)
 	if g.node.draining {
 		g.closeConn(k, edge.CodeDrain)
@@ -88,13 +91,12 @@ func (g *gate) hello(k *conn, hello edge.Hello) {
 		return
 	}
 	g.resume(k, hello, parseToken(hello.Resume.Token), g.newAt())
-	_ = w
 }
 
 // resume looks for a session, here and then where its token says.
 func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 	w, owner := g.world, handover.NodeOf(token.at)
-	if s := g.sessions[token.at]; s != nil {
+	if s := g.find(token); s != nil {
 		g.attach(s, k, hello, strconv.FormatUint(s.epoch, 10) == hello.Resume.Epoch)
 		return
 	}
@@ -121,8 +123,9 @@ func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 	n := g.node
 	n.tickets++
 	ticket := n.tickets
+	t.ticket = ticket
 	n.asked[ticket] = func(answer any) { g.taken(t, answer.(handover.Taken)) }
-	body, err := (&handover.Take{Session: token.id, At: token.at, To: to, Epoch: token.epoch, Received: hello.Resume.Received}).Append(nil)
+	body, err := (&handover.Take{Session: token.id, At: token.at, To: to, Epoch: token.epoch, Received: hello.Resume.Received, Attempt: hello.Resume.Attempt}).Append(nil)
 	if err != nil {
 		panic(err)
 	}
@@ -164,9 +167,24 @@ func (g *gate) resume(k *conn, hello edge.Hello, token simToken, to uint64) {
 	})
 }
 
+// find looks for a session that is here, though the client may not know that it
+// has come.
+func (g *gate) find(token simToken) *session {
+	found := g.sessions[token.at]
+	for _, at := range sortedKeys(g.sessions) {
+		if s := g.sessions[at]; s.id == token.id {
+			found = s
+		}
+	}
+	return found
+}
+
 // take answers another gateway.
 func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 	w := g.world
+	if g.node.lost[handover.NodeOf(q.To)] && !w.flaws.posthumous {
+		return // the session would go to nobody
+	}
 	if gone := g.table.Where(q.At); gone != 0 {
 		w.sum["redirected"]++
 		answer(handover.Taken{Gone: gone})
@@ -181,6 +199,10 @@ func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 	s := g.sessions[q.At]
 	if s == nil {
 		answer(handover.Taken{})
+		return
+	}
+	if s.attempt > q.Attempt && !w.flaws.late {
+		answer(handover.Taken{Late: true})
 		return
 	}
 	if s.conn != nil {
@@ -208,6 +230,7 @@ func (g *gate) take(q handover.Take, answer func(handover.Taken)) {
 func (g *gate) taken(t *taking, a handover.Taken) {
 	w := g.world
 	delete(g.taking, t.token.at)
+	delete(g.node.asked, t.ticket)
 	if a.Gone != 0 {
 		w.say("node %d is told that %d has gone to %d", g.node.id, t.token.at, a.Gone)
 		g.run(g.table.Ended(t.to))
@@ -215,6 +238,15 @@ func (g *gate) taken(t *taking, a handover.Taken) {
 			t.token.at = a.Gone
 			g.resume(t.conn, t.hello, t.token, g.newAt())
 		}
+		return
+	}
+	if a.Record == nil && t.conn == nil {
+		g.run(g.table.Ended(t.to)) // nobody waits for it
+		return
+	}
+	if a.Late {
+		g.run(g.table.Ended(t.to))
+		g.closeConn(t.conn, edge.CodeReplaced)
 		return
 	}
 	s := g.create(t.token.client(w), t.token.id, t.to)
@@ -225,6 +257,7 @@ func (g *gate) taken(t *taking, a handover.Taken) {
 		s.out = stream.RestoreOut(&w.bounds, r.Out, w.now)
 		s.in = stream.RestoreIn(&w.waits, r.Received, r.Waiting, w.now)
 	}
+	s.attempt = t.hello.Resume.Attempt
 	s.out.Detach()
 	g.run(g.table.Taken(t.to, a.Record != nil))
 	g.announce(s, true)
@@ -248,7 +281,7 @@ func (t simToken) client(w *world) *client {
 // create makes a session in a new epoch.
 func (g *gate) create(c *client, id, at uint64) *session {
 	w := g.world
-	c.name = id
+	c.name, c.places = id, append(c.places, at)
 	s := &session{gate: g, client: c, id: id, at: at}
 	g.newEpoch(s)
 	s.in = stream.NewIn(&w.waits)
@@ -279,6 +312,10 @@ func (g *gate) attach(s *session, k *conn, hello edge.Hello, goOn bool) {
 	if !k.gateHas {
 		return
 	}
+	if hello.Resume != nil && hello.Resume.Attempt < s.attempt {
+		g.closeConn(k, edge.CodeReplaced)
+		return
+	}
 	if s.conn != nil {
 		g.closeConn(s.conn, edge.CodeReplaced)
 	}
@@ -292,10 +329,14 @@ func (g *gate) attach(s *session, k *conn, hello edge.Hello, goOn bool) {
 		w.sum["lost"] += int(lost)
 	} else if hello.Resume != nil {
 		goOn = false
+		s.astray()
 		g.newEpoch(s)
 		s.in.Begin()
 	}
 	s.conn, k.session = k, s
+	if hello.Resume != nil {
+		s.attempt = hello.Resume.Attempt
+	}
 	welcome := edge.Welcome{
 		Session: strconv.FormatUint(s.id, 10), Token: simToken{s.id, s.at, s.epoch}.String(), Epoch: strconv.FormatUint(s.epoch, 10),
 		Resumed: goOn, Received: s.in.Received(),
@@ -370,11 +411,29 @@ func (g *gate) wait(s *session) {
 	away := s.away
 	w.after(simWindow, func() {
 		if s.conn == nil && s.away == away && g.sessions[s.at] == s && g.node.alive {
-			w.say("node %d: session %d ends", g.node.id, s.at)
-			delete(g.sessions, s.at)
-			g.run(g.table.Ended(s.at))
-			g.released(s)
+			g.end(s)
 		}
+	})
+}
+
+// end asks the actor first, which may know the session at another place: then
+// what has come here is missing there.
+func (g *gate) end(s *session) {
+	w := g.world
+	w.call(g.node, s.client.actor, func(n *node) string {
+		if by := n.attached[s.id]; by.at != s.at && by.attempt > s.attempt {
+			n.supersede(w, s, by) // comes before the answer
+		}
+		return "ok"
+	}, func(string) {
+		if s.conn != nil || g.sessions[s.at] != s {
+			return
+		}
+		w.say("node %d: session %d ends", g.node.id, s.at)
+		s.lonely()
+		delete(g.sessions, s.at)
+		g.run(g.table.Ended(s.at))
+		g.released(s)
 	})
 }
 
@@ -409,10 +468,14 @@ func (g *gate) up(s *session) {
 	s.busy = true
 	number, _ := binary.Uvarint(m.Frame.Data)
 	w.call(g.node, s.client.actor, func(n *node) string {
-		if n.attached[s.id] != s.at {
+		switch by := n.attached[s.id]; {
+		case by.attempt > s.attempt:
+			n.supersede(w, s, by)
+			return "detached"
+		case by.at != s.at:
 			return "detached"
 		}
-		s.client.run(int(number))
+		s.client.run(int(number), s.attempt)
 		return "ok"
 	}, func(reply string) {
 		s.busy = false
@@ -456,31 +519,92 @@ func (g *gate) announce(s *session, again bool) {
 	}
 	s.busy = true
 	w.call(g.node, s.client.actor, func(n *node) string {
-		if old := n.attached[s.id]; old != 0 && again {
-			w.learn(n, old, s.at)
+		old := n.attached[s.id]
+		if old.attempt > s.attempt {
+			n.supersede(w, s, old)
+			return "ok"
 		}
-		n.attached[s.id] = s.at
+		if old.at != 0 && old.at != s.at {
+			w.learn(n, old.at, s.at)
+			by := attachment{s.at, s.attempt}
+			w.send(n.id, handover.NodeOf(old.at), func(n *node) { n.gate.superseded(old.at, by) })
+		}
+		n.attached[s.id] = attachment{s.at, s.attempt}
 		s.known = n.id
 		w.tell(s.client, s.at)
 		return "ok"
-	}, func(string) {
+	}, func(reply string) {
 		s.busy = false
+		if reply == "lost" && g.sessions[s.at] == s && len(s.frozen) == 0 {
+			g.announce(s, again)
+			return
+		}
 		g.released(s)
 	})
 }
 
+// supersede tells a gateway that its session is not the one of the client's
+// latest connection.
+func (n *node) supersede(w *world, s *session, by attachment) {
+	at := s.at
+	w.send(n.id, s.gate.node.id, func(n *node) { n.gate.superseded(at, by) })
+}
+
+// astray says that the client will be told of what has come for a session by a
+// new epoch, perhaps later than it gets what was sent to another place.
+func (s *session) astray() {
+	for _, data := range s.pushed {
+		sender, seq := parsePayload(data)
+		s.client.sends[sender][seq].astray = true
+	}
+	s.pushed = nil
+}
+
+// lonely counts what has come for a session that ends while its client is
+// elsewhere and its actor, which has failed as well, does not know: nobody is
+// told of that. It takes the deaths of two processes within seconds.
+func (s *session) lonely() {
+	w := s.gate.world
+	for _, data := range s.pushed {
+		sender, seq := parsePayload(data)
+		if m := s.client.sends[sender][seq]; !m.received {
+			w.sum["lonely"]++
+			m.refused = true
+		}
+	}
+}
+
+// superseded is a session of which the actor knows another place.
+func (g *gate) superseded(at uint64, by attachment) {
+	s := g.sessions[at]
+	if s == nil || s.attempt > by.attempt {
+		return // the client has come back since
+	}
+	g.world.sum["superseded"]++
+	g.cut[at] = true
+	g.world.say("node %d: session %d of attempt %d is superseded by %+v", g.node.id, at, s.attempt, by)
+	s.astray()
+	g.closeConn(s.conn, edge.CodeReplaced)
+	delete(g.sessions, at)
+	g.run(g.table.Superseded(at, by.at, s.out.Next() > 0))
+	g.released(s)
+}
+
 // order is a push that has come from its node.
-func (g *gate) order(from placement.NodeID, at uint64, o handover.Order, refuse func()) {
+func (g *gate) order(from placement.NodeID, at uint64, o handover.Order, s *sent) {
 	if to := g.table.Where(at); to != 0 && o.Kind == handover.Push && g.world.chance(2) {
 		g.world.send(g.node.id, from, func(n *node) { g.world.moved(n, at, to) })
 	}
 	if !g.table.Has(at) && g.sessions[at] == nil {
-		refuse()
+		s.refused = true
 		return
 	}
 	if g.world.flaws.unheld && o.Kind == handover.Push && g.sessions[at] != nil {
 		g.deliver(g.sessions[at], o)
 		return
+	}
+	if g.cut[at] {
+		s.astray = true
 	}
 	g.run(g.table.Direct(at, o))
 }
@@ -489,6 +613,9 @@ func (g *gate) order(from placement.NodeID, at uint64, o handover.Order, refuse 
 func (g *gate) forwarded(via placement.NodeID, from, at uint64, o handover.Order) {
 	if !g.table.Has(at) && g.sessions[at] == nil {
 		g.send(handover.Effect{Do: handover.Ended, Node: via, From: from, At: at})
+		if o.Kind == handover.Push { // its sender is told, as of what comes directly
+			g.world.refused(o, at, from)
+		}
 		return
 	}
 	g.run(g.table.Forwarded(at, o))
@@ -499,6 +626,7 @@ func (g *gate) deliver(s *session, o handover.Order) {
 	w.say("node %d: session %d gets %+v", g.node.id, s.at, o)
 	switch o.Kind {
 	case handover.Push:
+		s.pushed = append(s.pushed, o.Frame.Data)
 		if s.out.Push(o.Frame, w.now) == stream.Slow {
 			w.sum["slow"]++
 			g.closeConn(s.conn, edge.CodeSlow)
@@ -530,7 +658,7 @@ func (g *gate) run(effects []handover.Effect) {
 func (g *gate) send(e handover.Effect) {
 	w, me := g.world, g.node.id
 	w.say("node %d: %+v", me, e)
-	w.send(me, e.Node, func(n *node) {
+	w.sendOr(me, e.Node, func(n *node) {
 		switch e.Do {
 		case handover.Forward:
 			from := e.From
@@ -545,7 +673,23 @@ func (g *gate) send(e handover.Effect) {
 		case handover.Retired:
 			n.gate.run(n.gate.table.Retired(e.At))
 		}
+	}, func(withSender bool) {
+		// As of what is sent to a dead gateway, the client may already be elsewhere,
+		// in a new epoch.
+		if e.Do == handover.Forward && e.Order.Kind == handover.Push && !withSender {
+			w.refused(e.Order, e.At, e.From)
+		}
 	})
+}
+
+// refused says that a push has come to where a session was.
+func (w *world) refused(o handover.Order, places ...uint64) {
+	sender, seq := parsePayload(o.Frame.Data)
+	for _, c := range w.clients {
+		if slices.ContainsFunc(places, func(at uint64) bool { return slices.Contains(c.places, at) }) {
+			c.sends[sender][seq].refused = true
+		}
+	}
 }
 
 // gone is the death of a node.
@@ -587,7 +731,7 @@ func (g *gate) drain() {
 		}
 		g.run(g.table.Retire(w.liveIDs()))
 		w.after(w.between(0, 5*time.Second), func() {
-			if g.node.alive {
+			if g.node.alive && len(w.live()) > 1 {
 				if !g.table.Retiring() {
 					w.sum["retired"] += g.table.Len()
 				}

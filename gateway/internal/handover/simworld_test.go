@@ -48,7 +48,7 @@ type world struct {
 type figures map[string]int
 
 // wanted is what they have to meet.
-var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow")
+var wanted = strings.Fields("sent received lost upward unsure resumed epochs taken redirected flushes missing unknown deaths retired slow superseded")
 
 // flaws are what the design must not have: each one has to be found.
 type flaws struct {
@@ -57,6 +57,8 @@ type flaws struct {
 	silent     bool // the death of a gateway that was forwarding is not told to clients
 	repeats    bool // a call that may have run is repeated
 	impatient  bool // a session is given away while a call of it runs
+	posthumous bool // a session is given to a gateway that has died since it asked
+	late       bool // a session is given to an older attempt of the client
 	unrestored bool // what waited for the actor is not given to the next gateway
 }
 
@@ -131,12 +133,15 @@ type node struct {
 	lost     map[placement.NodeID]bool // nodes that it knows to be gone
 	moved    *sessions.Relocations
 	gate     *gate
-	attached map[uint64]uint64 // by session ID: where; of the actors here
+	attached map[uint64]attachment // by session ID, of the actors here
 	calls    map[int]func(reply string)
 	called   map[int]placement.NodeID // by the keys of calls
 	asked    map[int]func(answer any)
 	tickets  int
 }
+
+// attachment is what an activation knows of a session.
+type attachment struct{ at, attempt uint64 }
 
 func (w *world) node(id placement.NodeID) *node {
 	for _, n := range w.nodes {
@@ -161,7 +166,12 @@ func (w *world) start() *node {
 	w.lastID++
 	n := &node{
 		id: w.lastID, alive: true, lost: make(map[placement.NodeID]bool), moved: sessions.NewRelocations(1000),
-		attached: make(map[uint64]uint64), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID), asked: make(map[int]func(any)),
+		attached: make(map[uint64]attachment), calls: make(map[int]func(string)), called: make(map[int]placement.NodeID), asked: make(map[int]func(any)),
+	}
+	for _, other := range w.nodes {
+		if !other.alive {
+			n.lost[other.id] = true
+		}
 	}
 	n.gate = newGate(w, n)
 	w.nodes = append(w.nodes, n)
@@ -276,23 +286,27 @@ type conn struct {
 	clientHas bool // the client's end
 	gateHas   bool // the gateway's end
 	down, up  time.Duration
-	credit    int // frames that the pipe still takes downward
-	takenBy   *taking
+	inbox     []func() // arrived, not read by the client
+	credit    int      // frames that the pipe still takes downward
 }
 
 func (w *world) toClient(c *conn, do func()) {
 	c.down = max(c.down, w.now+w.delay())
-	w.after(c.down-w.now, func() { w.deliver(c, do) })
+	w.after(c.down-w.now, func() {
+		c.inbox = append(c.inbox, do)
+		w.read(c)
+	})
 }
 
-// deliver waits while the client does not read.
-func (w *world) deliver(c *conn, do func()) {
-	if c.client.asleep > w.now && c.clientHas {
-		c.down = max(c.down, c.client.asleep)
-		w.after(c.client.asleep-w.now, func() { w.deliver(c, do) })
-		return
-	}
-	if c.open && c.clientHas && c.client.conn == c {
+// read waits while the client does not read.
+func (w *world) read(c *conn) {
+	for len(c.inbox) > 0 && c.open && c.clientHas && c.client.conn == c {
+		if c.client.asleep > w.now {
+			w.after(c.client.asleep-w.now, func() { w.read(c) })
+			return
+		}
+		do := c.inbox[0]
+		c.inbox = c.inbox[1:]
 		do()
 	}
 }

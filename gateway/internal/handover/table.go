@@ -35,6 +35,7 @@ type Table struct {
 type route struct {
 	in       *inflow                   // nil: it began here, or nothing comes by another way any more
 	to       uint64                    // where it has gone; 0: it is here
+	cut      bool                      // the session there is not the successor of this one
 	waiting  bool                      // the answer to the take has not come
 	early    origin                    // what came while waiting
 	retiring map[placement.NodeID]bool // nodes whose Marker is wanted; nil: the route is not about to end
@@ -86,7 +87,8 @@ func (t *Table) Taken(at uint64, given bool) []Effect {
 
 // Give says that a session goes to another gateway, or says where it has gone
 // before. Ready is false while it is itself waiting to come: ask again after
-// Taken.
+// Taken. To a gateway that is Gone, which a take may outlive that waits for a
+// call to end, a session must not be given: nobody would say so again.
 func (t *Table) Give(at, to uint64) (gone uint64, ready bool) {
 	r := t.routes[at]
 	switch {
@@ -100,6 +102,27 @@ func (t *Table) Give(at, to uint64) (gone uint64, ready bool) {
 		r.to = to
 	}
 	return to, true
+}
+
+// Superseded says that the actor knows the session at another place, which had
+// nothing from here: the client has come back twice, by tokens of a gateway that
+// was gone. What is here, if there is something, and what comes is lost. That
+// place has to be of a later attempt of the client, or two would send it to each
+// other.
+func (t *Table) Superseded(at, by uint64, something bool) []Effect {
+	r := t.routes[at]
+	switch {
+	case r == nil:
+		r = &route{}
+		t.routes[at] = r
+	case r.waiting || r.to != 0:
+		return nil // it has been given away
+	}
+	r.to, r.cut = by, true
+	if !something {
+		return nil
+	}
+	return t.sink(nil, at, r, Order{Kind: Unknown, Origin: NodeOf(at)})
 }
 
 // Where is the place where a session has gone; 0: it is here, or unknown.
@@ -131,7 +154,8 @@ func (t *Table) Direct(at uint64, o Order) []Effect {
 }
 
 // Forwarded takes an order by way of the gateway where the session was. A
-// Deliver for a session that is not here has to be answered by Ended.
+// Deliver for a session that is not here has to be answered by Ended, and its
+// sender told, as of what comes directly.
 func (t *Table) Forwarded(at uint64, o Order) []Effect {
 	r := t.routes[at]
 	switch {
@@ -160,6 +184,9 @@ func (t *Table) sink(effects []Effect, at uint64, r *route, o Order) []Effect {
 	case r.waiting:
 		r.early.hold(o, t.bounds)
 	case r.to != 0:
+		if r.cut && (o.Kind == Push || o.Kind == Missing) {
+			o = Order{Kind: Unknown, Origin: o.Origin}
+		}
 		effects = append(effects, Effect{Do: Forward, Node: NodeOf(r.to), From: at, At: r.to, Order: o})
 		if o.Kind == Marker && r.retiring[o.Origin] {
 			delete(r.retiring, o.Origin)

@@ -94,20 +94,30 @@ func NewOut(bounds *Bounds, plain bool) Out {
 // Slow there is no connection any more, as after Detach.
 func (o *Out) Push(frame *carrier.Outgoing, now time.Duration) Fate {
 	o.expire(now)
-	for !o.fits(frame) && (o.taken > 0 || !o.attached) && o.ring.count > 0 {
-		o.drop()
-	}
 	fate := Kept
-	if o.ring.count > 0 && !o.fits(frame) {
+	if !o.room(frame) {
 		if o.bounds.Slow == DropNewest {
 			o.Miss(1)
 			return Dropped
 		}
 		o.Detach()
+		o.room(frame)
 		fate = Slow
 	}
 	o.append(frame, now)
 	return fate
+}
+
+// room lets fall out what may, until there is room for a frame. If all has, there
+// is.
+func (o *Out) room(frame *carrier.Outgoing) bool {
+	for o.ring.count > 0 && !o.fits(frame) {
+		if o.attached && o.taken == 0 {
+			return false
+		}
+		o.drop()
+	}
+	return true
 }
 
 func (o *Out) fits(frame *carrier.Outgoing) bool {
