@@ -163,7 +163,7 @@ func TestResume(t *testing.T) {
 
 	second := d.accept()
 	hello := second.hello()
-	if want := (edge.Resume{Token: "t", Epoch: "a", Received: 1}); hello.Resume == nil || *hello.Resume != want || hello.Login != nil {
+	if want := (edge.Resume{Token: "t", Epoch: "a", Received: 1, Attempt: 2}); hello.Resume == nil || *hello.Resume != want || hello.Login != nil {
 		t.Fatalf("%+v", hello)
 	}
 	control(second, edge.KindWelcome, edge.Welcome{Session: "1", Token: "u", Epoch: "a", Resumed: true, Received: 1})
