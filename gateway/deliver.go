@@ -96,7 +96,7 @@ func (s *session) rested() {
 
 // deliver does what the session owes, one call after the other.
 func (s *session) deliver() {
-	stack.Room2K()
+	stack.Room()
 	for s.step() {
 	}
 }

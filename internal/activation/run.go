@@ -13,7 +13,7 @@ import (
 // holds the baton and runs turns until none may begin.
 func (a *Activation) loop() {
 	if a.table.deep.Load() {
-		stack.Room6K() // or it grows twice: a fifth of the time of a durable append
+		stack.Room()
 	}
 	for more := true; more; {
 		t := a.baton // nobody else sets it while this turn holds it
