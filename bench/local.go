@@ -63,6 +63,20 @@ func perSecond(ctx context.Context, callers int, d time.Duration, steps func(cal
 	return newSample(done.perSecond(), warm, done), err
 }
 
+// longPerSecond is perSecond of one caller whose steps are long: the last one
+// ends after d, and counts with its time.
+func longPerSecond(ctx context.Context, d time.Duration, step func() error) (sample, error) {
+	steps := func(int) func() error { return step }
+	warm, err := drive(ctx, 1, d/4, steps)
+	if err != nil {
+		return sample{}, err
+	}
+	runtime.GC()
+	begin := time.Now()
+	done, err := drive(ctx, 1, d, steps)
+	return newSample(float64(done.done)/time.Since(begin).Seconds(), warm, done), err
+}
+
 // activateBench counts the first calls per second to fresh actors.
 func activateBench(callers, keys int) bench {
 	return bench{

@@ -23,6 +23,9 @@ func roles() map[string]role {
 		"mallee-pd":        serveMalleePD,
 		"mallee-host":      serveMalleeHost,
 		"websocket":        serveWebSocket,
+		"mallee-gateway":   serveMalleeGateway,
+		"mallee-players":   serveMalleePlayers,
+		"centrifuge":       serveCentrifuge,
 	}
 }
 

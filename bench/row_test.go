@@ -106,7 +106,7 @@ func TestUnknownNamesAreOneLine(t *testing.T) {
 		}
 	}
 	err := run(t.Context(), []string{"-run", "nope"}, io.Discard, io.Discard)
-	if want := `no suite "nope"; there is: local, remote, storage, websocket`; err.Error() != want {
+	if want := `no suite "nope"; there is: local, remote, storage, websocket, gateway`; err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -135,16 +134,9 @@ func replayBench(events int) bench {
 				if err := m.write(ctx, events); err != nil {
 					return sample{}, err
 				}
-				steps := func(int) func() error { return func() error { return m.replay(ctx, events) } }
-				warm, err := drive(ctx, 1, d/4, steps)
-				if err != nil {
-					return sample{}, err
-				}
-				runtime.GC()
-				begin := time.Now()
-				replays, err := drive(ctx, 1, d, steps)
-				// The last one ends after d, and counts.
-				return newSample(float64(replays.done*events)/time.Since(begin).Seconds(), warm, replays), err
+				s, err = longPerSecond(ctx, d, func() error { return m.replay(ctx, events) })
+				s.Value *= float64(events)
+				return s, err
 			})
 		},
 	}

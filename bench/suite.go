@@ -32,6 +32,7 @@ func suites() []suite {
 		{name: "remote", benches: remoteBenches(), entrants: remoteEntrants()},
 		{name: "storage", benches: storageBenches(), entrants: storageEntrants()},
 		{name: "websocket", benches: websocketBenches(), entrants: websocketEntrants()},
+		{name: "gateway", benches: gatewayBenches(), entrants: gatewayEntrants()},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -24,8 +25,13 @@ func websocketBenches() []bench {
 	}
 }
 
-// wsMessage is what is sent in each direction.
-const wsMessage = 64
+// A wsServer is a contestant to whose WebSockets clients in this process connect.
+// On "echo" each gets back what it sends, on "push" all get what one sends.
+type wsServer interface {
+	contestant
+	dial(path string, n int) ([]*wsClient, error)
+	residentBytes() (int64, error)
+}
 
 // wsContestant is a server of a WebSocket library in a process of its own, and
 // clients in this one, which are the same for all libraries.
@@ -41,6 +47,12 @@ func (c *wsContestant) Start(ctx context.Context, _ int) (err error) {
 
 func (c *wsContestant) Stop(context.Context) error { return c.peer.stop() }
 
+func (c *wsContestant) dial(path string, n int) ([]*wsClient, error) {
+	return dialWS(c.peer.addr+"/"+path, n, bareDialect())
+}
+
+func (c *wsContestant) residentBytes() (int64, error) { return c.peer.residentBytes() }
+
 // wsEchoes counts round trips per second of connections with one message
 // outstanding each.
 func wsEchoes(conns int) bench {
@@ -48,7 +60,7 @@ func wsEchoes(conns int) bench {
 		name: fmt.Sprintf("websocket-echo-%d", conns),
 		unit: "echoes/s",
 		measure: func(ctx context.Context, c contestant, d time.Duration) (sample, error) {
-			clients, err := dialWS(c.(*wsContestant).peer.addr+"/echo", conns)
+			clients, err := c.(wsServer).dial("echo", conns)
 			if err != nil {
 				return sample{}, err
 			}
@@ -66,7 +78,7 @@ func wsFanOut(conns int) bench {
 		name: fmt.Sprintf("websocket-push-%d", conns),
 		unit: "messages/s",
 		measure: func(ctx context.Context, c contestant, d time.Duration) (sample, error) {
-			clients, err := dialWS(c.(*wsContestant).peer.addr+"/push", conns)
+			clients, err := c.(wsServer).dial("push", conns)
 			if err != nil {
 				return sample{}, err
 			}
@@ -84,21 +96,19 @@ func wsFanOut(conns int) bench {
 				}()
 			}
 			var rounds int
-			got, err := perSecond(ctx, 1, d, func(int) func() error {
-				return func() error {
-					here.Add(conns)
-					if err := clients[0].send(rounds); err != nil {
-						return err
-					}
-					all := make(chan struct{})
-					go func() { here.Wait(); close(all) }()
-					select {
-					case <-all:
-						rounds++
-						return nil
-					case err := <-failed:
-						return errors.Join(errEnough, err)
-					}
+			got, err := longPerSecond(ctx, d, func() error {
+				rounds++
+				here.Add(conns)
+				if err := clients[0].send(rounds); err != nil {
+					return err
+				}
+				all := make(chan struct{})
+				go func() { here.Wait(); close(all) }()
+				select {
+				case <-all:
+					return nil
+				case err := <-failed:
+					return errors.Join(errEnough, err)
 				}
 			})
 			got.Value *= float64(conns)
@@ -113,15 +123,16 @@ func wsIdleBytes(conns int) bench {
 		name: "websocket-idle-bytes",
 		unit: "bytes RSS",
 		measure: func(_ context.Context, c contestant, _ time.Duration) (sample, error) {
-			p := c.(*wsContestant).peer
-			if _, err := dialWS(p.addr+"/echo", 100); err != nil { // what the first ones bring up
-				return sample{}, err
-			}
-			before, err := p.residentBytes()
+			s := c.(wsServer)
+			first, err := s.dial("echo", 100) // for what the first ones bring up
 			if err != nil {
 				return sample{}, err
 			}
-			clients, err := dialWS(p.addr+"/echo", conns)
+			before, err := s.residentBytes()
+			if err != nil {
+				return sample{}, err
+			}
+			clients, err := s.dial("echo", conns)
 			if err != nil {
 				return sample{}, err
 			}
@@ -130,7 +141,9 @@ func wsIdleBytes(conns int) bench {
 					return sample{}, err
 				}
 			}
-			after, err := p.residentBytes()
+			after, err := s.residentBytes()
+			runtime.KeepAlive(first) // and clients, which are all open
+			runtime.KeepAlive(clients)
 			return newSample(float64(after-before) / float64(conns)), err
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/gateway/internal/carrier"
 	"github.com/mallee-io/mallee/internal/sessions"
+	"github.com/mallee-io/mallee/internal/stack"
 	"github.com/mallee-io/mallee/wire/edge"
 )
 
@@ -95,6 +96,7 @@ func (s *session) rested() {
 
 // deliver does what the session owes, one call after the other.
 func (s *session) deliver() {
+	stack.Room()
 	for s.step() {
 	}
 }

@@ -180,7 +180,7 @@ func (g *Gateway) arrived(at uint64, o *handover.Order) {
 	}
 	switch o.Kind {
 	case handover.Push:
-		s.push(o.Frame, g.now())
+		s.push(o.Frame, g.now(), nil)
 	case handover.Other:
 		s.obey(o)
 	case handover.Missing:

@@ -19,13 +19,14 @@ func (g *Gateway) push(from placement.NodeID, sender mallee.ID, order *sessions.
 	list.all = g.sessions.findAll(list.all, order.Sessions)
 	g.counts.pushed.Add(int64(len(list.all)))
 	var moved []sessions.Relocation
+	by := newFan(len(list.all))
 	now, moves := g.now(), g.moves.active()
 	for i, s := range list.all {
 		at := order.Sessions[i]
 		if moves && g.direct(at, handover.Order{Kind: handover.Push, Origin: from, Sender: sender, Frame: frame}) {
 			continue
 		}
-		if s != nil && s.push(frame, now) {
+		if s != nil && s.push(frame, now, by) {
 			continue
 		}
 		// It may have been given away a moment ago.
@@ -36,6 +37,7 @@ func (g *Gateway) push(from placement.NodeID, sender mallee.ID, order *sessions.
 	clear(list.all)
 	list.all = list.all[:0]
 	g.lists.Put(list)
+	by.start()
 	g.tell(sender, moved)
 }
 
@@ -50,8 +52,9 @@ func frame(m mallee.Message) *carrier.Outgoing {
 // sessionList is memory for the sessions of a push.
 type sessionList struct{ all []*session }
 
-// push takes a message for the client, and reports whether the session is here.
-func (s *session) push(frame *carrier.Outgoing, now time.Duration) bool {
+// push takes a message for the client, which the fan writes, and reports whether
+// the session is here.
+func (s *session) push(frame *carrier.Outgoing, now time.Duration, by *fan) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.to != 0 || s.state == ended {
@@ -59,10 +62,10 @@ func (s *session) push(frame *carrier.Outgoing, now time.Duration) bool {
 	}
 	switch s.out.Push(frame, now) {
 	case stream.Kept:
-		s.wake()
+		s.wakeBy(by)
 	case stream.Dropped:
 		s.gateway.counts.dropped.Add(1)
-		s.wake()
+		s.wakeBy(by)
 	case stream.Slow:
 		s.hangUp(edge.CodeSlow, "the client does not read fast enough")
 	}

@@ -18,13 +18,16 @@ type batch struct{ frames []*carrier.Outgoing }
 
 // wake starts a goroutine that writes, where there is something and none does.
 // It needs mu.
-func (s *session) wake() {
+func (s *session) wake() { s.wakeBy(nil) }
+
+// wakeBy lets a fan write instead, if there is one.
+func (s *session) wakeBy(f *fan) {
 	if s.conn == nil || s.writing == s.conn || s.state == opening {
 		return
 	}
 	if len(s.urgent) > 0 || s.closing != nil || s.out.Pending() {
 		s.writing = s.conn
-		go s.write(s.conn)
+		f.add(s, s.conn)
 	}
 }
 

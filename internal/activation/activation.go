@@ -119,7 +119,7 @@ func (a *Activation) OnLoad(load func(context.Context) error) {
 	if a.actor != nil {
 		panic("mallee: states are declared in the constructor of the actor " + a.ID().String())
 	}
-	a.table.useStore()
+	a.table.callsDeeply()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.extra()

@@ -61,6 +61,7 @@ func (a *Activation) newest(list ...mallee.Session) []uint64 {
 // order says whether the activation may give an order to gateways, and notes
 // that its turn has acted.
 func (a *Activation) order(ctx context.Context) error {
+	a.table.callsDeeply()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {

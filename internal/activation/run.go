@@ -6,34 +6,20 @@ import (
 	"runtime/debug"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/stack"
 )
 
 // loop is the goroutine of a busy activation. It begins with the turn that
 // holds the baton and runs turns until none may begin.
 func (a *Activation) loop() {
-	if a.table.usesStore.Load() {
-		growStack(false)
+	if a.table.deep.Load() {
+		stack.Room()
 	}
 	for more := true; more; {
 		t := a.baton // nobody else sets it while this turn holds it
 		more = a.conclude(t, a.execute(t))
 	}
 }
-
-// growStack makes the stack of a new goroutine as large as a store needs, which
-// costs little while there is nothing on it. Otherwise it grows twice while
-// many frames have to be moved: a fifth of the time of a durable append.
-//
-//go:noinline
-func growStack(use bool) {
-	if use { // only the size of the frame matters; nothing is to be cleared
-		var room [6 << 10]byte
-		fill(&room)
-	}
-}
-
-//go:noinline
-func fill(room *[6 << 10]byte) { room[0] = 1 }
 
 // conclude draws the consequences of a turn and reports whether the goroutine
 // has another one to run.

@@ -17,10 +17,10 @@ type Table struct {
 	seed    maphash.Seed
 	sweeper *time.Timer
 
-	usesStore atomic.Bool // the type's actors read or write
-	figures   figures
-	shards    [shardCount]shard
-	ended     [endedCount]atomic.Uint32 // activations that have ended, by key
+	deep    atomic.Bool // the type's actors read, write, or send to sessions
+	figures figures
+	shards  [shardCount]shard
+	ended   [endedCount]atomic.Uint32 // activations that have ended, by key
 }
 
 const endedCount = 1024
@@ -47,10 +47,10 @@ func newTable(r *Runtime, typ mallee.Type) *Table {
 	return t
 }
 
-// useStore notes that actors of the type read or write.
-func (tb *Table) useStore() {
-	if !tb.usesStore.Load() { // seldom written, so that it stays in every processor's cache
-		tb.usesStore.Store(true)
+// callsDeeply notes that actors of the type read, write, or send to sessions.
+func (tb *Table) callsDeeply() {
+	if !tb.deep.Load() { // seldom written, so that it stays in every processor's cache
+		tb.deep.Store(true)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // what the actor has in memory is not what is stored, so the activation ends.
 func (a *Activation) Write(ctx context.Context, ops ...storage.Op) ([]uint64, error) {
 	versions, err := a.apply(ctx, ops)
-	a.table.useStore()
+	a.table.callsDeeply()
 	a.note(ctx, err)
 	if err != nil {
 		a.Deactivate(mallee.ReasonFailed)

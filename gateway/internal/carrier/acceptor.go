@@ -18,7 +18,8 @@ type Config struct {
 	// last. Defaults to 30 s.
 	FrameTimeout time.Duration
 	// WriteTimeout is how long a client may leave what is sent to it unread
-	// while the system has no room for more. Defaults to 10 s.
+	// while the system has no room for more; it may be a quarter longer.
+	// Defaults to 10 s.
 	WriteTimeout time.Duration
 	// CloseTimeout is how long Close waits for a client. Defaults to 1 s.
 	CloseTimeout time.Duration

@@ -46,7 +46,9 @@ type link struct {
 	pings pings
 
 	deadlines sync.Mutex
-	closing   bool // guarded by deadlines, which are Close's from then on
+	closing   bool      // guarded by deadlines, which are Close's from then on
+	until     time.Time // guarded by deadlines: that of writes
+	secure    bool      // TLS: it writes by itself, and does not survive a deadline that has passed
 }
 
 func (l *link) Heard() uint64          { return l.heard.Load() }
@@ -127,15 +129,14 @@ func (l *link) put(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if err := l.writeWithin(l.WriteTimeout); err != nil {
+	if err := l.beginWriting(); err != nil {
 		return err
 	}
 	if _, err := l.to.Write(b); err != nil {
 		l.broken = true
 		return fmt.Errorf("write to the client: %w", err)
 	}
-	// An idle connection must have no deadline: TLS does not survive one.
-	return l.writeWithin(0)
+	return l.endWriting()
 }
 
 // close says the last words and waits for the client to leave, which depart
@@ -181,6 +182,35 @@ func (l *link) beginClosing() bool {
 	return true
 }
 
+// beginWriting gives a write its deadline. Setting one takes about as long as
+// writing, so it is set further ahead, for the next writes too.
+func (l *link) beginWriting() error {
+	l.deadlines.Lock()
+	defer l.deadlines.Unlock()
+	if l.closing {
+		return net.ErrClosed
+	}
+	now := time.Now()
+	if l.until.Sub(now) >= l.WriteTimeout {
+		return nil
+	}
+	l.until = now.Add(l.WriteTimeout + l.WriteTimeout/4)
+	return l.to.SetWriteDeadline(l.until)
+}
+
+func (l *link) endWriting() error {
+	if !l.secure {
+		return nil
+	}
+	l.deadlines.Lock()
+	defer l.deadlines.Unlock()
+	if l.closing {
+		return net.ErrClosed
+	}
+	l.until = time.Time{}
+	return l.to.SetWriteDeadline(l.until)
+}
+
 func (l *link) isClosing() bool {
 	l.deadlines.Lock()
 	defer l.deadlines.Unlock()
@@ -195,24 +225,10 @@ func (l *link) readWithin(d time.Duration) error {
 	if l.closing {
 		return nil
 	}
-	return l.to.SetReadDeadline(after(d))
-}
-
-// writeWithin sets the deadline of writes. After Close there are none.
-func (l *link) writeWithin(d time.Duration) error {
-	l.deadlines.Lock()
-	defer l.deadlines.Unlock()
-	if l.closing {
-		return net.ErrClosed
-	}
-	return l.to.SetWriteDeadline(after(d))
-}
-
-func after(d time.Duration) time.Time {
 	if d == 0 {
-		return time.Time{}
+		return l.to.SetReadDeadline(time.Time{})
 	}
-	return time.Now().Add(d)
+	return l.to.SetReadDeadline(time.Now().Add(d))
 }
 
 // maxReason is how long a reason may be, in bytes: what a close frame of a

@@ -95,7 +95,9 @@ func (a *Acceptor) welcome(socket net.Conn, handle func(Conn)) {
 			return
 		}
 	}
-	handle(a.newStream("tcp", octets{socket}, socket.RemoteAddr()))
+	c := a.newStream("tcp", octets{socket}, socket.RemoteAddr())
+	_, c.secure = socket.(*tls.Conn)
+	handle(c)
 }
 
 // octets is a socket of TCP or TLS.

@@ -46,6 +46,7 @@ func (a *Acceptor) Upgrade(w http.ResponseWriter, r *http.Request) (Conn, error)
 	}
 	c := &webSocket{framed: chosen.Protocol == edge.Subprotocol}
 	c.link.Acceptor, c.to, c.remote = a, messages{socket}, addrPort(socket.RemoteAddr())
+	_, c.secure = socket.(*tls.Conn)
 	// Nothing of the buffers is kept: they are as large as all the rest.
 	early := buffered.Reader.Buffered()
 	if early > len(c.in.buffer) {
