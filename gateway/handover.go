@@ -36,10 +36,10 @@ func (g *Gateway) fetch(ctx context.Context, conn carrier.Conn, t *token.Token, 
 	case err != nil:
 		g.log.Info("a session begins anew, since the gateway where it was does not answer", "session", t.Session, "gateway", sessions.GatewayOf(question.At), "error", err)
 		g.routeEnded(at)
-		return g.restart(conn, t, hello, 0)
+		return g.restart(conn, t, 0)
 	case given == nil:
 		g.routed(func(table *handover.Table) []handover.Effect { return table.Taken(at, false) })
-		return g.restart(conn, t, hello, at)
+		return g.restart(conn, t, at)
 	}
 	s := g.adopt(conn, given, at)
 	g.routed(func(table *handover.Table) []handover.Effect { return table.Taken(at, true) })
