@@ -10,6 +10,7 @@ import (
 	"github.com/mallee-io/mallee/gateway/internal/handover"
 	"github.com/mallee-io/mallee/gateway/internal/stream"
 	"github.com/mallee-io/mallee/gateway/internal/token"
+	"github.com/mallee-io/mallee/gateway/login"
 	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/placement"
 	"github.com/mallee-io/mallee/wire/edge"
@@ -32,7 +33,12 @@ func (g *Gateway) fetch(ctx context.Context, conn carrier.Conn, t *token.Token, 
 	}
 	question := handover.Take{Session: t.Session, At: t.At, To: at, Epoch: t.Epoch, Received: hello.Resume.Received}
 	given, err := g.ask(ctx, &question)
+	var verdict *edge.Closed
 	switch {
+	case errors.As(err, &verdict):
+		g.routed(func(table *handover.Table) []handover.Effect { return table.Taken(at, false) })
+		g.verdicts.add(t.Session, *verdict, g.now())
+		return nil, &login.Refusal{Code: verdict.Code, Reason: verdict.Reason}
 	case err != nil:
 		g.log.Info("a session begins anew, since the gateway where it was does not answer", "session", t.Session, "gateway", sessions.GatewayOf(question.At), "error", err)
 		g.routeEnded(at)
@@ -52,7 +58,8 @@ func (g *Gateway) fetch(ctx context.Context, conn carrier.Conn, t *token.Token, 
 	return s, nil
 }
 
-// ask follows a session to where it has gone.
+// ask follows a session to where it has gone. The error is an *edge.Closed where
+// an actor has ended it.
 func (g *Gateway) ask(ctx context.Context, q *handover.Take) (*handover.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 	defer cancel()
@@ -73,7 +80,10 @@ func (g *Gateway) ask(ctx context.Context, q *handover.Take) (*handover.Record, 
 		if err := answer.Parse(body); err != nil {
 			return nil, err
 		}
-		if answer.Gone == 0 {
+		switch {
+		case answer.Ended.Code != 0:
+			return nil, &answer.Ended
+		case answer.Gone == 0:
 			return answer.Record, nil
 		}
 		q.At = answer.Gone
@@ -122,6 +132,9 @@ func (g *Gateway) Answer(ctx context.Context, _ placement.NodeID, name string, b
 func (g *Gateway) give(ctx context.Context, q *handover.Take) (*handover.Taken, error) {
 	s := g.sessions.find(q.At)
 	if s == nil || s.id != q.Session || s.plain {
+		if verdict := g.verdicts.refusal(q.Session); verdict != nil {
+			return &handover.Taken{Ended: edge.Closed{Code: verdict.Code, Reason: verdict.Reason}}, nil
+		}
 		return &handover.Taken{Gone: g.where(q.At)}, nil
 	}
 	still, err := s.freeze(q.At)

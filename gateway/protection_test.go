@@ -86,7 +86,7 @@ func TestFullQueue(t *testing.T) {
 // and nobody else notices.
 func TestMemory(t *testing.T) {
 	bubble(t, func(t *testing.T, c *malleetest.Cluster, d *diary) {
-		g := open(t, c.Client(), func(c *gateway.Config) { c.MaxMemory, c.SendMessages = 1000, 10_000 })
+		g := open(t, c.Client(), func(c *gateway.Config) { c.MaxMemory, c.SendMessages = 50_000, 10_000 })
 		bob, _ := framed(t, g, "bob", "b")
 		ann, _ := framed(t, g, "ann", "many")
 		ann.stall(true)
@@ -103,10 +103,10 @@ func TestMemory(t *testing.T) {
 
 func TestNobodyNewWithoutMemory(t *testing.T) {
 	bubble(t, func(t *testing.T, c *malleetest.Cluster, d *diary) {
-		g := open(t, c.Client(), func(c *gateway.Config) { c.MaxMemory = 400 })
+		g := open(t, c.Client(), func(c *gateway.Config) { c.MaxMemory = 22_000 })
 		ann, w := framed(t, g, "ann", "many")
 		ann.stall(true)
-		ann.say("140") // 9 and 180 and 123 bytes
+		ann.say("140") // 312 bytes, and 128 for each message
 		synctest.Wait()
 		bob := dial(t, g, false)
 		bob.say(loginOf("bob", "b"))
