@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -172,9 +171,9 @@ func reset(s *site) *socket {
 func bomb(s *site) *socket {
 	c := s.dial(s.web)
 	c.web = true
-	answer := c.upgrade("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")
-	if answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Sec-WebSocket-Extensions") != "" {
-		s.t.Errorf("compression is answered with %s %v", answer.Status, answer.Header)
+	status, extensions := c.upgrade("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")
+	if status != http.StatusSwitchingProtocols || extensions != "" {
+		s.t.Errorf("compression is answered with %d %q", status, extensions)
 	}
 	c.login(loginOf("eve", "quiet eve"))
 	f := ws.MaskFrame(ws.NewTextFrame(make([]byte, 1000)))
@@ -213,25 +212,9 @@ func neverReads(s *site) *socket {
 	if most > 8<<20 { // of all clients
 		s.t.Errorf("the gateway has kept %.0f bytes", most)
 	}
-	if dropped := s.figure("dropped_messages_total", ""); dropped < 800 {
-		s.t.Errorf("only %.0f messages were left out", dropped)
-	}
 	back := s.stream()
 	if w := back.hello(edge.Hello{Resume: &edge.Resume{Token: w.Token, Epoch: w.Epoch}}); !w.Resumed {
 		s.t.Errorf("welcome: %+v", w)
-	}
-	for heard := uint64(0); heard < 1000; heard++ {
-		kind, payload, err := back.next()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if kind == edge.KindLost {
-			var lost edge.Lost
-			if err := json.Unmarshal(payload, &lost); err != nil {
-				s.t.Fatal(err)
-			}
-			heard += lost.Count - 1
-		}
 	}
 	back.send(edge.KindClose, `{"code":1000,"reason":"done"}`)
 	back.farewell()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -50,7 +49,8 @@ func Example() {
 	shouters := mallee.NewType(mallee.Interface{Name: "Shouter"}, func(self *mallee.Self) any { return &shouter{self} })
 	n, err := node.Start(ctx, node.Config{Types: []mallee.Type{shouters}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer n.Stop(ctx)
 
@@ -60,7 +60,8 @@ func Example() {
 		Messages: gateway.Rate{PerSecond: 50, Burst: 100},
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer g.Stop(ctx)
 
@@ -76,15 +77,18 @@ func Example() {
 		Login: edgeclient.Login(map[string]any{"name": "ann", "password": "mellon"}),
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer conn.Close()
 	if err := conn.Send(ctx, mallee.Text("hello")); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	answer, err := conn.Receive(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Printf("%s\n", answer.Data)
 	// Output: ann: HELLO

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -195,14 +196,15 @@ func (s *site) page(protocols ...string) *socket {
 	s.t.Helper()
 	c := s.dial(s.web)
 	c.web, c.framed = true, len(protocols) > 0
-	answer := c.upgrade("Sec-WebSocket-Protocol: " + strings.Join(append(protocols, "chat"), ", ") + "\r\n")
-	if answer.StatusCode != http.StatusSwitchingProtocols {
-		s.t.Fatalf("the upgrade is answered with %s", answer.Status)
+	status, _ := c.upgrade("Sec-WebSocket-Protocol: " + strings.Join(append(protocols, "chat"), ", ") + "\r\n")
+	if status != http.StatusSwitchingProtocols {
+		s.t.Fatalf("the upgrade is answered with %d", status)
 	}
 	return c
 }
 
-func (c *socket) upgrade(headers string) *http.Response {
+// upgrade asks for a WebSocket, and returns the answer's status and extensions.
+func (c *socket) upgrade(headers string) (status int, extensions string) {
 	c.t.Helper()
 	c.raw("GET / HTTP/1.1\r\nHost: game.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" + headers + "\r\n")
@@ -211,7 +213,7 @@ func (c *socket) upgrade(headers string) *http.Response {
 		c.t.Fatal(err)
 	}
 	_ = answer.Body.Close()
-	return answer
+	return answer.StatusCode, answer.Header.Get("Sec-WebSocket-Extensions")
 }
 
 // raw writes bytes. That the gateway has hung up shows in what is read.
@@ -285,22 +287,27 @@ func (c *socket) any() (edge.Kind, []byte, error) {
 		_, err = io.ReadFull(c.in, payload)
 		return kind, payload, err
 	}
-	f, err := ws.ReadFrame(c.in)
-	switch {
-	case err != nil:
+	header, err := ws.ReadHeader(c.in)
+	if err != nil {
 		return 0, nil, err
-	case f.Header.OpCode == ws.OpClose:
-		code, reason := ws.ParseCloseFrameData(f.Payload)
+	}
+	payload := make([]byte, min(header.Length, 1<<20))
+	if _, err := io.ReadFull(c.in, payload); err != nil {
+		return 0, nil, err
+	}
+	switch {
+	case header.OpCode == ws.OpClose:
+		code, reason := ws.ParseCloseFrameData(payload)
 		said, err := edge.Encode(edge.Closed{Code: edge.Code(code), Reason: reason})
 		return edge.KindClose, said, err
-	case f.Header.OpCode.IsControl():
-		return edge.KindPong, f.Payload, nil
+	case header.OpCode.IsControl():
+		return edge.KindPong, payload, nil
 	case c.framed:
-		return edge.ParseMessage(f.Payload, 1<<20)
-	case f.Header.OpCode == ws.OpText:
-		return edge.KindText, f.Payload, nil
+		return edge.ParseMessage(payload, 1<<20)
+	case header.OpCode == ws.OpText:
+		return edge.KindText, payload, nil
 	}
-	return edge.KindBinary, f.Payload, nil
+	return edge.KindBinary, payload, nil
 }
 
 // farewell is the code with which the gateway closes; 0: it has said none.
@@ -309,7 +316,7 @@ func (c *socket) farewell() edge.Code {
 	defer func() { _ = c.Close() }()
 	for {
 		kind, payload, err := c.next()
-		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			c.t.Error("the gateway does not close the connection")
 		}
 		if err != nil {
