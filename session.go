@@ -49,7 +49,10 @@ type Client interface {
 
 // Arrival is how a session has come to its actor.
 type Arrival struct {
-	Login []byte // the client's first message, byte for byte; empty where the client named its actor itself
+	// Login is the client's first message, byte for byte. It is empty where the
+	// client named its actor itself, and where it has come back by its token
+	// after its gateway has died or forgotten the session.
+	Login []byte
 	// Again says that the actor has had the session before: it has been moved
 	// or has failed meanwhile, or the client has come back by another gateway.
 	// What other actors hold of the session, such as groups, wants it anew.

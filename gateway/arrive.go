@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,7 +77,7 @@ func (g *Gateway) arrive(conn carrier.Conn, header http.Header) (*session, error
 		return nil, &carrier.Closed{Code: edge.CodeLoginLate, Reason: "the login has not come in time"}
 	}
 	if err != nil {
-		return nil, err
+		return nil, ending(err)
 	}
 	hello, err := read(first, conn.Framed())
 	if err != nil {
@@ -160,7 +161,9 @@ func (g *Gateway) turnAway(conn carrier.Conn, err error) {
 		g.close(conn, wrong.Code, wrong.Reason)
 	case errors.As(err, &closed):
 		g.close(conn, closed.Code, closed.Reason)
-	case errors.Is(err, context.DeadlineExceeded):
+	case g.ended.Err() != nil:
+		g.close(conn, edge.CodeDrain, "the gateway stops")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, mallee.ErrTimeout):
 		g.close(conn, edge.CodeUnavailable, "the login could not be checked in time")
 	case errors.Is(err, mallee.ErrUnavailable), errors.Is(err, mallee.ErrOverloaded):
 		g.log.Warn("a login could not be checked", "remote", conn.Remote(), "error", err)
@@ -172,8 +175,8 @@ func (g *Gateway) turnAway(conn carrier.Conn, err error) {
 }
 
 // close closes a connection, which may take a moment where the client does not
-// read.
+// read. The code 0 is that of a client that is gone.
 func (g *Gateway) close(conn carrier.Conn, code edge.Code, why string) {
 	g.counts.closes.add(code)
-	go conn.Close(code, why)
+	go conn.Close(cmp.Or(code, edge.CodeGoingAway), why)
 }

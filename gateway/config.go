@@ -85,8 +85,8 @@ type Config struct {
 	MaxConnections int
 	MaxPerAddress  int
 
-	// MaxMemory bounds what is kept for clients and actors together; a message to
-	// many clients counts for each. From three quarters of it on no new clients
+	// MaxMemory bounds what is kept for clients and actors together: the bytes of
+	// messages, and 128 for each; one to many clients counts for each. From three quarters of it on no new clients
 	// are let in, and from nine tenths on sessions are ended, those with the most
 	// first. Defaults to 1 GiB.
 	MaxMemory int64

@@ -90,6 +90,7 @@ func (s *session) rested() {
 	}
 	if s.state >= taken && !s.buried {
 		s.buried = true
+		s.account()
 		s.gateway.alive.Done()
 	}
 }

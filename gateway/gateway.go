@@ -48,6 +48,7 @@ type Gateway struct {
 	sessions   registry
 	alive      sync.WaitGroup // sessions that owe their actors something, or may come to
 	announcing announcements
+	verdicts   verdicts
 	moves      moves
 	searches   searches
 	posts      posts

@@ -72,6 +72,9 @@ func (g *Gateway) give(ctx context.Context, q *handover.Take) (*handover.Taken, 
 	}
 	s := g.sessions.find(q.At)
 	if s == nil || s.id != q.Session || s.plain {
+		if verdict := g.verdicts.refusal(q.Session); verdict != nil {
+			return &handover.Taken{Ended: edge.Closed{Code: verdict.Code, Reason: verdict.Reason}}, nil
+		}
 		return &handover.Taken{Gone: g.where(q.At)}, nil
 	}
 	still, answer, err := s.freeze(q)

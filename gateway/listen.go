@@ -11,7 +11,8 @@ var _ http.Handler = (*Gateway)(nil)
 
 // ServeHTTP makes a WebSocket of the request and serves its client, which goes
 // on after it has returned. Clients speak frames if they offer the subprotocol
-// edge.Subprotocol. The server's ReadHeaderTimeout bounds the handshake.
+// edge.Subprotocol. The server's ReadTimeout bounds what comes before
+// that, and does not touch the client's connection afterwards.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.draining.Load() { // load balancers try another one
 		http.Error(w, "the gateway is about to stop", http.StatusServiceUnavailable)

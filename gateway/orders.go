@@ -103,7 +103,7 @@ func (s *session) kick(reason mallee.DisconnectReason, why string) bool {
 		return false
 	}
 	if s.state < taken && !s.plain {
-		s.verdict = &edge.Closed{Code: code, Reason: why}
+		s.gateway.verdicts.add(s.id, edge.Closed{Code: code, Reason: why}, s.gateway.now())
 	}
 	s.finish(reason, code, why)
 	return true

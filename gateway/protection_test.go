@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee/gateway"
+	"github.com/mallee-io/mallee/gateway/internal/carrier"
 	"github.com/mallee-io/mallee/malleetest"
 	"github.com/mallee-io/mallee/wire/edge"
 )
@@ -86,7 +88,7 @@ func TestFullQueue(t *testing.T) {
 // and nobody else notices.
 func TestMemory(t *testing.T) {
 	bubble(t, func(t *testing.T, c *malleetest.Cluster, d *diary) {
-		g := open(t, c.Client(), func(c *gateway.Config) { c.MaxMemory, c.SendMessages = 1000, 10_000 })
+		g := open(t, c.Client(), func(c *gateway.Config) { c.MaxMemory, c.SendMessages = 50_000, 10_000 })
 		bob, _ := framed(t, g, "bob", "b")
 		ann, _ := framed(t, g, "ann", "many")
 		ann.stall(true)
@@ -103,10 +105,10 @@ func TestMemory(t *testing.T) {
 
 func TestNobodyNewWithoutMemory(t *testing.T) {
 	bubble(t, func(t *testing.T, c *malleetest.Cluster, d *diary) {
-		g := open(t, c.Client(), func(c *gateway.Config) { c.MaxMemory = 400 })
+		g := open(t, c.Client(), func(c *gateway.Config) { c.MaxMemory = 22_000 })
 		ann, w := framed(t, g, "ann", "many")
 		ann.stall(true)
-		ann.say("140") // 9 and 180 and 123 bytes
+		ann.say("140") // 312 bytes, and 128 for each message
 		synctest.Wait()
 		bob := dial(t, g, false)
 		bob.say(loginOf("bob", "b"))
@@ -216,6 +218,62 @@ func TestPages(t *testing.T) {
 		}
 		if err := g.Stop(t.Context()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A message that does not come to its end costs the connection, not the session.
+func TestUnfinishedMessage(t *testing.T) {
+	bubble(t, func(t *testing.T, c *malleetest.Cluster, d *diary) {
+		g := open(t, c.Client())
+		ann, w := framed(t, g, "ann", "a")
+		ann.mu.Lock()
+		ann.cut = &carrier.Closed{Code: edge.CodeIdle, Reason: "a message has not come to its end"}
+		ann.moved.Broadcast()
+		ann.mu.Unlock()
+		ann.ends(edge.CodeIdle)
+		if w := resume(t, g, w, 0).welcome(); !w.Resumed {
+			t.Errorf("welcome: %+v", w)
+		}
+	})
+}
+
+// What stands beside a token is no login that anybody has checked: the actor
+// does not get it.
+func TestLoginBesideAToken(t *testing.T) {
+	bubble(t, func(t *testing.T, c *malleetest.Cluster, d *diary) {
+		g := open(t, c.Client())
+		ann, w := framed(t, g, "ann", "a")
+		ann.leave(0)
+		time.Sleep(2 * time.Minute) // the session is over
+		back := dial(t, g, true)
+		back.hello(edge.Hello{Login: json.RawMessage(loginOf("admin", "vault")), Resume: &edge.Resume{Token: w.Token, Epoch: w.Epoch}})
+		if w := back.welcome(); w.Resumed {
+			t.Errorf("welcome: %+v", w)
+		}
+		if got := d.of("a: connect"); len(got) != 2 || got[1] != "a: connect ann again=true " {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// What an ended session still owes its actor counts as memory until it is
+// settled.
+func TestMemoryOfThoseWhoHaveLeft(t *testing.T) {
+	bubble(t, func(t *testing.T, c *malleetest.Cluster, d *diary) {
+		g := open(t, c.Client())
+		site := &site{t: t, gateway: g}
+		eve := plain(t, g, "eve", "slow")
+		eve.sayAll(1, 20)
+		synctest.Wait()
+		eve.leave(0)
+		synctest.Wait()
+		if n := site.figure("memory_bytes", ""); n < 15*128 {
+			t.Errorf("%.0f bytes are counted", n)
+		}
+		time.Sleep(10 * time.Second)
+		if n := site.figure("memory_bytes", ""); n != 0 {
+			t.Errorf("%.0f bytes are counted", n)
 		}
 	})
 }

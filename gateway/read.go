@@ -83,7 +83,7 @@ func (s *session) receive(f carrier.Frame) (room chan struct{}) {
 	s.in.Push(f, g.now())
 	s.account()
 	s.work()
-	if s.in.Full() {
+	if s.state == online && s.in.Full() { // memory may have run out
 		g.counts.held.Add(1)
 		s.room = make(chan struct{})
 	}

@@ -70,6 +70,9 @@ func (g *Gateway) resume(ctx context.Context, conn carrier.Conn, hello *edge.Hel
 			return s, nil
 		}
 	}
+	if refusal := g.verdicts.refusal(t.Session); refusal != nil {
+		return nil, refusal
+	}
 	switch {
 	case g.draining.Load():
 		return nil, &login.Refusal{Code: edge.CodeDrain, Reason: "the gateway is about to stop"}
@@ -87,9 +90,6 @@ func (s *session) resume(conn carrier.Conn, t *token.Token, from *edge.Resume) (
 	defer s.mu.Unlock()
 	if s.id != t.Session {
 		return false, nil
-	}
-	if s.verdict != nil {
-		return false, &login.Refusal{Code: s.verdict.Code, Reason: s.verdict.Reason}
 	}
 	switch {
 	case s.state == ended:
@@ -134,11 +134,12 @@ var errReplaced = &login.Refusal{Code: edge.CodeReplaced, Reason: "the client ha
 func epochName(epoch uint64) string { return strconv.FormatUint(epoch, 36) }
 
 // restart makes a session anew that cannot be gone on with: it is not known what
-// the client has missed. A place may have been reserved for it.
-func (g *Gateway) restart(conn carrier.Conn, t *token.Token, hello *edge.Hello, at uint64) (*session, error) {
+// the client has missed. A place may have been reserved for it. The actor gets no
+// login: what the client says beside its token, nobody has checked.
+func (g *Gateway) restart(conn carrier.Conn, t *token.Token, attempt, at uint64) (*session, error) {
 	g.counts.restarted.Add(1)
 	return g.begin(conn, admission{
-		Admission: login.Admission{Actor: t.Actor, User: t.User, Server: t.Server, First: hello.Login},
-		id:        t.Session, at: at, attempt: hello.Resume.Attempt, again: true,
+		Admission: login.Admission{Actor: t.Actor, User: t.User, Server: t.Server},
+		id:        t.Session, at: at, attempt: attempt, again: true,
 	})
 }

@@ -141,7 +141,7 @@ func (g *Gateway) fetch(ctx context.Context, conn carrier.Conn, f *search, t *to
 		return nil, err
 	}
 	if given == nil {
-		return g.restart(conn, t, hello, question.To)
+		return g.restart(conn, t, f.attempt, question.To)
 	}
 	s := g.adopt(given, question.To, f.attempt)
 	g.routed(func(table *handover.Table) []handover.Effect { return table.Taken(question.To) })
@@ -204,7 +204,12 @@ func (g *Gateway) take(ctx context.Context, f *search, q *handover.Take) (given 
 		return answer.Record, 0, nil
 	}
 	g.routeEnded(q.To)
-	if err == nil && answer.Late {
+	switch {
+	case err != nil:
+	case answer.Ended.Code != 0:
+		g.verdicts.add(q.Session, answer.Ended, g.now())
+		err = &login.Refusal{Code: answer.Ended.Code, Reason: answer.Ended.Reason}
+	case answer.Late:
 		err = errReplaced
 	}
 	if err != nil && !errors.Is(err, errGone) {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"sync"
 	"time"
 
@@ -61,7 +60,6 @@ type session struct {
 	writing carrier.Conn // that a goroutine writes to
 	urgent  []*carrier.Outgoing
 	closing *edge.Closed // conn ends with it once all is written
-	verdict *edge.Closed // of an actor: for a client that comes back to an ended session
 	out     stream.Out
 	heard   uint64        // conn.Heard of the last sweep
 	since   time.Duration // when something was heard, or the client was lost
@@ -141,11 +139,14 @@ func (s *session) lost(conn carrier.Conn, cause *carrier.Closed) {
 		return
 	}
 	if cause.Code != 0 && !cause.Client {
-		s.end(mallee.DisconnectKicked, cause.Code, cause.Reason)
+		if cause.Code.Action() == edge.ActResume { // it was too slow, not wrong
+			s.hangUp(cause.Code, cause.Reason)
+		} else {
+			s.end(mallee.DisconnectKicked, cause.Code, cause.Reason)
+		}
 		return
 	}
-	s.gateway.counts.closes.add(cause.Code)
-	go conn.Close(cmp.Or(cause.Code, edge.CodeGoingAway), cause.Reason) // frees what it has
+	s.gateway.close(conn, cause.Code, cause.Reason) // frees what it has
 	s.leave()
 	switch {
 	case s.state == ended || s.state == taken:
@@ -218,9 +219,7 @@ func (s *session) finished(reason mallee.DisconnectReason) {
 	}
 	s.state, s.reason, s.since = ended, reason, s.gateway.now()
 	s.gateway.counts.ended[min(int(reason), len(s.gateway.counts.ended)-1)].Add(1)
-	if s.verdict == nil { // otherwise the sweep will
-		s.gateway.sessions.remove(s)
-	}
+	s.gateway.sessions.remove(s)
 	if s.gateway.moves.active() {
 		go s.gateway.routeEnded(s.at) // its lock comes before this one
 	}

@@ -12,8 +12,14 @@ import (
 // is none left. It needs mu, and is called whenever a stream has changed.
 func (s *session) account() {
 	g := s.gateway
-	now := int64(s.out.Bytes() + s.in.Bytes())
-	if s.state == ended || s.to != 0 {
+	if s.state == ended && s.conn == nil {
+		s.out.Clear()
+	}
+	if s.state == ended && s.buried {
+		s.in.Clear() // until then the actor may get what waits
+	}
+	now := int64(s.out.Held() + s.in.Held())
+	if s.to != 0 {
 		now = 0
 	}
 	switch more := now - s.counted; {
@@ -56,7 +62,9 @@ func (g *Gateway) shed() {
 	list := make([]load, 0, g.sessions.count())
 	for _, s := range g.sessions.all() {
 		s.mu.Lock()
-		list = append(list, load{s, s.counted})
+		if s.state < taken {
+			list = append(list, load{s, s.counted})
+		}
 		s.mu.Unlock()
 	}
 	slices.SortFunc(list, func(a, b load) int { return cmp.Compare(b.bytes, a.bytes) })

@@ -215,6 +215,11 @@ func TestKickAndBind(t *testing.T) {
 			t.Errorf("closed with %q", end.Reason)
 		}
 		resume(t, g, w, 0).ends(edge.CodeKicked) // had it not heard of it
+		other := open(t, c.Client())
+		resume(t, other, w, 0).ends(edge.CodeKicked)
+		time.Sleep(2 * time.Hour) // the session is forgotten, and its token is not
+		resume(t, g, w, 0).ends(edge.CodeKicked)
+		resume(t, other, w, 0).ends(edge.CodeKicked)
 		synctest.Wait()
 		synctest.Wait()
 		if got := d.of("a: disconnect"); !slices.Equal(got, []string{"a: disconnect ann kicked"}) {

@@ -43,8 +43,6 @@ func (s *session) sweep(now time.Duration) {
 		s.listen(now)
 	case s.state == away && now-s.since >= c.Window:
 		s.finished(mallee.DisconnectLost)
-	case s.state == ended && now-s.since >= c.Window:
-		s.gateway.sessions.remove(s)
 	}
 	if s.state == online {
 		s.acknowledge(1)

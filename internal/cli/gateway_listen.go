@@ -66,8 +66,12 @@ func clientTLS(s config.Gateway) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
 }
 
-// headerTimeout is how long a client has for the request of its WebSocket.
-const headerTimeout = 10 * time.Second
+// What the request of a WebSocket may take. The timeout is also that of
+// connections which ask for none.
+const (
+	requestTimeout = 10 * time.Second
+	requestBytes   = 16 << 10
+)
 
 // serve brings clients to the gateway. The channel tells when a listener fails.
 func (l *listeners) serve(ctx context.Context, g *gateway.Gateway, path string) <-chan error {
@@ -81,7 +85,7 @@ func (l *listeners) serve(ctx context.Context, g *gateway.Gateway, path string) 
 	}
 	mux := http.NewServeMux()
 	mux.Handle(path, g)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, TLSConfig: l.secure}
+	server := &http.Server{Handler: mux, ReadTimeout: requestTimeout, MaxHeaderBytes: requestBytes, TLSConfig: l.secure}
 	run("websocket", func() error {
 		if l.secure != nil {
 			return server.ServeTLS(l.websocket, "", "")

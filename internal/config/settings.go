@@ -100,7 +100,7 @@ func (s *Settings) table() []Setting {
 		{Name: "pd_server.join", Doc: "client address of a placement driver whose cluster this one joins", value: address(&s.PDServer.Join)},
 		{Name: "pd_server.etcd", Secret: true, Doc: "etcd to use instead of an embedded one, HOST:PORT,…; etcd:// may stand before it", value: text(&s.PDServer.Etcd)},
 		{Name: "gateway.websocket", Default: "127.0.0.1:8090", Doc: "address for WebSockets, which are encrypted where there is a certificate", value: address(&s.Gateway.WebSocket)},
-		{Name: "gateway.path", Default: "/connect", Doc: "path of WebSockets and WebTransport", value: text(&s.Gateway.Path)},
+		{Name: "gateway.path", Default: "/connect", Doc: "path of WebSockets; WebTransport has any", value: text(&s.Gateway.Path)},
 		{Name: "gateway.tcp", Doc: "address for frames on plain TCP; none without it", value: address(&s.Gateway.TCP)},
 		{Name: "gateway.tls", Doc: "address for frames on TLS; none without it", value: address(&s.Gateway.TLS)},
 		{Name: "gateway.quic", Doc: "address for QUIC and WebTransport (UDP); none without it", value: address(&s.Gateway.QUIC)},

@@ -12,7 +12,7 @@ type Config struct {
 	MaxMessage int
 	// HandshakeTimeout is how long clients have for the handshakes of TLS and
 	// QUIC, and to open their stream. That of a WebSocket's request is the
-	// ReadHeaderTimeout of the http.Server. Defaults to 10 s.
+	// ReadTimeout of the http.Server. Defaults to 10 s.
 	HandshakeTimeout time.Duration
 	// FrameTimeout is how long a message may take from its first byte to its
 	// last. Defaults to 30 s.

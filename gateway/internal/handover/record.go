@@ -42,9 +42,10 @@ type Take struct {
 // Taken is the answer. One of its fields is set; if none is, there is no such
 // session.
 type Taken struct {
-	Late   bool    // the client has come by a later attempt: its connection here is an old one
-	Gone   uint64  // it has gone to this place before: ask there
-	Record *Record // the asking gateway has it now
+	Late   bool        // the client has come by a later attempt: its connection here is an old one
+	Gone   uint64      // it has gone to this place before: ask there
+	Record *Record     // the asking gateway has it now
+	Ended  edge.Closed // an actor has ended it, and the client is to be told
 }
 
 // Record is a session that goes from one gateway to another. Its client speaks
@@ -146,7 +147,7 @@ func (t *Take) Parse(body []byte) error {
 // Append appends the body of the answer.
 func (t *Taken) Append(b []byte) ([]byte, error) {
 	e := wire.NewEncoder(append(b, version))
-	e.ArrayLen(3)
+	e.ArrayLen(5)
 	e.Bool(t.Late)
 	e.Uint(t.Gone)
 	if t.Record == nil {
@@ -154,6 +155,8 @@ func (t *Taken) Append(b []byte) ([]byte, error) {
 	} else {
 		t.Record.encode(&e)
 	}
+	e.Uint(uint64(t.Ended.Code))
+	e.String(t.Ended.Reason)
 	e.Leave()
 	return e.Finish()
 }
@@ -164,13 +167,14 @@ func (t *Taken) Parse(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("answer to %s: %w", QuestionTake, err)
 	}
-	n := fields(&d, 3)
+	n := fields(&d, 5)
 	t.Late = d.Bool()
 	t.Gone = d.Uint(64)
 	if t.Record = nil; !d.IsNil() {
 		t.Record = new(Record)
 		t.Record.decode(&d)
 	}
+	t.Ended = edge.Closed{Code: edge.Code(d.Uint(16)), Reason: d.String()}
 	d.Skip(n)
 	if err := d.Finish(); err != nil {
 		return fmt.Errorf("answer to %s: %w", QuestionTake, err)

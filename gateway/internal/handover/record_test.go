@@ -26,7 +26,7 @@ func exampleTaken() handover.Taken {
 
 func TestRecord(t *testing.T) {
 	t.Parallel()
-	for _, want := range []handover.Taken{exampleTaken(), {Gone: 5}, {Late: true}, {}} {
+	for _, want := range []handover.Taken{exampleTaken(), {Gone: 5}, {Late: true}, {Ended: edge.Closed{Code: edge.CodeKicked, Reason: "enough"}}, {}} {
 		body, err := want.Append(nil)
 		if err != nil {
 			t.Fatal(err)

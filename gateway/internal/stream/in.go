@@ -55,8 +55,15 @@ func (i *In) Full() bool {
 // Len is how many messages wait.
 func (i *In) Len() int { return int(i.ring.count) }
 
-// Bytes is how much waits.
-func (i *In) Bytes() int { return i.bytes }
+// Held is how much memory what waits takes, in bytes.
+func (i *In) Held() int { return i.bytes + perMessage*int(i.ring.count) }
+
+// Clear forgets what waits: nobody will take it.
+func (i *In) Clear() {
+	for i.ring.count > 0 {
+		i.Pop()
+	}
+}
 
 // First is the message whose turn is next. It stays until Pop: a message that
 // has certainly not run is tried again.

@@ -283,6 +283,16 @@ func (o *Out) Resume(received uint64) (replayed, lost uint64, err error) {
 // Bytes is how much is kept, written or not.
 func (o *Out) Bytes() int { return o.bytes }
 
+// Held is how much memory what is kept takes, written or not, in bytes.
+func (o *Out) Held() int { return o.bytes + perMessage*int(o.ring.count) }
+
+// Clear forgets what is kept: the client will not come back for it.
+func (o *Out) Clear() {
+	for o.ring.count > 0 {
+		o.drop()
+	}
+}
+
 // Next is the offset of the next message: how many the epoch has had.
 func (o *Out) Next() uint64 { return o.next }
 

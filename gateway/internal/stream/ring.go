@@ -12,6 +12,10 @@ type ring[T any] struct {
 // messages come one by one does not allocate for each.
 const smallest = 4
 
+// perMessage is what a message takes besides its bytes: its slot, its frame and
+// the encodings of that. Without it a flood of tiny messages would be free.
+const perMessage = 128
+
 func (r *ring[T]) at(i uint32) *T { return &r.slots[(r.head+i)&uint32(len(r.slots)-1)] }
 
 func (r *ring[T]) push(v T) {
