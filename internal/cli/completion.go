@@ -3,9 +3,12 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mallee-io/mallee/internal/config"
 )
 
 // completeTimeout bounds what a shell waits for when somebody presses TAB.
@@ -51,4 +54,13 @@ func (o *clusterOptions) completeType(cmd *cobra.Command, _ []string, _ string) 
 		slices.Sort(all)
 		return slices.Compact(all)
 	})
+}
+
+// completeChoice completes a flag that takes one of a few words.
+func completeChoice(c *cobra.Command, flag, setting string) {
+	for _, s := range config.All() {
+		if s.Name == setting {
+			_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(strings.Split(s.Kind(), ", "), cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
 }

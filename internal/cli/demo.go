@@ -9,11 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/examples/arena"
 	"github.com/mallee-io/mallee/examples/game"
 	"github.com/mallee-io/mallee/httpapi"
 	"github.com/mallee-io/mallee/node"
@@ -35,7 +36,7 @@ func demoCommand() *cobra.Command {
 	o := demoOptions{}
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Run a small living game, with its HTTP API and docs page",
+		Short: "Run two small games: one to play in a page, one that lives by itself",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.fixed = cmd.Flags().Changed("listen")
@@ -69,11 +70,11 @@ func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) (err error
 	if err != nil {
 		return errors.Join(err, stage.close())
 	}
-	api, err := httpapi.New(httpapi.Config{Caller: stage.caller, Types: game.Types(), Title: "Mallee demo"})
+	doors, err := openDoors(stage.node, log)
 	if err != nil {
 		return errors.Join(err, listener.Close(), stage.close())
 	}
-	server := httpapi.ServerTimeouts(&http.Server{Handler: api})
+	server := httpapi.ServerTimeouts(&http.Server{Handler: doors})
 	go func() { _ = server.Serve(listener) }() // ends with Shutdown
 	if !o.json {
 		welcome(out, "http://"+listener.Addr().String(), stage.note)
@@ -81,7 +82,7 @@ func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) (err error
 	total := o.play(ctx, stage, out)
 	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := errors.Join(server.Shutdown(shutdown), stage.close()); err != nil {
+	if err := errors.Join(server.Shutdown(shutdown), doors.gateway.Stop(shutdown), stage.close()); err != nil {
 		return err
 	}
 	if o.json {
@@ -99,7 +100,7 @@ func (o *demoOptions) run(ctx context.Context, out, errOut io.Writer) (err error
 
 // demoStage is what the crowd of the demo plays on.
 type demoStage struct {
-	caller mallee.Caller
+	node   *node.Node
 	active func() int64 // actors that are active
 	note   string       // for people, after a line's end
 	close  func() error
@@ -111,12 +112,12 @@ func (o *demoOptions) alone(ctx context.Context, log *slog.Logger) (*demoStage, 
 	if err != nil {
 		return nil, err
 	}
-	n, err := node.Start(ctx, node.Config{Name: "demo", Types: game.Types(), Store: store, Log: log})
+	n, err := node.Start(ctx, node.Config{Name: "demo", Types: slices.Concat(game.Types(), arena.Types("demo")), Store: store, Log: log})
 	if err != nil {
 		return nil, errors.Join(err, closeStore())
 	}
 	return &demoStage{
-		caller: n, active: func() int64 { return n.Stats().Active },
+		node: n, active: func() int64 { return n.Stats().Active },
 		close: func() error { return errors.Join(stopDemo(ctx, n), closeStore()) },
 	}, nil
 }
@@ -143,6 +144,7 @@ func (o *demoOptions) bind(ctx context.Context) (net.Listener, error) {
 func welcome(out io.Writer, url, note string) {
 	fmt.Fprintf(out, `A small game of players, rooms and a leaderboard is running.
 
+  arena  %[1]s/arena/  (play: open it in two windows)
   docs   %[1]s/docs/
   try    curl -X POST %[1]s/actors/Player/1001/Give -d '{"item":"sword","n":1}'
          curl -X POST %[1]s/actors/Leaderboard/world/Top -d '{"n":3}'
@@ -170,7 +172,7 @@ func (o *demoOptions) play(ctx context.Context, stage *demoStage, out io.Writer)
 		ctx, cancel = context.WithTimeout(ctx, o.length)
 		defer cancel()
 	}
-	crowd := newCrowd(stage.caller)
+	crowd := newCrowd(stage.node)
 	done := make(chan struct{})
 	go func() {
 		crowd.play(ctx, o.players)

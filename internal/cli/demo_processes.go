@@ -62,7 +62,7 @@ func (o *demoOptions) spread(ctx context.Context, log *slog.Logger) (_ *demoStag
 		return nil, err
 	}
 	return &demoStage{
-		caller: client, active: activeIn(ctx, cluster), note: clusterNote(cluster, dir),
+		node: client, active: activeIn(ctx, cluster), note: clusterNote(cluster, dir),
 		close: func() error {
 			err := stopDemo(ctx, client)
 			cluster.Close()

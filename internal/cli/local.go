@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/examples/arena"
 	"github.com/mallee-io/mallee/examples/game"
 	"github.com/mallee-io/mallee/internal/chaos"
 	"github.com/mallee-io/mallee/internal/local"
@@ -84,7 +86,7 @@ func (n *localNode) run(cmd *cobra.Command) (err error) {
 func (n *localNode) hosted() ([]mallee.Type, func() error, error) {
 	switch n.types {
 	case "game":
-		return game.Types(), func() error { return nil }, nil
+		return slices.Concat(game.Types(), arena.Types(n.config.Name)), func() error { return nil }, nil
 	case "crowd":
 		turns, err := chaos.NewTurnFile(n.turns, n.life)
 		if err != nil {

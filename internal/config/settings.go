@@ -22,6 +22,7 @@ type Settings struct {
 	TLS         TLS
 	Log         Log
 	PDServer    PDServer
+	Gateway     Gateway
 }
 
 // TLS names the files that nodes and placement drivers show to each other.
@@ -41,6 +42,33 @@ type PDServer struct {
 	InitialCluster []string
 	Join           string
 	Etcd           string
+}
+
+// Gateway is a gateway of its own: mallee gateway.
+type Gateway struct {
+	WebSocket, Path         string
+	TCP, TLS, QUIC          string
+	Cert, Key               string
+	Origins                 []string
+	Login                   string
+	Actor                   string
+	Accounts                string
+	KoalaKeyFile            string
+	QuickConnect            []string
+	LoginWindow             time.Duration
+	JWKS, JWTKeyFile        string
+	JWTIssuer               string
+	JWTAudience             []string
+	Alone                   string
+	SecretFile              string
+	ResumeWindow            time.Duration
+	DrainSpread             time.Duration
+	MaxMessage              int64
+	Messages, MessageBurst  int64
+	Bytes, ByteBurst        int64
+	Connections, PerAddress int64
+	Slow                    string
+	Memory                  int64
 }
 
 // table is all that there is to set. Its order is that of the documents.
@@ -71,5 +99,36 @@ func (s *Settings) table() []Setting {
 		{Name: "pd_server.initial_cluster", Doc: "all placement drivers of a new cluster, as NAME=HOST:PORT of their peer addresses", value: list(&s.PDServer.InitialCluster)},
 		{Name: "pd_server.join", Doc: "client address of a placement driver whose cluster this one joins", value: address(&s.PDServer.Join)},
 		{Name: "pd_server.etcd", Secret: true, Doc: "etcd to use instead of an embedded one, HOST:PORT,…; etcd:// may stand before it", value: text(&s.PDServer.Etcd)},
+		{Name: "gateway.websocket", Default: "127.0.0.1:8090", Doc: "address for WebSockets, which are encrypted where there is a certificate", value: address(&s.Gateway.WebSocket)},
+		{Name: "gateway.path", Default: "/connect", Doc: "path of WebSockets and WebTransport", value: text(&s.Gateway.Path)},
+		{Name: "gateway.tcp", Doc: "address for frames on plain TCP; none without it", value: address(&s.Gateway.TCP)},
+		{Name: "gateway.tls", Doc: "address for frames on TLS; none without it", value: address(&s.Gateway.TLS)},
+		{Name: "gateway.quic", Doc: "address for QUIC and WebTransport (UDP); none without it", value: address(&s.Gateway.QUIC)},
+		{Name: "gateway.cert", Doc: "file with the certificate that clients see (PEM)", value: text(&s.Gateway.Cert)},
+		{Name: "gateway.key", Doc: "file with its key (PEM)", value: text(&s.Gateway.Key)},
+		{Name: "gateway.origins", Doc: "hosts whose pages may connect, such as *.example.com; those of the gateway's own host always may", value: list(&s.Gateway.Origins)},
+		{Name: "gateway.login", Doc: "who decides on logins: koala (a checksum), jwt (a signed token), accounts (an actor), or open: everybody is let in", value: choice(&s.Gateway.Login, "koala", "jwt", "accounts", "open")},
+		{Name: "gateway.actor", Doc: "with jwt and open: actor type that clients are bound to, by the name of the user; with jwt also TYPE/KEY, where {CLAIM} stands for a claim", value: text(&s.Gateway.Actor)},
+		{Name: "gateway.accounts", Doc: "with accounts and koala: actor type that answers for accounts", value: text(&s.Gateway.Accounts)},
+		{Name: "gateway.koala_key_file", Doc: "with koala: file with the private key of the checksums", value: text(&s.Gateway.KoalaKeyFile)},
+		{Name: "gateway.quick_connect", Doc: "with koala: actor types of which a client may name an actor itself; * is all", value: list(&s.Gateway.QuickConnect)},
+		{Name: "gateway.login_window", Default: "0s", Doc: "with koala: how far the timestamp of a login may be from now; 0: it is not looked at", value: duration(&s.Gateway.LoginWindow, 0, 24*time.Hour)},
+		{Name: "gateway.jwks", Doc: "with jwt: URL of the public keys that sign tokens", value: text(&s.Gateway.JWKS)},
+		{Name: "gateway.jwt_key_file", Doc: "with jwt: file with the key that signs tokens, where it is a shared one", value: text(&s.Gateway.JWTKeyFile)},
+		{Name: "gateway.jwt_issuer", Doc: "with jwt: who has to have issued a token; anybody without it", value: text(&s.Gateway.JWTIssuer)},
+		{Name: "gateway.jwt_audience", Doc: "with jwt: whom a token has to be for, one of these; anybody without it", value: list(&s.Gateway.JWTAudience)},
+		{Name: "gateway.alone", Default: "off", Doc: "a user's new session ends older ones at the same actor", value: choice(&s.Gateway.Alone, "on", "off")},
+		{Name: "gateway.secret_file", Doc: "file with the secret that all gateways of a cluster seal resume tokens with; without it only this process takes its clients back", value: text(&s.Gateway.SecretFile)},
+		{Name: "gateway.resume_window", Default: "1m", Doc: "how long a session waits for its client to come back", value: duration(&s.Gateway.ResumeWindow, time.Second, time.Hour)},
+		{Name: "gateway.drain_spread", Default: "10s", Doc: "time in which clients are told to go, when the gateway ends", value: duration(&s.Gateway.DrainSpread, 0, time.Hour)},
+		{Name: "gateway.max_message", Default: "65536", Doc: "bytes of the largest message that clients may send", value: count(&s.Gateway.MaxMessage, 1, 1<<30)},
+		{Name: "gateway.messages", Default: "0", Doc: "messages that a client may send per second; 0: no limit", value: count(&s.Gateway.Messages, 0, 1<<40)},
+		{Name: "gateway.message_burst", Default: "0", Doc: "messages that may come at once; 0: as many as in a second, which is Koala's counter", value: count(&s.Gateway.MessageBurst, 0, 1<<40)},
+		{Name: "gateway.bytes", Default: "0", Doc: "bytes that a client may send per second; 0: no limit", value: count(&s.Gateway.Bytes, 0, 1<<40)},
+		{Name: "gateway.byte_burst", Default: "0", Doc: "bytes that may come at once; 0: as many as in a second", value: count(&s.Gateway.ByteBurst, 0, 1<<40)},
+		{Name: "gateway.connections", Default: "0", Doc: "connections that are taken; 0: no limit", value: count(&s.Gateway.Connections, 0, 1<<31-1)},
+		{Name: "gateway.per_address", Default: "0", Doc: "connections that one address may have; 0: no limit", value: count(&s.Gateway.PerAddress, 0, 1<<31-1)},
+		{Name: "gateway.slow", Default: "drop_newest", Doc: "what happens to a client that does not read: it misses messages and is told so, or its connection is closed", value: choice(&s.Gateway.Slow, "drop_newest", "drop_session")},
+		{Name: "gateway.memory", Default: "1073741824", Doc: "bytes of the messages that wait for clients and actors, all together", value: count(&s.Gateway.Memory, 1<<20, 1<<50)},
 	}
 }

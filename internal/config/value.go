@@ -104,6 +104,25 @@ func (v durationValue) set(s string) error {
 	return nil
 }
 
+type countValue struct {
+	to         *int64
+	least, top int64
+}
+
+func count(to *int64, least, top int64) value { return countValue{to, least, top} }
+
+func (v countValue) String() string { return strconv.FormatInt(*v.to, 10) }
+func (v countValue) kind() string   { return fmt.Sprintf("number, %d to %d", v.least, v.top) }
+
+func (v countValue) set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < v.least || n > v.top {
+		return fmt.Errorf("%q is not a number from %d to %d", s, v.least, v.top)
+	}
+	*v.to = n
+	return nil
+}
+
 type listValue struct {
 	to    *[]string
 	of    string
