@@ -68,6 +68,8 @@ func (p *paper) Uncordon(_ context.Context, node string) error {
 	return p.set(p.cordoned, node, "uncordon", false)
 }
 
+func (p *paper) Drop(string) error { return nil }
+
 // whole fails the test if anything is still broken.
 func (p *paper) whole(t *testing.T) {
 	t.Helper()

@@ -12,7 +12,7 @@ import (
 	"github.com/mallee-io/mallee/internal/local"
 )
 
-var whole = chaos.Size{Nodes: 3, PDs: 3, Lease: 2 * time.Second, Pauses: true, Links: true, Store: true}
+var whole = chaos.Size{Nodes: 3, PDs: 3, Gateways: 2, Lease: 2 * time.Second, Pauses: true, Links: true, Store: true}
 
 func TestPlanIsThatOfItsSeed(t *testing.T) {
 	t.Parallel()
