@@ -261,7 +261,7 @@ func (s *session) confuse() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
-	s.hangUp(edge.CodeInternal, "messages were lost with another gateway")
+	s.hangUp(edge.CodeInternal, "messages were lost on their way")
 }
 
 // forwarded takes an order that has come by another gateway.

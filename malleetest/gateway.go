@@ -156,6 +156,12 @@ func (g *Gateway) Answer(context.Context, placement.NodeID, string, []byte) ([]b
 	return nil, mallee.ErrNotFound.Errorf("a gateway of tests answers nothing").BeforeRun()
 }
 
+// Missing implements sessions.Gateway: clients without a protocol of their own
+// can be told in one way only.
+func (g *Gateway) Missing(placement.NodeID) {
+	g.all(func(s *Session) { s.kick(mallee.DisconnectLost, "messages were lost on their way") })
+}
+
 // Lost implements sessions.Gateway.
 func (g *Gateway) Lost(id placement.NodeID) {
 	g.all(func(s *Session) { s.renew(func(h sessions.Host) bool { return h.Node == uint64(id) }) })

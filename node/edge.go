@@ -11,6 +11,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/internal/transport"
+	"github.com/mallee-io/mallee/node/internal/link"
 	"github.com/mallee-io/mallee/placement"
 )
 
@@ -37,8 +38,9 @@ func (n *Node) AttachGateway(g sessions.Gateway) (detach func(), err error) {
 
 // Tell gives an order to the gateway of a node; the sender is an actor, or
 // empty. It returns when the order is on its way, and what one goroutine tells
-// arrives in its order. The body must not change any more. What fails has
-// certainly not arrived.
+// arrives once and in its order, as long as both nodes live: it is kept until it
+// has arrived. The body must not change any more. What fails has certainly not
+// arrived, and the gateway will hear that something is missing, if its node lives.
 func (n *Node) Tell(ctx context.Context, to placement.NodeID, sender mallee.ID, order string, body []byte) error {
 	switch {
 	case ctx.Err() != nil:
@@ -51,15 +53,8 @@ func (n *Node) Tell(ctx context.Context, to placement.NodeID, sender mallee.ID, 
 	case n.config.Network == nil:
 		return mallee.ErrUnavailable.Errorf("node %s is alone: there is no gateway on node %s", n.config.Name, to).BeforeRun()
 	}
-	o := n.remote.begin(time.Time{})
-	kept := o.Body
-	o.Message = transport.Message{Kind: transport.Edge, Actor: sender, Method: order, Timeout: time.Until(endOf(ctx, n.config.CallTimeout)), Body: body}
-	err := n.send(to, &o.Message)
-	o.Body = kept
-	n.remote.forget(o)
-	if err == nil {
-		n.edge.orders.sent(to)
-	} else if errors.Is(err, mallee.ErrUnavailable) {
+	err := n.give(to, link.Order{Sender: sender, Name: order, Body: body})
+	if errors.Is(err, mallee.ErrUnavailable) {
 		n.suspect(to)
 	}
 	return err
@@ -95,6 +90,7 @@ func (n *Node) receiveEdge(from placement.NodeID, m *transport.Message) {
 	n.served.open.Add(1)
 	in := incoming{from, m, time.Now().Add(m.Timeout)}
 	if m.Method == sessions.AskFlush { // here it is behind the orders
+		n.acknowledge(from)
 		n.answer(in, transport.Message{})
 		return
 	}
@@ -153,6 +149,7 @@ func (n *Node) reply(ctx context.Context, from placement.NodeID, name string, bo
 // gone tells the gateway, and the actors whose sessions were there, that a
 // member is not one any more.
 func (n *Node) gone(id placement.NodeID) {
+	n.edge.orders.bury(n.ID(), id)
 	if g := n.edge.gateway.Load(); g != nil {
 		g.Lost(id)
 	}

@@ -164,6 +164,7 @@ func (n *Node) cutOff() {
 	}
 	n.remote.fail(func(placement.NodeID) bool { return true })
 	n.carried.clear()
+	n.edge.orders.clear()
 	n.runtime.Fence()
 }
 

@@ -3,74 +3,85 @@ package node
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/placement"
 )
 
-// orders knows which of those that were sent to gateways have certainly
-// arrived. An actor that begins on another node must not overtake what it has
-// sent from this one, and two nodes have no order between them: so what an
-// activation has sent has to arrive before its grant is given away.
+// orders are those between this node and the gateways of others. Package link
+// says how they arrive once and in their order although connections break.
+//
+// Lock order: outbound.sending, inbound.mu, and then any other one of these, which
+// are not held while something is sent.
 type orders struct {
-	mu    sync.Mutex
-	count uint64 // of all that have been sent to other nodes
-	links map[placement.NodeID]*orderLink
+	count atomic.Uint64 // of all that have been given to other nodes
+
+	mu  sync.RWMutex
+	out map[placement.NodeID]*outbound
+	in  map[placement.NodeID]*inbound
+
+	acks    sync.Mutex
+	unacked []*inbound
 }
 
-// orderLink has the latest counts of one gateway.
-type orderLink struct{ sent, arrived uint64 }
+func (o *orders) init() {
+	o.out, o.in = make(map[placement.NodeID]*outbound), make(map[placement.NodeID]*inbound)
+}
 
-func (o *orders) init() { o.links = make(map[placement.NodeID]*orderLink) }
+func (o *orders) to(node placement.NodeID) *outbound {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.out[node]
+}
 
-// sent counts an order.
-func (o *orders) sent(to placement.NodeID) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	l := o.links[to]
-	if l == nil {
-		l = new(orderLink)
-		o.links[to] = l
+func (o *orders) from(node placement.NodeID) *inbound {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.in[node]
+}
+
+// open is the link from this life of the node to another one.
+func (o *orders) open(own, to placement.NodeID) *outbound {
+	if l := o.to(to); l != nil && l.from == own {
+		return l
 	}
-	o.count++
-	l.sent = o.count
-}
-
-// under lists the gateways that may not have all of the first orders, and how
-// many there are now.
-func (o *orders) under(first uint64) (on []placement.NodeID, now uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for id, l := range o.links {
-		if l.arrived < min(l.sent, first) {
-			on = append(on, id)
-		}
+	l := o.out[to]
+	if l == nil || l.from != own {
+		l = newOutbound(own, to)
+		o.out[to] = l
 	}
-	return on, o.count
+	return l
 }
 
-// settled notes that of the first orders none is on its way to a gateway any
-// more: they have arrived, or are lost with the connection.
-func (o *orders) settled(at placement.NodeID, first uint64) {
+// buried is how long it is remembered that a node is gone: by then nobody sends
+// to it any more, and nothing of it is on its way.
+const buried = time.Minute
+
+// bury ends the links with a node that is no member any more.
+func (o *orders) bury(own, id placement.NodeID) {
+	o.open(own, id).close(mallee.ErrUnavailable.Errorf("node %s is no member of the cluster", id).BeforeRun())
+	time.AfterFunc(buried, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		delete(o.out, id)
+		delete(o.in, id)
+	})
+}
+
+// clear ends all links, since this life of the node has ended.
+func (o *orders) clear() {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if l := o.links[at]; l != nil {
-		l.arrived = max(l.arrived, first)
+	links := o.out
+	o.init()
+	o.mu.Unlock()
+	for _, l := range links {
+		l.close(mallee.ErrFenced.Errorf("node %s has lost its lease", l.from).BeforeRun())
 	}
-}
-
-func (o *orders) forget(node placement.NodeID) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.links, node)
-}
-
-// total counts all that have been sent until now.
-func (o *orders) total() uint64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.count
 }
 
 // giver is the node for the sessions of its actors.
@@ -78,26 +89,58 @@ type giver struct{ *Node }
 
 var _ sessions.Node = giver{}
 
-// Ordered counts the orders that the node has sent to other nodes until now.
-func (n giver) Ordered() uint64 { return n.edge.orders.total() }
+// Ordered counts the orders that the node has given to other nodes until now.
+func (n giver) Ordered() uint64 { return n.edge.orders.count.Load() }
 
-// flushTimeout bounds how long the end of an activation waits for gateways.
-const flushTimeout = time.Second
+const (
+	// flushTimeout bounds how long the end of an activation waits for gateways.
+	flushTimeout = time.Second
+	flushPause   = 10 * time.Millisecond
+)
 
-// Flush returns when the first orders that Ordered has counted have arrived. A
-// gateway that does not say so in time cannot be reached.
+// Flush returns when the first orders that Ordered has counted have arrived. An
+// actor that begins on another node must not overtake what it has sent from this
+// one, and two nodes have no order between them. A gateway that does not say so in
+// time cannot be reached.
 func (n giver) Flush(first uint64) {
-	on, now := n.edge.orders.under(first)
 	var asked sync.WaitGroup
-	for _, id := range on {
+	for _, l := range n.edge.orders.under(first) {
 		asked.Go(func() {
-			ctx, cancel := context.WithTimeout(n.ended, flushTimeout)
-			defer cancel()
-			if _, err := n.AskGateway(ctx, id, sessions.AskFlush, nil); err != nil {
-				n.config.Log.Warn("what an actor has sent to sessions may be overtaken", "gateway", id, "error", err)
+			if err := n.flush(l, first); err != nil {
+				n.config.Log.Warn("what an actor has sent to sessions may be overtaken", "gateway", l.to, "error", err)
 			}
-			n.edge.orders.settled(id, now)
 		})
 	}
 	asked.Wait()
+}
+
+// under lists the links on which some of the first orders may be on their way.
+func (o *orders) under(first uint64) (links []*outbound) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	for _, l := range o.out {
+		if l.has(first) {
+			links = append(links, l)
+		}
+	}
+	return links
+}
+
+// flush asks for an acknowledgement, which comes in front of the answer.
+func (n *Node) flush(l *outbound, first uint64) error {
+	ctx, cancel := context.WithTimeout(n.ended, flushTimeout)
+	defer cancel()
+	pause := time.NewTicker(flushPause)
+	defer pause.Stop()
+	for {
+		_, err := n.AskGateway(ctx, l.to, sessions.AskFlush, nil)
+		if !l.has(first) {
+			return nil
+		}
+		select { // the link is about to be mended
+		case <-pause.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }

@@ -266,6 +266,7 @@ func resultOf(answer *transport.Message, q *activation.Request) error {
 // Lost is told by the network.
 func (n *Node) Lost(node placement.NodeID) {
 	n.unanswered(node)
+	n.sendAgain(node)
 	n.suspect(node)
 }
 
@@ -274,5 +275,4 @@ func (n *Node) unanswered(node placement.NodeID) {
 	n.remote.fail(func(id placement.NodeID) bool { return id == node })
 	n.served.cancel(node)
 	n.posted.forget(node)
-	n.edge.orders.forget(node)
 }

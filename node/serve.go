@@ -80,6 +80,10 @@ func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 		n.answer(incoming{from, m, time.Time{}}, transport.Message{Error: n.carried.put(n, m)})
 	case transport.Edge:
 		n.receiveEdge(from, m)
+	case transport.Order:
+		n.receiveOrder(from, m)
+	case transport.Ack:
+		n.acknowledged(from, m.Call)
 	case transport.Reply:
 		if o := n.remote.take(from, m.Call); o != nil {
 			o.answer <- m

@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/sessions"
+	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/storage"
 )
 
 // parrots starts a node with a gateway that drops what it gets.
@@ -73,6 +76,42 @@ func BenchmarkSession(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkTell is an order of 100 bytes for the gateway of another node, over
+// loopback TCP.
+func BenchmarkTell(b *testing.B) {
+	c := &tcpCluster{placement: placement.Memory(time.Minute), store: storage.Memory(), networks: make(map[*node.Node]*transport.TCP)}
+	n, gate := c.add(b, "n", nil), c.add(b, "gate", nil)
+	got := make(chan struct{}, 1<<16)
+	detach, err := gate.AttachGateway(counting{got: got})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(detach)
+	sender, body, to := mallee.ID{Type: "Chat", Key: "lobby"}, make([]byte, 100), gate.ID()
+	b.ReportAllocs()
+	open := 0
+	for b.Loop() {
+		if err := n.Tell(b.Context(), to, sender, sessions.OrderPush, body); err != nil {
+			b.Fatal(err)
+		}
+		if open++; open == 1<<10 {
+			<-got
+			open--
+		}
+	}
+	for range open {
+		<-got
+	}
+}
+
+// counting is a gateway that says when it has got an order.
+type counting struct {
+	sessions.Gateway
+	got chan struct{}
+}
+
+func (c counting) Order(placement.NodeID, mallee.ID, string, []byte) { c.got <- struct{}{} }
 
 // ignorant is a gateway that drops what it gets.
 type ignorant struct{ sessions.Gateway }

@@ -37,7 +37,7 @@ func (c *tcpCluster) resolve(_ context.Context, id placement.NodeID) (string, er
 	return "", mallee.ErrUnavailable.Errorf("node %s is not known", id)
 }
 
-func (c *tcpCluster) add(t *testing.T, name string, types []mallee.Type) *node.Node {
+func (c *tcpCluster) add(t testing.TB, name string, types []mallee.Type) *node.Node {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	network, err := transport.ListenTCP(transport.TCPConfig{Resolve: c.resolve, Log: log})

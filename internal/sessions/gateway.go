@@ -14,6 +14,9 @@ type Gateway interface {
 	Order(from placement.NodeID, sender mallee.ID, name string, body []byte)
 	// Answer answers a question of another gateway. It may block until ctx ends.
 	Answer(ctx context.Context, from placement.NodeID, name string, body []byte) ([]byte, error)
+	// Missing says, in its place among the orders of a node, that some of them
+	// will not come, and nobody knows which. Any session may have been meant.
+	Missing(from placement.NodeID)
 	// Lost says that a node is gone, with the activations on it. It may be told
 	// twice of one.
 	Lost(node placement.NodeID)
@@ -39,4 +42,5 @@ const (
 	OrderKick     = "kick"     // ends sessions: Kick
 	OrderBind     = "bind"     // gives a session to another actor: Bind
 	OrderDetached = "detached" // the activation of these sessions has ended: Detached
+	OrderGap      = "gap"      // from node to node, orders are missing: Gap
 )

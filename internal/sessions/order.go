@@ -39,6 +39,11 @@ type Detached struct {
 	Epoch    uint64 // of that activation: a session that is announced to a later one is not meant
 }
 
+// Gap says that orders are missing, up to that with its own number.
+type Gap struct {
+	First uint64 // number
+}
+
 // Relay is an order for the gateway of a third node.
 type Relay struct {
 	To    placement.NodeID
@@ -108,6 +113,21 @@ func (d *Detached) Parse(body []byte) error {
 	return r.failed("detached")
 }
 
+// Append appends the body of the order.
+func (g *Gap) Append(b []byte) []byte {
+	return binary.AppendUvarint(append(b, orderVersion), g.First)
+}
+
+// Parse reads what Append wrote.
+func (g *Gap) Parse(body []byte) error {
+	r := orderReader{rest: body}
+	r.version()
+	if g.First = r.uvarint(); g.First == 0 && r.err == nil {
+		r.fail(errFirst)
+	}
+	return r.failed(OrderGap)
+}
+
 // Append appends the body of the question.
 func (r *Relay) Append(b []byte) []byte {
 	b = binary.AppendUvarint(append(b, orderVersion), uint64(r.To))
@@ -141,7 +161,10 @@ func appendSessions(b []byte, sessions []uint64) []byte {
 	return b
 }
 
-var errShortOrder = errors.New("it ends too early")
+var (
+	errShortOrder = errors.New("it ends too early")
+	errFirst      = errors.New("numbers begin at 1")
+)
 
 // orderReader keeps its first error and returns zero values from then on.
 type orderReader struct {

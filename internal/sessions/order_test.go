@@ -27,6 +27,7 @@ var kinds = []func() order{
 	func() order { return new(sessions.Bind) },
 	func() order { return new(sessions.Detached) },
 	func() order { return new(sessions.Relay) },
+	func() order { return new(sessions.Gap) },
 }
 
 func drawOrder(t *rapid.T) order {
@@ -41,6 +42,8 @@ func drawOrder(t *rapid.T) order {
 		return &sessions.Bind{Session: number, To: mallee.ID{Type: text, Key: string(data)}}
 	case 3:
 		return &sessions.Detached{Sessions: list, Epoch: number}
+	case 4:
+		return &sessions.Gap{First: max(number, 1)}
 	default:
 		return &sessions.Relay{To: placement.NodeID(number), Order: text, Body: data}
 	}

@@ -180,6 +180,8 @@ func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 		return nil
 	case Edge:
 		return l.order(to, m)
+	case Order:
+		return l.orderOnce(to, m)
 	case Request, Handoff:
 		if m.Kind == Request && k.members.gateway(to) { // it would end the connection
 			return mallee.ErrInvalid.Errorf("%s: node %s is a gateway of Koala, which takes no calls", m.Actor, to).BeforeRun()

@@ -59,6 +59,16 @@ func (l *koalaLife) orderGateway(from placement.NodeID, order string, body []byt
 	l.receive(from, &Message{Kind: Edge, Method: order, Body: body})
 }
 
+// orderOnce gives an order of a node's link, and acknowledges it in the place of
+// the gateway, which knows no such thing.
+func (l *koalaLife) orderOnce(gateway placement.NodeID, m *Message) error {
+	err := l.order(gateway, &Message{Kind: Edge, Actor: m.Actor, Method: m.Method, Body: m.Body})
+	if err == nil {
+		l.handler.Receive(gateway, &Message{Kind: Ack, Call: m.Call})
+	}
+	return err
+}
+
 // order is what an actor of this node has for clients of one of Koala's own
 // gateways.
 func (l *koalaLife) order(gateway placement.NodeID, m *Message) error {

@@ -1,10 +1,16 @@
 package transport
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"github.com/mallee-io/mallee/placement"
 )
+
+// lookTimeout bounds how long an order waits until it is known what its receiver
+// speaks.
+const lookTimeout = time.Second
 
 // Router is a Network of two: Mallee nodes are reached over one, and Koala
 // hosts over the other, whose connections the first takes (TCPConfig.Foreign).
@@ -46,11 +52,11 @@ func (r Router) Detach(node placement.NodeID) {
 
 // Send implements Network.
 func (r Router) Send(from, to placement.NodeID, m *Message) error {
-	if m.Kind == Edge { // nobody has asked what its receiver speaks
-		ctx, cancel := context.WithTimeout(context.Background(), m.Timeout)
+	if m.Kind == Edge || m.Kind == Order { // nobody has asked what its receiver speaks
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(m.Timeout, lookTimeout))
 		defer cancel()
 		if _, err := r.Hosts.members.foreign(ctx, to); err != nil {
-			return err
+			return unavailable("it is not known what node %s speaks: %w", to, err)
 		}
 	}
 	if r.Hosts.owns(to) {

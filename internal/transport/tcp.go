@@ -163,10 +163,8 @@ func (t *TCP) Send(from, to placement.NodeID, m *Message) error {
 	if l == nil {
 		return unavailable("node %s is not attached to the network", from)
 	}
-	if m.Kind.asks() {
-		if err := m.validate(); err != nil {
-			return mallee.AsError(err).BeforeRun()
-		}
+	if err := m.validate(); err != nil {
+		return mallee.AsError(err).BeforeRun()
 	}
 	c, err := l.connection(to, m)
 	if err != nil {

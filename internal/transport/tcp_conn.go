@@ -149,16 +149,15 @@ func (p *packet) keep(body []byte, owned bool) {
 }
 
 func (c *conn) check(m *Message) error {
-	if !m.Kind.asks() {
-		return nil
-	}
-	select {
-	case <-c.agreed:
-		return errNoRequests
-	default:
+	if m.Kind.asks() {
+		select {
+		case <-c.agreed:
+			return errNoRequests
+		default:
+		}
 	}
 	if err := m.validate(); err != nil {
-		return fmt.Errorf("request: %w", err)
+		return fmt.Errorf("a message of kind %d: %w", m.Kind, err)
 	}
 	return nil
 }

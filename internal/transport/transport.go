@@ -23,7 +23,8 @@ type Network interface {
 	Detach(node placement.NodeID)
 	// Send returns an error when the message has certainly not arrived. What
 	// asks for something may wait for a connection, up to its Timeout; the
-	// other kinds, which a Handler may send, do not block. It keeps nothing of m.
+	// other kinds, which a Handler may send, do not block, and need a connection
+	// that is there. It keeps nothing of m.
 	// Messages between two nodes arrive in the order in which they were sent.
 	Send(from, to placement.NodeID, m *Message) error
 }
@@ -45,17 +46,24 @@ const (
 	Cancel   // the caller of a Request has given up
 	Handoff  // what an actor that moves takes along; Owner is the grant that it had
 	Activate // the receiver has a grant; behind earlier Requests for the actor. Owner is the grant that an actor which moves had
-	Edge     // for the gateway of the receiver's process: Method is the name of an order or a question, Actor who sends it, if it is one
+	Edge     // a question for the gateway of the receiver's process: Method is its name. Without a Call it is an order that has no number
+	Order    // an order for that gateway: Method is its name, Actor who sends it, if it is one, and Call its number among all from this node
+	Ack      // of Orders: Call is the number up to which all have arrived
 )
 
 // asks reports whether a message begins an exchange, so that it may dial and
 // needs a node that is open.
 func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate || k == Edge }
 
-// validate says why a message that asks cannot be sent, or taken.
+// validate says why a message cannot be sent, or taken.
 func (m *Message) validate() error {
-	if m.Kind == Edge && m.Actor == (mallee.ID{}) {
+	switch m.Kind {
+	case Reply, Cancel, Ack:
 		return nil
+	case Edge, Order:
+		if m.Actor == (mallee.ID{}) {
+			return nil
+		}
 	}
 	return m.Actor.Validate()
 }
@@ -79,9 +87,10 @@ type Trace struct {
 // Message is one message between two nodes.
 type Message struct {
 	Kind Kind
-	Call uint64 // chosen by the node that asks; 0: no Reply is wanted
+	Call uint64 // chosen by the node that asks; 0: no Reply is wanted. Of an Order and an Ack a number
 
-	// Of what asks; Interface and Chain of a Request alone, Method of an Edge too.
+	// Of what asks; Interface and Chain of a Request alone, Method of an Edge and
+	// an Order too.
 	Actor     mallee.ID
 	Interface string
 	Method    string

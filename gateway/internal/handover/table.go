@@ -161,6 +161,8 @@ func (t *Table) Forwarded(at uint64, o Order) []Effect {
 	switch {
 	case r == nil:
 		return []Effect{{Do: Deliver, At: at, Order: o}}
+	case o.Kind == Unknown && r.in != nil:
+		return t.askAgain(t.sink(nil, at, r, o), at, r, o.Origin)
 	case o.Kind != Marker:
 		return t.sink(nil, at, r, o)
 	case r.in == nil:
@@ -218,6 +220,33 @@ func (t *Table) Dropped(at, to uint64) []Effect {
 		return nil
 	}
 	return t.Ended(at)
+}
+
+// Missing says that orders of a node which lives are missing. Nobody knows which:
+// they may have been for any session, and Markers among them.
+func (t *Table) Missing(node placement.NodeID) []Effect {
+	var effects []Effect
+	unknown := Order{Kind: Unknown, Origin: node}
+	for _, at := range slices.Sorted(maps.Keys(t.routes)) {
+		r := t.routes[at]
+		if r.in == nil || r.in.via != node {
+			effects = append(effects, t.Direct(at, unknown)...)
+			continue
+		}
+		effects = t.sink(effects, at, r, unknown)
+		for _, origin := range slices.Sorted(maps.Keys(r.in.origins)) {
+			effects = t.askAgain(effects, at, r, origin)
+		}
+	}
+	return effects
+}
+
+// askAgain asks for a Marker that may have been lost.
+func (t *Table) askAgain(effects []Effect, at uint64, r *route, node placement.NodeID) []Effect {
+	if o := r.in.origins[node]; o == nil || o.flushed {
+		return effects
+	}
+	return append(effects, Effect{Do: Flush, Node: node, From: r.in.from, At: at})
 }
 
 // Gone says that a node is gone for good, and the gateway there: nothing of it
