@@ -20,8 +20,12 @@ import (
 type edge struct {
 	gateway  atomic.Pointer[gateway]
 	orders   orders
+	moved    *sessions.Relocations
 	suspects sync.Map // of placement.NodeID, while somebody looks after them
 }
+
+// maxRelocations bounds what is known of sessions that have moved: some 3 MB.
+const maxRelocations = 1 << 16
 
 // gateway is that of this process.
 type gateway struct{ sessions.Gateway }
@@ -137,13 +141,27 @@ func (n *Node) reply(ctx context.Context, from placement.NodeID, name string, bo
 		if err := r.Parse(body); err != nil {
 			return nil, mallee.ErrInvalid.Errorf("%v", err).BeforeRun()
 		}
-		return nil, n.Tell(ctx, r.To, mallee.ID{}, r.Order, r.Body)
+		return nil, n.relay(ctx, &r)
 	}
 	g := n.edge.gateway.Load()
 	if g == nil {
 		return nil, mallee.ErrNotFound.Errorf("node %s has no gateway", n.config.Name).BeforeRun()
 	}
 	return g.Answer(ctx, from, name, body)
+}
+
+// relay gives an order behind all that actors have given. After a marker they
+// give no more to the places that it names.
+func (n *Node) relay(ctx context.Context, r *sessions.Relay) error {
+	tell := func() error { return n.Tell(ctx, r.To, mallee.ID{}, r.Order, r.Body) }
+	if r.Order != sessions.OrderMarker {
+		return tell()
+	}
+	var marker sessions.Marker
+	if err := marker.Parse(r.Body); err != nil {
+		return mallee.ErrInvalid.Errorf("%v", err).BeforeRun()
+	}
+	return n.edge.moved.Mark(marker.Moved, tell)
 }
 
 // gone tells the gateway, and the actors whose sessions were there, that a
@@ -153,7 +171,12 @@ func (n *Node) gone(id placement.NodeID) {
 	if g := n.edge.gateway.Load(); g != nil {
 		g.Lost(id)
 	}
-	n.runtime.Vanish(sessions.Span(id))
+	first, last := sessions.Span(id)
+	moved := make(map[uint64]uint64)
+	for _, m := range n.edge.moved.Within(first, last) {
+		moved[m.From] = m.To
+	}
+	n.runtime.Vanish(first, last, moved)
 }
 
 // renamed tells the gateway that the node has another ID.

@@ -238,6 +238,7 @@ func (orders) Answer(context.Context, placement.NodeID, string, []byte) ([]byte,
 }
 func (orders) Lost(placement.NodeID)    {}
 func (orders) Renamed(placement.NodeID) {}
+func (orders) Missing(placement.NodeID) {}
 
 // The sample of the original: an account on the host binds the client to an
 // actor there, which sends back what it gets.

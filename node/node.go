@@ -184,6 +184,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	n.carried.init()
 	n.types.init(n.hosted)
 	n.edge.orders.init()
+	n.edge.moved = sessions.NewRelocations(maxRelocations)
 	n.tracing = newTracing(&config)
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.runtime = activation.New(activation.Config{
@@ -192,7 +193,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Caller:      n,
 		Store:       config.Store,
 		Reminders:   reminders.Service{Caller: n},
-		Sessions:    sessions.Service{Of: giver{n}},
+		Sessions:    sessions.Service{Of: giver{n}, Moved: n.edge.moved},
 		Log:         config.Log,
 		Release:     n.release,
 		Trace:       n.tracing.hook(),

@@ -132,15 +132,15 @@ func (a *Activation) Doubt(at map[uint64]bool) {
 }
 
 // Vanish tells activations that a gateway is gone with its sessions, which are
-// those within a range.
-func (r *Runtime) Vanish(first, last uint64) {
+// those within a range but for some that have moved before.
+func (r *Runtime) Vanish(first, last uint64, moved map[uint64]uint64) {
 	if !r.UsesSessions() {
 		return
 	}
 	for _, table := range r.tables {
 		table.each(func(a *Activation) {
 			if a.knowsSessions() {
-				a.Schedule(0, 0, func(ctx context.Context) { a.vanish(ctx, first, last) })
+				a.Schedule(0, 0, func(ctx context.Context) { a.vanish(ctx, first, last, moved) })
 			}
 		})
 	}
@@ -152,7 +152,10 @@ func (a *Activation) knowsSessions() bool {
 	return a.extras != nil && (a.extras.attached != nil || a.extras.moved != nil)
 }
 
-func (a *Activation) vanish(ctx context.Context, first, last uint64) {
+func (a *Activation) vanish(ctx context.Context, first, last uint64, moved map[uint64]uint64) {
+	for from, to := range moved {
+		a.Relocate(from, from, to)
+	}
 	a.Relocate(first, last, 0)
 	a.mu.Lock()
 	gone := a.attached().where(func(s mallee.Session) bool { return first <= s.At && s.At <= last })

@@ -36,7 +36,9 @@ calls counters and registers, half of the time through actors on other nodes.
 Kills, pauses, cuts off, drains and restarts the processes meanwhile, up to two
 at a time, as the seed decides. Then checks that every actor was linearizable,
 that no acknowledged write is lost, that no actor ran in two places at once, and
-that no call failed while a node was drained or restarted. Ctrl-C mends the
+that no call failed while a node was drained or restarted. Clients that have
+sessions by two gateways must get each message once and in order, or know that
+they have not. Ctrl-C mends the
 cluster and judges what there is. docs/chaos.md tells more.
 
 Links are cut on Linux alone, and processes are paused on Unix.
@@ -54,7 +56,7 @@ Links are cut on Linux alone, and processes are paused on Unix.
 		},
 	}
 	f := c.Flags()
-	f.DurationVar(&o.run.Length, "for", time.Minute, "how long to break things")
+	f.DurationVar(&o.run.Length, "for", 90*time.Second, "how long to break things")
 	f.Uint64Var(&o.run.Seed, "seed", 0, "decides what is broken and when (default: a random one)")
 	f.IntVar(&o.run.Nodes, "processes", 3, "nodes, beside three placement drivers")
 	f.IntVar(&o.run.Gateways, "gateways", 2, "gateways; 0: neither those nor clients")

@@ -128,7 +128,7 @@ func TestPushGoesToEachGateway(t *testing.T) {
 	}
 	at = append(at, sessions.At(10, 1))
 	n := &teller{err: errors.New("not reached")}
-	s := sessions.Service{Of: n}
+	s := sessions.Service{Of: n, Moved: sessions.NewRelocations(10)}
 	if err := s.Push(t.Context(), mallee.ID{}, mallee.Text("hello"), at); err != n.err {
 		t.Errorf("the error is %v", err)
 	}
@@ -149,5 +149,32 @@ func TestPushGoesToEachGateway(t *testing.T) {
 	}
 	if err := s.Push(t.Context(), mallee.ID{}, mallee.Binary(make([]byte, 16<<20)), at); !errors.Is(err, mallee.ErrInvalid) || !mallee.SafeToRetry(err) {
 		t.Errorf("a message that no frame takes: %v", err)
+	}
+}
+
+// An actor that does not know yet that a session has moved sends nothing to the
+// old place behind the marker: it would be overtaken there.
+func TestNothingGoesToTheOldPlaceBehindTheMarker(t *testing.T) {
+	t.Parallel()
+	old, stays, now := sessions.At(3, 1), sessions.At(3, 2), sessions.At(9, 1)
+	n := new(teller)
+	s := sessions.Service{Of: n, Moved: sessions.NewRelocations(10)}
+	marked := false
+	err := s.Moved.Mark([]sessions.Relocation{{From: old, To: now}}, func() error {
+		marked = len(n.told) == 0
+		return nil
+	})
+	if err != nil || !marked {
+		t.Fatalf("marked: %t, %v", marked, err)
+	}
+	if err := s.Push(t.Context(), mallee.ID{}, mallee.Text("hello"), []uint64{old, stays}); err != nil {
+		t.Fatal(err)
+	}
+	if len(n.told) != 2 || !slices.Equal(n.told[0].pushed.Sessions, []uint64{stays}) || !slices.Equal(n.told[1].pushed.Sessions, []uint64{now}) {
+		t.Errorf("told: %+v", n.told)
+	}
+	first, last := sessions.Span(3)
+	if got := s.Moved.Within(first, last); !slices.Equal(got, []sessions.Relocation{{From: old, To: now}}) {
+		t.Errorf("moved from there: %v", got)
 	}
 }

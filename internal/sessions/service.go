@@ -38,7 +38,10 @@ type Node interface {
 }
 
 // Service gives the orders of actors to the gateways of their sessions.
-type Service struct{ Of Node }
+type Service struct {
+	Of    Node
+	Moved *Relocations
+}
 
 // Bounds of one order: they keep it far below what a frame can have.
 const (
@@ -80,8 +83,10 @@ func (s Service) Kick(ctx context.Context, sender mallee.ID, at []uint64, reason
 
 // Bind gives a session to another actor.
 func (s Service) Bind(ctx context.Context, sender mallee.ID, at uint64, to mallee.ID) error {
-	bind := Bind{Session: at, To: to}
-	return s.Of.Tell(ctx, GatewayOf(at), sender, OrderBind, bind.Append(nil))
+	return s.Moved.Send([]uint64{at}, func(at []uint64) error {
+		bind := Bind{Session: at[0], To: to}
+		return s.Of.Tell(ctx, GatewayOf(at[0]), sender, OrderBind, bind.Append(nil))
+	})
 }
 
 // Detached tells gateways that an activation has ended, and with it the
@@ -98,9 +103,13 @@ func (s Service) Detached(actor mallee.ID, epoch uint64, at []uint64) {
 // orderRoom is what the sessions of an order take at most, and its other fields.
 func orderRoom(at []uint64) int { return 24 + 5*len(at) } // they are of one gateway, so less than perGateway apart
 
-// each calls tell for each gateway, and again where a gateway has more sessions
+// each calls tell for each gateway where sessions are now, and again where a gateway has more sessions
 // than fit into one order. It returns the first error.
-func (s Service) each(at []uint64, tell func(to placement.NodeID, at []uint64) error) (first error) {
+func (s Service) each(at []uint64, tell func(to placement.NodeID, at []uint64) error) error {
+	return s.Moved.Send(at, func(at []uint64) error { return tellAll(at, tell) })
+}
+
+func tellAll(at []uint64, tell func(to placement.NodeID, at []uint64) error) (first error) {
 	for len(at) > 0 {
 		to := GatewayOf(at[0])
 		_, last := Span(to)

@@ -56,7 +56,7 @@ func (r Router) Send(from, to placement.NodeID, m *Message) error {
 		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(m.Timeout, lookTimeout))
 		defer cancel()
 		if _, err := r.Hosts.members.foreign(ctx, to); err != nil {
-			return unavailable("it is not known what node %s speaks: %w", to, err)
+			return unavailable("it is not known what node %s speaks: %v", to, err)
 		}
 	}
 	if r.Hosts.owns(to) {
