@@ -21,6 +21,9 @@ type SessionService interface {
 	// returns when what was told until a point has arrived.
 	Ordered() uint64
 	Flush(point uint64)
+	// Learn says where a session is now. Whoever sends to the old place sends to
+	// the new one from then on, so that no actor goes back to it.
+	Learn(from, to uint64)
 }
 
 // Connect attaches a session and tells the actor. It answers the ID of the node.
@@ -105,6 +108,9 @@ func (a *Activation) OnMoved(told func(first, last, to uint64)) {
 
 // Relocate tells what is registered.
 func (a *Activation) Relocate(first, last, to uint64) {
+	if to != 0 { // it is one session
+		a.table.runtime.config.Sessions.Learn(first, to)
+	}
 	a.mu.Lock()
 	var all []func(first, last, to uint64)
 	if a.extras != nil {

@@ -121,7 +121,7 @@ func TestNemesisUndoesAll(t *testing.T) {
 // However a run is ended, and whatever fails, nothing stays broken.
 func TestNemesisThatIsInterrupted(t *testing.T) {
 	t.Parallel()
-	for _, f := range slices.Concat(chaos.Plan(1, time.Minute, whole)...)[:len(chaos.Kinds())] {
+	for _, f := range slices.Concat(chaos.Plan(1, 2*time.Minute, whole)...)[:len(chaos.Kinds())] {
 		t.Run(string(f.Kind), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -32,7 +32,7 @@ func (r *Relocations) Len() int {
 	return len(r.moved)
 }
 
-// Learn takes what a Marker says of a session. Where to is 0 it has ended and is
+// Learn takes what a Marker, Moved or Connect says of a session. Where to is 0 it has ended and is
 // forgotten.
 func (r *Relocations) Learn(from, to uint64) {
 	r.mu.Lock()

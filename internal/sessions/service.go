@@ -62,6 +62,9 @@ func (s Service) Ordered() uint64 { return s.Of.Ordered() }
 // Flush returns when what was told until a point has arrived.
 func (s Service) Flush(point uint64) { s.Of.Flush(point) }
 
+// Learn says where a session is now.
+func (s Service) Learn(from, to uint64) { s.Moved.Learn(from, to) }
+
 // Push gives a message to sessions, which are in ascending order.
 func (s Service) Push(ctx context.Context, sender mallee.ID, m mallee.Message, at []uint64) error {
 	if len(m.Data) > maxData {
