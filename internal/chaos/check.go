@@ -19,7 +19,10 @@ type Verdict struct {
 	LostAcks          int // writes that were acknowledged and are not there
 	DoubleActivations int // turns that ran while another activation of the actor lived
 	Nonlinearizable   int // actors whose answers no order of their calls explains
+	Sessions          Sessions
 	Findings          []string
+
+	away []time.Duration // that clients were without a connection
 }
 
 // maxFindings bounds how many findings of one kind are told.
@@ -39,6 +42,7 @@ const searchTime = time.Minute
 func Check(h *History) (Verdict, error) {
 	var v Verdict
 	v.checkTurns(h)
+	v.checkSessions(h)
 	actors := make(map[mallee.ID][]*Call)
 	for i := range h.Calls {
 		c := &h.Calls[i]

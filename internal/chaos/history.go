@@ -6,6 +6,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/chaos/crowd"
+	"github.com/mallee-io/mallee/wire/edge"
 )
 
 // Time is a moment on the clock that all processes of a run share, in
@@ -26,6 +27,7 @@ type History struct {
 	Exits    []Exit
 	Journals map[mallee.ID][]int64 // what each counter has added, at the end
 	Turns    []Turn
+	Words    []Word // those of one client in their order
 }
 
 // Header says what run it was.
@@ -111,6 +113,20 @@ type Turn struct {
 	Op      int64
 	Begin   Time
 	End     Time // never: nothing tells
+}
+
+// Word is what a client has said, or was told. Besides its number and the time
+// one field is set.
+type Word struct {
+	Client  int          `json:"client"`
+	At      Time         `json:"at"`
+	Said    int64        `json:"said,omitempty"`    // the number of a message for its actor
+	Note    *crowd.Note  `json:"note,omitempty"`    // a message for the client
+	Lost    *edge.Loss   `json:"lost,omitempty"`    // it knows that it has missed something
+	Opened  string       `json:"opened,omitempty"`  // the session of a connection that was opened
+	Cut     *edge.Closed `json:"cut,omitempty"`     // the connection was lost
+	Settled bool         `json:"settled,omitempty"` // it has got through to its actor, after all faults
+	Ended   string       `json:"ended,omitempty"`   // the session has ended
 }
 
 // journalPage is a part of a counter's journal, in its order.

@@ -27,6 +27,8 @@ type Cluster interface {
 	// Drain has the PDs move a node's actors away; Uncordon opens it again.
 	Drain(ctx context.Context, node string) error
 	Uncordon(ctx context.Context, node string) error
+	// Drop resets the connections of a gateway's clients.
+	Drop(gateway string) error
 }
 
 // Nemesis does faults to a cluster and undoes them.
@@ -116,24 +118,26 @@ func (n *Nemesis) aim(ctx context.Context, f *Fault) (err error) {
 func (n *Nemesis) do(ctx context.Context, f Fault) (undo func(context.Context) error, err error) {
 	c := n.Cluster
 	switch f.Kind {
-	case KillNode, KillPD, RestartLeader:
+	case KillNode, KillPD, RestartLeader, KillGateway:
 		return n.kill(f.Process)
 	case KillPDs:
 		return n.kill(c.PDs()...)
-	case PauseNode, PauseLeader:
+	case PauseNode, PauseLeader, PauseGateway:
 		return n.pause(f.Process)
 	case PausePDs:
 		return n.pause(c.PDs()...)
-	case CutLink, CutOneWay, CutStore, IsolateNode, IsolateLeader:
+	case CutLink, CutOneWay, CutStore, IsolateNode, IsolateLeader, CutGateway, IsolateGateway:
 		n.Links.Cut(f.Links...)
 		return n.heal(f.Links), nil
 	case SlowLink:
 		n.Links.Slow(slowDelay, f.Links...)
 		return n.heal(f.Links), nil
-	case RollNode:
+	case RollNode, RollGateway:
 		return func(ctx context.Context) error { return c.Start(ctx, f.Process) }, c.Stop(ctx, f.Process)
 	case DrainNode:
 		return func(ctx context.Context) error { return c.Uncordon(ctx, f.Process) }, c.Drain(ctx, f.Process)
+	case DropClients:
+		return nothing, c.Drop(f.Process)
 	}
 	return nothing, errors.New("no such fault")
 }

@@ -68,6 +68,8 @@ func (p *paper) Uncordon(_ context.Context, node string) error {
 	return p.set(p.cordoned, node, "uncordon", false)
 }
 
+func (p *paper) Drop(string) error { return nil }
+
 // whole fails the test if anything is still broken.
 func (p *paper) whole(t *testing.T) {
 	t.Helper()
@@ -119,7 +121,7 @@ func TestNemesisUndoesAll(t *testing.T) {
 // However a run is ended, and whatever fails, nothing stays broken.
 func TestNemesisThatIsInterrupted(t *testing.T) {
 	t.Parallel()
-	for _, f := range slices.Concat(chaos.Plan(1, time.Minute, whole)...)[:len(chaos.Kinds())] {
+	for _, f := range slices.Concat(chaos.Plan(1, 2*time.Minute, whole)...)[:len(chaos.Kinds())] {
 		t.Run(string(f.Kind), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

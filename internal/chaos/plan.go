@@ -30,6 +30,16 @@ const (
 	DrainNode     Kind = "drain_node"     // by the PDs; it stays and is opened again
 )
 
+// Kinds of faults of gateways and their clients.
+const (
+	KillGateway    Kind = "kill_gateway"
+	PauseGateway   Kind = "pause_gateway"   // for longer than the lease of its node
+	CutGateway     Kind = "cut_gateway"     // between a gateway and a node
+	IsolateGateway Kind = "isolate_gateway" // from all PDs for longer than its lease, but not from nodes
+	DropClients    Kind = "drop_clients"    // the connections of all clients of a gateway are reset
+	RollGateway    Kind = "roll_gateway"    // SIGTERM, and a new process
+)
+
 // Fault is one thing that is done to the cluster and undone.
 type Fault struct {
 	Kind    Kind          `json:"kind"`
@@ -42,12 +52,13 @@ type Fault struct {
 // Step is faults that go on at the same time.
 type Step []Fault
 
-// drains reports whether the fault must not fail any call.
-func (k Kind) drains() bool { return k == RollNode || k == DrainNode }
+// drains reports whether the fault must not fail any call, nor lose any message.
+func (k Kind) drains() bool { return k == RollNode || k == DrainNode || k == RollGateway }
 
 // Size says what there is to break.
 type Size struct {
 	Nodes, PDs int
+	Gateways   int           // none: there are no clients
 	Lease      time.Duration // of nodes
 	Pauses     bool          // processes can be stopped
 	Links      bool          // links can be cut, those to the store only with Store
@@ -96,6 +107,7 @@ type planner struct {
 	size   Size
 	random *rand.Rand
 	rolled int // nodes that were drained, which happens to them in turn
+	moved  int // gateways that were
 }
 
 // Kinds are all kinds of faults.
@@ -103,22 +115,33 @@ func Kinds() []Kind {
 	return []Kind{
 		KillNode, PauseNode, CutLink, CutOneWay, CutStore, IsolateNode, SlowLink,
 		KillPD, RestartLeader, PauseLeader, IsolateLeader, PausePDs, KillPDs, RollNode, DrainNode,
+		KillGateway, PauseGateway, CutGateway, IsolateGateway, DropClients, RollGateway,
 	}
 }
 
-// ofPDs tells faults of PDs from those of nodes and their links: two of one
-// group may be in each other's way.
-func (k Kind) ofPDs() bool {
+// target is what a fault is done to. Two faults of one target may be in each
+// other's way.
+type target int
+
+const (
+	nodes target = iota // and their links
+	pds
+	gateways
+)
+
+func (k Kind) target() target {
 	switch k {
 	case KillPD, RestartLeader, PauseLeader, IsolateLeader, PausePDs, KillPDs:
-		return true
+		return pds
+	case KillGateway, PauseGateway, CutGateway, IsolateGateway, DropClients, RollGateway:
+		return gateways
 	}
-	return false
+	return nodes
 }
 
 // goesWith reports whether the two may go on at the same time.
 func (k Kind) goesWith(other Kind) bool {
-	return k.ofPDs() != other.ofPDs() && !k.drains() && !other.drains()
+	return k.target() != other.target() && !k.drains() && !other.drains()
 }
 
 // deck has each kind that the cluster can suffer, in a random order.
@@ -132,10 +155,13 @@ func (p *planner) possible(k Kind) bool {
 	if len(p.size.Only) > 0 && !slices.Contains(p.size.Only, k) {
 		return false
 	}
+	if k.target() == gateways && p.size.Gateways == 0 {
+		return false
+	}
 	switch k {
-	case PauseNode, PauseLeader, PausePDs:
+	case PauseNode, PauseLeader, PausePDs, PauseGateway:
 		return p.size.Pauses
-	case IsolateNode, SlowLink:
+	case IsolateNode, SlowLink, CutGateway, IsolateGateway:
 		return p.size.Links
 	case CutLink, CutOneWay:
 		return p.size.Links && p.size.Nodes > 1
@@ -171,10 +197,7 @@ func (p *planner) fault(kind Kind) Fault {
 		}
 		f.Links = both(a, b)
 	case IsolateNode:
-		f.For = p.between(lease+lease/4, 2*lease)
-		for n := range p.size.PDs {
-			f.Links = append(f.Links, both(a, local.PDName(n+1))...)
-		}
+		f.For, f.Links = p.between(lease+lease/4, 2*lease), p.fromPDs(a)
 	case KillPD:
 		f.Process = p.pd()
 	case PauseLeader:
@@ -189,9 +212,30 @@ func (p *planner) fault(kind Kind) Fault {
 		if !p.only(RollNode, DrainNode) { // what the step before has left behind must not be laid to the drain
 			f.After = 2 * lease
 		}
+	case KillGateway, DropClients:
+		f.Process = p.gateway()
+	case PauseGateway:
+		f.Process, f.For = p.gateway(), p.between(lease+lease/4, 2*lease)
+	case CutGateway:
+		f.Links = both(a, p.gateway())
+	case IsolateGateway:
+		f.For, f.Links = p.between(lease+lease/4, 2*lease), p.fromPDs(p.gateway())
+	case RollGateway:
+		f.Process, f.After, f.For = local.GatewayName(1+p.moved%p.size.Gateways), 2*lease, lease/4
+		p.moved++
 	}
 	return f
 }
+
+// fromPDs are the links that isolate a process.
+func (p *planner) fromPDs(process string) (links []Link) {
+	for n := range p.size.PDs {
+		links = append(links, both(process, local.PDName(n+1))...)
+	}
+	return links
+}
+
+func (p *planner) gateway() string { return local.GatewayName(1 + p.random.IntN(p.size.Gateways)) }
 
 // during is a fault that begins while another goes on.
 func (p *planner) during(other Fault, kind Kind) Fault {

@@ -12,7 +12,7 @@ import (
 	"github.com/mallee-io/mallee/internal/local"
 )
 
-var whole = chaos.Size{Nodes: 3, PDs: 3, Lease: 2 * time.Second, Pauses: true, Links: true, Store: true}
+var whole = chaos.Size{Nodes: 3, PDs: 3, Gateways: 2, Lease: 2 * time.Second, Pauses: true, Links: true, Store: true}
 
 func TestPlanIsThatOfItsSeed(t *testing.T) {
 	t.Parallel()
@@ -29,7 +29,7 @@ func TestPlan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		size := chaos.Size{
-			Nodes: rapid.IntRange(1, 5).Draw(t, "nodes"), PDs: rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "pds"),
+			Nodes: rapid.IntRange(1, 5).Draw(t, "nodes"), Gateways: rapid.IntRange(0, 3).Draw(t, "gateways"), PDs: rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "pds"),
 			Lease:  time.Duration(rapid.IntRange(1, 10).Draw(t, "lease")) * time.Second,
 			Pauses: rapid.Bool().Draw(t, "pauses"), Links: rapid.Bool().Draw(t, "links"), Store: rapid.Bool().Draw(t, "store"),
 			Only: rapid.SliceOfNDistinct(rapid.SampledFrom(chaos.Kinds()), 0, 3, rapid.ID).Draw(t, "only"),
@@ -51,14 +51,20 @@ func checkStep(t *rapid.T, s chaos.Step, size chaos.Size) (took time.Duration) {
 		checkFault(t, f, size)
 		took = max(took, f.After+f.For)
 	}
-	if len(s) > 2 || len(s) == 2 && (s[1].After < s[0].After || s[1].After > s[0].After+s[0].For || ofPDs(s[0]) == ofPDs(s[1])) {
-		t.Errorf("not two faults of nodes and of PDs that overlap: %+v", s)
+	if len(s) > 2 || len(s) == 2 && (s[1].After < s[0].After || s[1].After > s[0].After+s[0].For || target(s[0]) == target(s[1])) {
+		t.Errorf("not two faults of different targets that overlap: %+v", s)
 	}
 	return took
 }
 
-func ofPDs(f chaos.Fault) bool {
-	return slices.Contains([]chaos.Kind{chaos.KillPD, chaos.RestartLeader, chaos.PauseLeader, chaos.IsolateLeader, chaos.PausePDs, chaos.KillPDs}, f.Kind)
+func target(f chaos.Fault) string {
+	switch f.Kind {
+	case chaos.KillPD, chaos.RestartLeader, chaos.PauseLeader, chaos.IsolateLeader, chaos.PausePDs, chaos.KillPDs:
+		return "PDs"
+	case chaos.KillGateway, chaos.PauseGateway, chaos.CutGateway, chaos.IsolateGateway, chaos.DropClients, chaos.RollGateway:
+		return "gateways"
+	}
+	return "nodes"
 }
 
 func checkFault(t *rapid.T, f chaos.Fault, size chaos.Size) {
@@ -75,6 +81,9 @@ func checkFault(t *rapid.T, f chaos.Fault, size chaos.Size) {
 	for n := range size.Nodes {
 		there[local.NodeName(n+1)] = true
 	}
+	for n := range size.Gateways {
+		there[local.GatewayName(n+1)] = true
+	}
 	for n := range size.PDs {
 		there[local.PDName(n+1)] = true
 	}
@@ -88,14 +97,14 @@ func checkFault(t *rapid.T, f chaos.Fault, size chaos.Size) {
 	}
 }
 
-// A minute is what people give it, so all kinds must fit.
+// A minute and a half is what people give it, so all kinds must fit.
 func TestPlanHasAllKinds(t *testing.T) {
 	t.Parallel()
 	all := 0
 	for seed := range uint64(100) {
 		kinds := make(map[chaos.Kind]bool)
 		pairs := 0
-		for _, s := range chaos.Plan(seed, time.Minute, whole) {
+		for _, s := range chaos.Plan(seed, 90*time.Second, whole) {
 			pairs += len(s) - 1
 			for _, f := range s {
 				kinds[f.Kind] = true

@@ -38,6 +38,9 @@ type Proxy struct {
 	end      context.CancelFunc
 	running  sync.WaitGroup
 	places   chan struct{}
+
+	mu    sync.Mutex
+	conns map[*net.TCPConn]struct{} // of those who have dialed
 }
 
 // NewProxy listens on a free port of the loopback interface.
@@ -46,7 +49,7 @@ func NewProxy(config ProxyConfig) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s: %w", config.Process, err)
 	}
-	p := &Proxy{config: config, listener: listener, places: make(chan struct{}, maxProxied)}
+	p := &Proxy{config: config, listener: listener, places: make(chan struct{}, maxProxied), conns: make(map[*net.TCPConn]struct{})}
 	p.ctx, p.end = context.WithCancel(context.Background())
 	p.running.Go(p.accept)
 	return p, nil
@@ -89,14 +92,41 @@ func (p *Proxy) accept() {
 	}
 }
 
+// Drop resets all connections that there are.
+func (p *Proxy) Drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn := range p.conns {
+		reset(conn)
+	}
+}
+
+// reset ends a connection as a network does, not in good order.
+func reset(conn *net.TCPConn) {
+	_ = conn.SetLinger(0)
+	_ = conn.Close() // it may be gone already
+}
+
+func (p *Proxy) note(conn *net.TCPConn) (forget func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns[conn] = struct{}{}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.conns, conn)
+	}
+}
+
 // serve forwards one connection until both directions have ended.
 func (p *Proxy) serve(near *net.TCPConn) {
+	defer p.note(near)()
 	defer func() { _ = near.Close() }()
 	there := Link{p.config.Source(near.RemoteAddr()), p.config.Process}
 	back := Link{there.To, there.From}
 	far, err := p.connect(there)
 	if err != nil {
-		_ = near.SetLinger(0) // refused, not ended in good order
+		reset(near) // refused
 		return
 	}
 	defer func() { _ = far.Close() }()

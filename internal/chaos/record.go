@@ -21,6 +21,7 @@ type record struct {
 	Pause   *Pause       `json:"pause,omitempty"`
 	Exit    *Exit        `json:"exit,omitempty"`
 	Journal *journalPage `json:"journal,omitempty"`
+	Word    *Word        `json:"word,omitempty"`
 }
 
 // Recorder writes a history. It is safe for concurrent use. What could not be
@@ -65,6 +66,9 @@ func (r *Recorder) Pause(p Pause) { r.write(record{Pause: &p}) }
 
 // Exit records that a process is gone.
 func (r *Recorder) Exit(e Exit) { r.write(record{Exit: &e}) }
+
+// Word records what a client has said, or was told.
+func (r *Recorder) Word(w Word) { r.write(record{Word: &w}) }
 
 // Journal records what a counter has added, or a part of it.
 func (r *Recorder) Journal(actor mallee.ID, ops []int64) {

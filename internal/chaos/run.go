@@ -29,6 +29,8 @@ type RunConfig struct {
 	Seed uint64
 	// Nodes and PDs are how many processes there are of each.
 	Nodes, PDs int
+	// Gateways are as many processes, to which Clients clients connect.
+	Gateways, Clients int
 	// Lease is that of the nodes.
 	Lease time.Duration
 	// Store is the URL of the store of the nodes. Defaults to the etcd of the PDs.
@@ -84,16 +86,22 @@ func play(ctx context.Context, config RunConfig, record *Recorder) (err error) {
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	w := &Workload{Caller: client, Record: record, Seed: config.Seed, Workers: cmp.Or(config.Callers, defaultCallers), Actors: actors, Think: think}
+	clients := &Clients{URLs: stage.GatewayURLs(), Record: record, Seed: config.Seed, Number: config.Clients}
+	if err := clients.Connect(ctx); err != nil {
+		return err
+	}
 	calling, stopCalls := context.WithCancel(context.WithoutCancel(ctx))
 	var crowd sync.WaitGroup
 	crowd.Go(func() { w.Run(calling) })
+	crowd.Go(func() { clients.Run(calling) })
 	err = stage.suffer(ctx, w)
 	stopCalls()
 	crowd.Wait()
+	ended := clients.Finish(context.WithoutCancel(ctx))
 	if err == nil {
 		err = w.Finish(context.WithoutCancel(ctx))
 	}
-	return errors.Join(err, stage.crashed())
+	return errors.Join(err, ended, stage.crashed())
 }
 
 // suffer does the faults of the plan, until the time is over or ctx ends.
@@ -108,7 +116,7 @@ func (s *stage) suffer(ctx context.Context, w *Workload) error {
 		},
 	}
 	plan := Plan(s.config.Seed, s.config.Length, Size{
-		Nodes: s.config.Nodes, PDs: s.config.PDs, Lease: s.config.Lease,
+		Nodes: s.config.Nodes, PDs: s.config.PDs, Gateways: s.config.Gateways, Lease: s.config.Lease,
 		Pauses: procs.CanPause, Links: KnowsOwners, Store: s.storeFronted, Only: s.config.Only,
 	})
 	if len(plan) == 0 {

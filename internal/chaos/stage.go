@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/mallee-io/mallee/internal/chaos/crowd"
 	"github.com/mallee-io/mallee/internal/local"
 )
 
@@ -23,6 +24,7 @@ type stage struct {
 	record  *Recorder
 	links   *Links
 	proxies []*Proxy
+	doors   map[string]*Proxy             // the last proxy of each process
 	cluster atomic.Pointer[local.Cluster] // for proxies, which are there before it
 
 	storeFronted bool // links to the store can be cut
@@ -36,13 +38,14 @@ type stage struct {
 var _ Cluster = (*stage)(nil)
 
 func newStage(config RunConfig, record *Recorder) (*stage, error) {
-	s := &stage{config: config, record: record, links: NewLinks(), pauses: make(map[string]Pause), crash: make(chan struct{})}
+	s := &stage{config: config, record: record, links: NewLinks(), doors: make(map[string]*Proxy), pauses: make(map[string]Pause), crash: make(chan struct{})}
 	store, err := s.frontStore(config.Store)
 	if err != nil {
 		return nil, err
 	}
 	cluster, err := local.New(local.Config{
 		Dir: config.Dir, PDs: config.PDs, Nodes: config.Nodes, Lease: config.Lease, Store: store, Types: "crowd",
+		Gateways: config.Gateways, Actor: crowd.PeerInterface().Name, DrainSpread: config.Lease / 2,
 		NodeArgs: func(life string) []string { return []string{"--turns", config.Dir, "--life", life} },
 		Front:    s.front, Exited: s.exited,
 	})
@@ -61,6 +64,7 @@ func (s *stage) front(process, listen string) (string, error) {
 		return "", err
 	}
 	s.proxies = append(s.proxies, p)
+	s.doors[process] = p
 	return p.Addr(), nil
 }
 
@@ -129,6 +133,12 @@ func (s *stage) Resume(process string) error {
 	p.To = now()
 	s.record.Pause(p)
 	return s.Cluster.Resume(process)
+}
+
+// Drop implements Cluster.
+func (s *stage) Drop(gateway string) error {
+	s.doors[local.ClientsOf(gateway)].Drop()
+	return nil
 }
 
 // close ends the cluster.

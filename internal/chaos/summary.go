@@ -16,15 +16,21 @@ type Summary struct {
 	Nonlinearizable   int          `json:"nonlinearizable"`
 	Failover          Quantiles    `json:"failover_ms"`
 	Faults            map[Kind]int `json:"faults"`
+	Sessions          *Sessions    `json:"sessions,omitempty"` // nil without clients
 }
 
 // Quantiles are those of how long actors were away whose node was killed, in
 // milliseconds: from its end to the next answer.
 type Quantiles struct {
-	Actors int   `json:"actors"` // how many there were, of all kills
-	P50    int64 `json:"p50"`
-	P99    int64 `json:"p99"`
-	Max    int64 `json:"max"`
+	Actors int `json:"actors"` // how many there were, of all kills
+	Spread
+}
+
+// Spread is that of times in milliseconds.
+type Spread struct {
+	P50 int64 `json:"p50"`
+	P99 int64 `json:"p99"`
+	Max int64 `json:"max"`
 }
 
 // Summarize counts what a history has and what it was found guilty of.
@@ -36,7 +42,7 @@ func Summarize(h *History, v Verdict) Summary {
 	for i := range h.Calls {
 		if c := &h.Calls[i]; c.Outcome != OK {
 			s.Failed++
-			if slices.ContainsFunc(h.Faults, func(f Injected) bool { return f.Kind.drains() && f.From <= c.Invoke && c.Invoke <= f.To }) {
+			if h.during(c.Invoke, 0, Kind.drains) {
 				s.FailedInDrains++
 			}
 		}
@@ -45,13 +51,21 @@ func Summarize(h *History, v Verdict) Summary {
 		s.Faults[f.Kind]++
 	}
 	away := failovers(h)
-	s.Failover = Quantiles{len(away), quantile(away, 0.5).Milliseconds(), quantile(away, 0.99).Milliseconds(), quantile(away, 1).Milliseconds()}
+	s.Failover = Quantiles{len(away), spread(away)}
+	if v.Sessions.Clients > 0 {
+		s.Sessions = &v.Sessions
+	}
 	return s
 }
 
 // Clean reports whether the cluster has kept its promises.
 func (s *Summary) Clean() bool {
-	return s.FailedInDrains+s.LostAcks+s.DoubleActivations+s.Nonlinearizable == 0
+	return s.FailedInDrains+s.LostAcks+s.DoubleActivations+s.Nonlinearizable == 0 && (s.Sessions == nil || s.Sessions.Clean())
+}
+
+// spread of durations that it sorts.
+func spread(d []time.Duration) Spread {
+	return Spread{quantile(d, 0.5).Milliseconds(), quantile(d, 0.99).Milliseconds(), quantile(d, 1).Milliseconds()}
 }
 
 // quantile of durations that it sorts; 0 if there are none.

@@ -31,6 +31,7 @@ type Workload struct {
 const (
 	counterType  = "Counter"
 	registerType = "Register"
+	peerType     = "Peer"
 	// pageSize is how many operations of a journal are read at a time.
 	pageSize = 1000
 	// readWithin is how long a cluster that is whole again may take to answer.

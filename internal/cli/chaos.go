@@ -36,7 +36,9 @@ calls counters and registers, half of the time through actors on other nodes.
 Kills, pauses, cuts off, drains and restarts the processes meanwhile, up to two
 at a time, as the seed decides. Then checks that every actor was linearizable,
 that no acknowledged write is lost, that no actor ran in two places at once, and
-that no call failed while a node was drained or restarted. Ctrl-C mends the
+that no call failed while a node was drained or restarted. Clients that have
+sessions by two gateways must get each message once and in order, or know that
+they have not. Ctrl-C mends the
 cluster and judges what there is. docs/chaos.md tells more.
 
 Links are cut on Linux alone, and processes are paused on Unix.
@@ -54,9 +56,11 @@ Links are cut on Linux alone, and processes are paused on Unix.
 		},
 	}
 	f := c.Flags()
-	f.DurationVar(&o.run.Length, "for", time.Minute, "how long to break things")
+	f.DurationVar(&o.run.Length, "for", 90*time.Second, "how long to break things")
 	f.Uint64Var(&o.run.Seed, "seed", 0, "decides what is broken and when (default: a random one)")
 	f.IntVar(&o.run.Nodes, "processes", 3, "nodes, beside three placement drivers")
+	f.IntVar(&o.run.Gateways, "gateways", 2, "gateways; 0: neither those nor clients")
+	f.IntVar(&o.run.Clients, "clients", 16, "clients that have a session each")
 	f.IntVar(&o.run.Callers, "callers", 16, "how many call at the same time")
 	f.DurationVar(&o.run.Lease, "lease", 2*time.Second, "how long a node that has gone silent keeps its actors; the default of a cluster is 5s")
 	f.StringSliceVar(&o.only, "only", nil, "kinds of faults (default: all): "+kindNames())
@@ -94,6 +98,9 @@ func (o *chaosOptions) start(ctx context.Context, out, errOut io.Writer) (err er
 	} else if err := os.MkdirAll(o.run.Dir, 0o755); err != nil {
 		return err
 	}
+	if o.run.Gateways == 0 {
+		o.run.Clients = 0
+	}
 	o.run.PDs, o.run.Tell = localPDs, o.teller(out)
 	s, v, err := chaos.Run(ctx, o.run)
 	if err != nil {
@@ -124,6 +131,10 @@ func (o *chaosOptions) check() error {
 		return fmt.Errorf("--for %v is less than a second", o.run.Length)
 	case o.run.Lease < time.Second || o.run.Lease > time.Minute:
 		return fmt.Errorf("--lease %v is not between 1s and 1m", o.run.Lease)
+	case o.run.Gateways < 0 || o.run.Gateways > maxProcesses:
+		return fmt.Errorf("--gateways %d is not between 0 and %d", o.run.Gateways, maxProcesses)
+	case o.run.Clients < 1 || o.run.Clients > maxClients:
+		return fmt.Errorf("--clients %d is not between 1 and %d", o.run.Clients, maxClients)
 	case o.run.Callers < 1 || o.run.Callers > maxCallers:
 		return fmt.Errorf("--callers %d is not between 1 and %d", o.run.Callers, maxCallers)
 	}
@@ -169,6 +180,21 @@ func (o *chaosOptions) print(out io.Writer, s chaos.Summary) error {
 	row("actors that are not linearizable", s.Nonlinearizable, ", must be 0")
 	row("ms from a kill to the next answer of an actor, p50", s.Failover.P50, "")
 	row("ms, p99", s.Failover.P99, "")
+	if c := s.Sessions; c != nil {
+		row("messages of clients", c.Said, "")
+		row("messages for clients", c.Heard, "")
+		row("of which clients were told that they are lost", c.Lost, "")
+		row("times that they were told of an unknown number", c.Epochs, "")
+		row("connections of clients that were cut", c.Cuts, "")
+		row("of these though no gateway was at fault", c.CutByOthers, ", must be 0")
+		row("messages lost in silence, for clients", c.Missing, ", must be 0")
+		row("of clients", c.Unseen, ", must be 0")
+		row("that came again, or too late", c.Repeated, ", must be 0")
+		row("losses in drains", c.LostInDrains, ", must be 0")
+		row("clients that get nowhere", c.Stalled, ", must be 0")
+		row("ms without a connection, p50", c.Away.P50, "")
+		row("ms, p99", c.Away.P99, "")
+	}
 	for _, kind := range slices.Sorted(maps.Keys(s.Faults)) {
 		row(string(kind), s.Faults[kind], "")
 	}
@@ -179,6 +205,7 @@ const (
 	localPDs      = 3 // one can be lost
 	maxProcesses  = 20
 	maxCallers    = 1000
+	maxClients    = 500
 	storeOfPDs    = "etcd"
 	storeIsShared = "etcd, etcd://…, postgres://… or mongodb://…"
 )

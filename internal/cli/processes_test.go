@@ -43,7 +43,7 @@ func TestChaos(t *testing.T) {
 		t.Skip("takes ten seconds")
 	}
 	dir := filepath.Join(t.TempDir(), "run")
-	code, out, errOut := run(t, "chaos", "--for", "8s", "--seed", "446", "--json", "--dir", dir)
+	code, out, errOut := run(t, "chaos", "--for", "8s", "--seed", "446", "--gateways", "0", "--json", "--dir", dir)
 	var s struct {
 		Calls     int
 		LostAcks  int            `json:"lost_acks"`
@@ -67,7 +67,7 @@ func TestChaosOnPostgres(t *testing.T) {
 		t.Skip("takes ten seconds")
 	}
 	server := postgrestest.Start(t)
-	code, out, errOut := run(t, "chaos", "--for", "8s", "--seed", "1", "--json", "--storage", server.URL(), "--only", "roll_node,drain_node,kill_node,restart_leader")
+	code, out, errOut := run(t, "chaos", "--for", "8s", "--seed", "1", "--gateways", "0", "--json", "--storage", server.URL(), "--only", "roll_node,drain_node,kill_node,restart_leader")
 	var s struct{ Calls int }
 	if err := json.Unmarshal([]byte(out), &s); code != 0 || err != nil || s.Calls == 0 {
 		t.Errorf("status %d, %s, %v, %s", code, out, err, errOut)
@@ -87,6 +87,8 @@ func TestProcessesRefuse(t *testing.T) {
 		{"chaos --for 1ms", "--for 1ms"},
 		{"chaos --lease 1ms", "--lease 1ms"},
 		{"chaos --callers 0", "--callers 0"},
+		{"chaos --clients 0", "--clients 0"},
+		{"chaos --gateways -1", "--gateways -1"},
 		{"chaos --only kill_node,fire", "--only fire"},
 	} {
 		code, out, errOut := run(t, strings.Fields(test.args)...)

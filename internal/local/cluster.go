@@ -15,8 +15,8 @@ import (
 
 // Cluster is a cluster on this machine. Its methods are safe for concurrent use.
 type Cluster struct {
-	config     Config
-	pds, nodes []*seat
+	config               Config
+	pds, nodes, gateways []*seat
 
 	mu    sync.Mutex
 	lives map[string]int            // how many each process has had
@@ -42,7 +42,12 @@ func (c *Cluster) StartAll(ctx context.Context) error {
 	if err := c.startAll(ctx, c.pds); err != nil {
 		return err
 	}
-	return c.startAll(ctx, c.nodes)
+	if c.config.Gateways > 0 {
+		if err := c.writeSecret(); err != nil {
+			return err
+		}
+	}
+	return c.startAll(ctx, slices.Concat(c.nodes, c.gateways))
 }
 
 func (c *Cluster) startAll(ctx context.Context, seats []*seat) error {
@@ -54,7 +59,7 @@ func (c *Cluster) startAll(ctx context.Context, seats []*seat) error {
 }
 
 func (c *Cluster) takeSeats() error {
-	addrs, err := procs.FreeAddrs(2*c.config.PDs + c.config.Nodes)
+	addrs, err := procs.FreeAddrs(2*c.config.PDs + c.config.Nodes + 3*c.config.Gateways)
 	if err != nil {
 		return err
 	}
@@ -75,7 +80,14 @@ func (c *Cluster) takeSeats() error {
 	for n := range c.config.Nodes {
 		c.nodes = append(c.nodes, &seat{name: NodeName(n + 1), listen: next()})
 	}
-	for _, s := range slices.Concat(c.pds, c.nodes) {
+	for n := range c.config.Gateways {
+		s := &seat{name: GatewayName(n + 1), listen: next(), admin: next(), clients: next()}
+		c.gateways = append(c.gateways, s)
+		if s.advertiseClients, err = c.front(ClientsOf(s.name), s.clients); err != nil {
+			return err
+		}
+	}
+	for _, s := range slices.Concat(c.pds, c.nodes, c.gateways) {
 		if s.advertise, err = c.front(s.name, s.listen); err != nil {
 			return err
 		}
@@ -137,6 +149,12 @@ func (c *Cluster) describe(spec *procs.Spec, life string) error {
 	for _, s := range c.nodes {
 		if s.name == spec.Name {
 			spec.Args, spec.Ready = c.nodeArgs(s, life), procs.SaysReady(Ready)
+			return nil
+		}
+	}
+	for _, s := range c.gateways {
+		if s.name == spec.Name {
+			spec.Args, spec.Env, spec.Ready = c.gatewayArgs(s), noSettings(), procs.HTTPReady("http://"+s.admin+"/readyz")
 			return nil
 		}
 	}

@@ -1,8 +1,9 @@
-// Package local runs a whole cluster on this machine: placement drivers and
-// nodes, each a process of this very program on the loopback interface.
+// Package local runs a whole cluster on this machine: placement drivers, nodes
+// and gateways, each a process of this very program on the loopback interface.
 package local
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +19,13 @@ type Config struct {
 	Dir string
 	// PDs and Nodes are how many processes there are of each.
 	PDs, Nodes int
+	// Gateways are as many of those, where everybody is let in by a name, which is
+	// the key of an actor of the type Actor. Defaults to none.
+	Gateways int
+	Actor    string
+	// DrainSpread is the time in which clients leave a gateway that is stopped.
+	// Defaults to that of mallee gateway.
+	DrainSpread time.Duration
 	// Lease is how long a node that has gone silent keeps its actors.
 	Lease time.Duration
 	// Store is the URL of the store that the nodes share. Defaults to the etcd of
@@ -30,7 +38,8 @@ type Config struct {
 	// Front gives the address by which a process is reached instead of the one
 	// on which it listens. It is asked once for each port, and for the store with
 	// StoreName where that is the etcd of the placement drivers. Defaults to that
-	// on which it listens.
+	// on which it listens. Ports for clients are those of a process of their own,
+	// with the name that ClientsOf gives.
 	Front func(process, listen string) (addr string, err error)
 	// Exited hears of each life that has ended; asked says whether the cluster
 	// has ended it. It must not block. Defaults to nobody.
@@ -42,6 +51,12 @@ func PDName(n int) string { return fmt.Sprint("pd", n) }
 
 // NodeName is the name of the node with a number, from 1.
 func NodeName(n int) string { return fmt.Sprint("node", n) }
+
+// GatewayName is the name of the gateway with a number, from 1.
+func GatewayName(n int) string { return fmt.Sprint("gateway", n) }
+
+// ClientsOf names the clients of a gateway.
+func ClientsOf(gateway string) string { return gateway + "-clients" }
 
 // LifeName is the name of one life of a process, from 1.
 func LifeName(process string, life int) string { return fmt.Sprint(process, ".", life) }
@@ -61,6 +76,8 @@ type seat struct {
 	listen, advertise         string
 	peerListen, peerAdvertise string // of a placement driver
 	store                     string // its etcd, for nodes
+	admin, clients            string // of a gateway
+	advertiseClients          string
 }
 
 // pdArgs are the arguments of a placement driver.
@@ -95,6 +112,35 @@ func (c *Cluster) nodeArgs(s *seat, life string) []string {
 		args = append(args, c.config.NodeArgs(life)...)
 	}
 	return args
+}
+
+// gatewayArgs are the arguments of a gateway.
+func (c *Cluster) gatewayArgs(s *seat) []string {
+	args := []string{
+		"gateway", "--config", os.DevNull, "--name", s.name, "--cluster", Name, "--pd", strings.Join(c.PDAddrs(), ","),
+		"--listen", s.listen, "--advertise", s.advertise, "--admin", s.admin, "--websocket", s.clients,
+		"--login", "open", "--actor", c.config.Actor, "--secret-file", c.secretFile(),
+	}
+	if c.config.DrainSpread > 0 {
+		args = append(args, "--drain-spread", c.config.DrainSpread.String())
+	}
+	return args
+}
+
+// secretFile is what all gateways seal tokens with.
+func (c *Cluster) secretFile() string { return filepath.Join(c.config.Dir, "secret") }
+
+// writeSecret makes a secret that nobody else knows.
+func (c *Cluster) writeSecret() error {
+	return os.WriteFile(c.secretFile(), []byte(rand.Text()), 0o600)
+}
+
+// GatewayURLs are where clients connect to, in the order of the gateways.
+func (c *Cluster) GatewayURLs() (urls []string) {
+	for _, g := range c.gateways {
+		urls = append(urls, "ws://"+g.advertiseClients+"/connect")
+	}
+	return urls
 }
 
 // PDAddrs are the addresses of the placement drivers, host:port.

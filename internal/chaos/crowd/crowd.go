@@ -1,5 +1,5 @@
-// Package crowd has the actors that mallee chaos calls while it breaks the
-// cluster: simple enough to know what they must answer, and honest about every
+// Package crowd has the actors that mallee chaos calls, and those that its
+// clients talk to, while it breaks the cluster: simple enough to know what they must answer, and honest about every
 // turn that they run.
 package crowd
 
@@ -23,5 +23,7 @@ func Types(turns Turns) []mallee.Type {
 		CounterType(func(self *mallee.Self) Counter { return newCounter(self, turns) }),
 		RegisterType(func(self *mallee.Self) Register { return newRegister(self, turns) }),
 		RelayType(func(self *mallee.Self) Relay { return &relay{self} }),
+		PeerType(func(self *mallee.Self) Peer { return newPeer(self, turns) }),
+		HallType(newHall),
 	}
 }

@@ -304,6 +304,289 @@ func (call *counterOpsCall) DecodeResults(b []byte) error {
 	return d.Finish()
 }
 
+// HallType is the actor type Hall: create makes the actor of an activation.
+func HallType[T Hall](create func(*mallee.Self) T, options ...mallee.TypeOption) mallee.Type {
+	return mallee.NewType(HallInterface(), func(self *mallee.Self) any { return create(self) }, options...)
+}
+
+// HallInterface describes Hall to the runtime. Give it to mallee.Serves
+// when the actors of another type implement Hall too.
+func HallInterface() mallee.Interface {
+	return mallee.Interface{
+		Name: "Hall",
+		Doc:  "Hall sends notes to all sessions in it at once.",
+		Methods: []mallee.Method{
+			{Name: "Enter", Doc: "Enter brings in a session, which may be there already.", New: func() mallee.Call { return new(hallEnterCall) }},
+			{Name: "Leave", Doc: "", New: func() mallee.Call { return new(hallLeaveCall) }},
+		},
+	}
+}
+
+// HallRef is a reference to a Hall. It is a small value: making one
+// costs nothing, and the actor need not be active.
+type HallRef struct {
+	caller mallee.Caller
+	id     mallee.ID
+}
+
+var _ Hall = HallRef{}
+
+// HallOf refers to the Hall with the key. The caller is a node or, inside of
+// an actor, its mallee.Self.
+func HallOf(caller mallee.Caller, key string) HallRef {
+	return HallRef{caller, mallee.ID{Type: "Hall", Key: key}}
+}
+
+// HallAt refers to an actor of any type that serves Hall.
+func HallAt(caller mallee.Caller, id mallee.ID) HallRef {
+	return HallRef{caller, id}
+}
+
+// ID is the address of the actor.
+func (r HallRef) ID() mallee.ID { return r.id }
+
+// Enter brings in a session, which may be there already.
+func (r HallRef) Enter(ctx context.Context, s mallee.Session) error {
+	call := &hallEnterCall{args: hallEnterArgs{S: s}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// Leave calls Leave of the actor.
+func (r HallRef) Leave(ctx context.Context, s mallee.Session) error {
+	call := &hallLeaveCall{args: hallLeaveArgs{S: s}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// hallEnterCall is one call of Hall.Enter.
+type hallEnterCall struct {
+	args    hallEnterArgs
+	results hallEnterResults
+}
+
+type hallEnterArgs struct {
+	S mallee.Session `json:"s"`
+}
+
+type hallEnterResults struct{}
+
+func (*hallEnterCall) Interface() string       { return "Hall" }
+func (*hallEnterCall) Method() string          { return "Enter" }
+func (*hallEnterCall) Flags() mallee.CallFlags { return 0 }
+func (call *hallEnterCall) Args() any          { return &call.args }
+func (call *hallEnterCall) Results() any       { return &call.results }
+
+func (call *hallEnterCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Hall)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Hall", actor)
+	}
+	err = target.Enter(ctx, call.args.S)
+	return err
+}
+
+func (*hallEnterCall) CopyArgs() error { return nil }
+
+func (*hallEnterCall) CopyResults() error { return nil }
+
+func (call *hallEnterCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeSession(&e, &call.args.S)
+	return e.Finish()
+}
+
+func (call *hallEnterCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		decodeSession(&d, &call.args.S)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (*hallEnterCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*hallEnterCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+// hallLeaveCall is one call of Hall.Leave.
+type hallLeaveCall struct {
+	args    hallLeaveArgs
+	results hallLeaveResults
+}
+
+type hallLeaveArgs struct {
+	S mallee.Session `json:"s"`
+}
+
+type hallLeaveResults struct{}
+
+func (*hallLeaveCall) Interface() string       { return "Hall" }
+func (*hallLeaveCall) Method() string          { return "Leave" }
+func (*hallLeaveCall) Flags() mallee.CallFlags { return 0 }
+func (call *hallLeaveCall) Args() any          { return &call.args }
+func (call *hallLeaveCall) Results() any       { return &call.results }
+
+func (call *hallLeaveCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Hall)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Hall", actor)
+	}
+	err = target.Leave(ctx, call.args.S)
+	return err
+}
+
+func (*hallLeaveCall) CopyArgs() error { return nil }
+
+func (*hallLeaveCall) CopyResults() error { return nil }
+
+func (call *hallLeaveCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeSession(&e, &call.args.S)
+	return e.Finish()
+}
+
+func (call *hallLeaveCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		decodeSession(&d, &call.args.S)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
+func (*hallLeaveCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*hallLeaveCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+// PeerType is the actor type Peer: create makes the actor of an activation.
+func PeerType[T Peer](create func(*mallee.Self) T, options ...mallee.TypeOption) mallee.Type {
+	return mallee.NewType(PeerInterface(), func(self *mallee.Self) any { return create(self) }, options...)
+}
+
+// PeerInterface describes Peer to the runtime. Give it to mallee.Serves
+// when the actors of another type implement Peer too.
+func PeerInterface() mallee.Interface {
+	return mallee.Interface{
+		Name: "Peer",
+		Doc:  "Peer is the actor of one client: PeerType is what gateways bind clients to. It\nechoes what the client says, which are numbers of operations, and sends notes\nof its own.",
+		Methods: []mallee.Method{
+			{Name: "Last", Doc: "Last is the number of the last operation of the client.", New: func() mallee.Call { return new(peerLastCall) }},
+		},
+	}
+}
+
+// PeerRef is a reference to a Peer. It is a small value: making one
+// costs nothing, and the actor need not be active.
+type PeerRef struct {
+	caller mallee.Caller
+	id     mallee.ID
+}
+
+var _ Peer = PeerRef{}
+
+// PeerOf refers to the Peer with the key. The caller is a node or, inside of
+// an actor, its mallee.Self.
+func PeerOf(caller mallee.Caller, key string) PeerRef {
+	return PeerRef{caller, mallee.ID{Type: "Peer", Key: key}}
+}
+
+// PeerAt refers to an actor of any type that serves Peer.
+func PeerAt(caller mallee.Caller, id mallee.ID) PeerRef {
+	return PeerRef{caller, id}
+}
+
+// ID is the address of the actor.
+func (r PeerRef) ID() mallee.ID { return r.id }
+
+// Last is the number of the last operation of the client.
+func (r PeerRef) Last(ctx context.Context) (op int64, err error) {
+	call := &peerLastCall{}
+	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
+		failed := peerLastResults{} // the call may still be running: its results are not ours
+		return failed.Op, err
+	}
+	return call.results.Op, nil
+}
+
+// peerLastCall is one call of Peer.Last.
+type peerLastCall struct {
+	args    peerLastArgs
+	results peerLastResults
+}
+
+type peerLastArgs struct{}
+
+type peerLastResults struct {
+	Op int64 `json:"op"`
+}
+
+func (*peerLastCall) Interface() string       { return "Peer" }
+func (*peerLastCall) Method() string          { return "Last" }
+func (*peerLastCall) Flags() mallee.CallFlags { return 0 }
+func (call *peerLastCall) Args() any          { return &call.args }
+func (call *peerLastCall) Results() any       { return &call.results }
+
+func (call *peerLastCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Peer)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Peer", actor)
+	}
+	call.results.Op, err = target.Last(ctx)
+	return err
+}
+
+func (*peerLastCall) CopyArgs() error { return nil }
+
+func (*peerLastCall) CopyResults() error { return nil }
+
+func (*peerLastCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*peerLastCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+func (call *peerLastCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	e.Int(call.results.Op)
+	return e.Finish()
+}
+
+func (call *peerLastCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.results.Op = d.Int(64)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
 // RegisterType is the actor type Register: create makes the actor of an activation.
 func RegisterType[T Register](create func(*mallee.Self) T, options ...mallee.TypeOption) mallee.Type {
 	return mallee.NewType(RegisterInterface(), func(self *mallee.Self) any { return create(self) }, options...)
@@ -756,3 +1039,35 @@ func decodeInt64Slice(d *wire.Decoder) []int64 {
 }
 
 func copyInt64Slice(_ *wire.Copier, v []int64) []int64 { return slices.Clone(v) }
+
+func encodeSession(e *wire.Encoder, v *mallee.Session) {
+	if !e.MapLen(3) {
+		return
+	}
+	e.String("ID")
+	e.Uint(v.ID)
+	e.String("At")
+	e.Uint(v.At)
+	e.String("User")
+	e.String(v.User)
+	e.Leave()
+}
+
+func decodeSession(d *wire.Decoder, v *mallee.Session) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "ID":
+			v.ID = d.Uint(64)
+		case "At":
+			v.At = d.Uint(64)
+		case "User":
+			v.User = d.String()
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
