@@ -55,6 +55,10 @@ type Step []Fault
 // drains reports whether the fault must not fail any call, nor lose any message.
 func (k Kind) drains() bool { return k == RollNode || k == DrainNode || k == RollGateway }
 
+// cutsClients reports whether the fault may end connections of clients: a gateway
+// that has lost its lease lets them go, too.
+func (k Kind) cutsClients() bool { return k.target() == gateways || k == KillPDs }
+
 // Size says what there is to break.
 type Size struct {
 	Nodes, PDs int

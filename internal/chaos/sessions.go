@@ -120,7 +120,7 @@ func (l *listener) hear(w *Word) {
 	case w.Cut != nil && !l.settled: // afterwards it is the client that leaves
 		s.Cuts++
 		l.cut = w.At
-		if !l.history.during(w.At, cutGrace, func(k Kind) bool { return k.target() == gateways }) {
+		if !l.history.during(w.At, cutGrace, Kind.cutsClients) {
 			l.find(&s.CutByOthers, "cut off (%s) at %d, though nothing was wrong with a gateway", w.Cut, w.At)
 		}
 	case w.Settled:
