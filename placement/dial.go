@@ -150,7 +150,7 @@ func (d *dialed) vacate(name string) error {
 	if m.alive() && name != was {
 		return mallee.ErrInvalid.Errorf("placement.Dial is for one node, and node %s has joined; dial once for each node", was)
 	}
-	m.end(errLeft)
+	m.end(errLost) // the node may have fenced itself a moment before the membership noticed
 	m.running.Wait()
 	return nil
 }

@@ -254,6 +254,23 @@ func TestDialTellsWhyNothingAnswers(t *testing.T) {
 	}
 }
 
+// A node may find its lease lost a moment before its membership does.
+func TestDialTellsANodeThatJoinsAnewOfItsLease(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, 1)
+	a := f.join("a", nil)
+	f.procs[0].server.Stop()
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := a.Join(short, placement.Member{Name: "a"}, nil); err == nil {
+		t.Fatal("joined nobody")
+	}
+	_, err := a.Locate(ctx(t), a.id, id("1"))
+	if !mallee.SafeToRetry(err) || !strings.Contains(err.Error(), "lease") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestDialRenewsAtAnyProcess(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, 3)
