@@ -69,6 +69,10 @@ func (s *Self) Invoke(ctx context.Context, id ID, call Call) error {
 	return s.activation.Invoke(ctx, id, call)
 }
 
+// Activation is what the runtime has given to Self, for runtimes that build on
+// it.
+func (s *Self) Activation() Activation { return s.activation }
+
 // KeepAlive holds off the idle timeout for at least d from now.
 func (s *Self) KeepAlive(d time.Duration) { s.activation.KeepAlive(d) }
 

@@ -1,6 +1,7 @@
 package mallee
 
 import (
+	"context"
 	"runtime"
 	"strings"
 	"time"
@@ -28,6 +29,11 @@ type Type struct {
 	Strategy Strategy          // how the cluster chooses a node for an actor
 	Weight   int               // of one activation in its node's load; 0 means 1
 	Labels   map[string]string // only nodes that have all of them host the type
+
+	// For runtimes whose actors are no Go objects with a method for each call.
+	Answer     func(ctx context.Context, actor any, call Call) error // runs a call, in the place of Call.Run
+	Interleave bool                                                  // any turn may begin while the others wait in calls of their own
+	Release    func(actor any)                                       // frees what an activation has held, however it ended; must not block
 }
 
 // Strategy is how the cluster chooses a node for an actor that lives nowhere.

@@ -87,7 +87,7 @@ func newActivation(table *Table, key string, epoch uint64) *Activation {
 	return a
 }
 
-func (a *Activation) newTurn(k kind) *Turn { return &Turn{kind: k, at: a} }
+func (a *Activation) newTurn(k kind) *Turn { return &Turn{kind: k, at: a, flags: a.table.flags} }
 
 // ID is the actor's address.
 func (a *Activation) ID() mallee.ID { return mallee.ID{Type: a.table.typ.Name, Key: a.key} }

@@ -87,7 +87,7 @@ func (a *Activation) dispatch(t *Turn) *mallee.Error {
 }
 
 func (a *Activation) call(t *Turn) error {
-	if err := t.call.Run(t, a.actor); err != nil {
+	if err := a.runCall(t); err != nil {
 		return err
 	}
 	if !t.remote() {
@@ -103,6 +103,13 @@ func (a *Activation) call(t *Turn) error {
 	}
 	t.abroad.results = results
 	return nil
+}
+
+func (a *Activation) runCall(t *Turn) error {
+	if answer := a.table.typ.Answer; answer != nil {
+		return answer(t, a.actor, t.call)
+	}
+	return t.call.Run(t, a.actor)
 }
 
 // start prepares the actor, and gives it what it has brought from another node.
@@ -174,6 +181,9 @@ func (a *Activation) broken(t *Turn, cause any) *mallee.Error {
 func (a *Activation) leave(t *Turn, answer *mallee.Error) {
 	t.end(canceled)
 	a.stopTimers() // also those of an actor that could not start
+	if free := a.table.typ.Release; free != nil && a.actor != nil {
+		free(a.actor)
+	}
 	a.flush()
 	a.release()
 	waiting, orphans := a.close(answer == nil)

@@ -14,6 +14,7 @@ import (
 type Table struct {
 	runtime *Runtime
 	typ     mallee.Type
+	flags   mallee.CallFlags // of every turn
 	seed    maphash.Seed
 	sweeper *time.Timer
 
@@ -37,6 +38,9 @@ type shard struct {
 
 func newTable(r *Runtime, typ mallee.Type) *Table {
 	t := &Table{runtime: r, typ: typ, seed: maphash.MakeSeed()}
+	if typ.Interleave {
+		t.flags = mallee.ReadOnly
+	}
 	for i := range t.shards {
 		if typ.Workers > 0 {
 			t.shards[i].workers = make(map[string]*workers)
@@ -80,7 +84,7 @@ func (tb *Table) Invoke(ctx context.Context, q *Request) error {
 	if a == nil {
 		return ErrGone // and nothing was copied in vain: the call may be for another node
 	}
-	t, err := q.turn()
+	t, err := tb.turn(q)
 	if err == nil {
 		err = q.copyArgs()
 	}
@@ -116,7 +120,7 @@ func (tb *Table) Deliver(q *Request, reply Reply) (*Turn, error) {
 	if a == nil {
 		return nil, ErrGone
 	}
-	t, err := q.turn()
+	t, err := tb.turn(q)
 	if err != nil {
 		a.launch(created)
 		return nil, err
@@ -131,8 +135,8 @@ func (tb *Table) Deliver(q *Request, reply Reply) (*Turn, error) {
 // Cancel tells a delivered turn that its caller has given up.
 func (t *Turn) Cancel() { t.at.abandon(t, context.Canceled) }
 
-func (q *Request) turn() (*Turn, error) {
-	t := &Turn{call: q.Call, flags: q.Call.Flags()}
+func (tb *Table) turn(q *Request) (*Turn, error) {
+	t := &Turn{call: q.Call, flags: q.Call.Flags() | tb.flags}
 	if q.Trace != nil {
 		t.traced = &traced{q.Trace}
 	}
