@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 )
@@ -58,6 +57,10 @@ func (l *loader) errorf(format string, args ...any) {
 	l.errs = append(l.errs, fmt.Errorf(format, args...))
 }
 
+func (l *loader) warnf(format string, args ...any) {
+	l.model.Warnings = append(l.model.Warnings, fmt.Sprintf(format, args...))
+}
+
 func (l *loader) checkVersion() {
 	major, minor := l.info.GetProtocolMajorVersion(), l.info.GetProtocolMinorVersion()
 	switch {
@@ -80,11 +83,3 @@ func library(i *cloudstatepb.ServiceInfo) string {
 	}
 	return i.GetSupportLibraryName() + " " + i.GetSupportLibraryVersion()
 }
-
-func idleTimeout(e *cloudstatepb.Entity) time.Duration {
-	ms := e.GetPassivationStrategy().GetTimeout().GetTimeout()
-	return time.Duration(max(0, min(ms, int64(maxIdle/time.Millisecond)))) * time.Millisecond
-}
-
-// maxIdle keeps what user functions ask for within a time.Duration.
-const maxIdle = 100 * 365 * 24 * time.Hour
