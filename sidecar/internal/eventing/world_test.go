@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -246,4 +247,47 @@ func (w *world) rows(t *testing.T, prefix string) (keys []string) {
 		keys = append(keys, row.Key.Key2)
 	}
 	return keys
+}
+
+// history is what a function has handled, as a bubble's goroutines tell it.
+type history struct {
+	mu      sync.Mutex
+	calls   int
+	handled map[string]uint64 // by group and cart
+	wrong   []string
+}
+
+func split(call string) (group, cart string, event uint64) {
+	parts := strings.Fields(call)
+	group = "shop.Mail"
+	if strings.HasPrefix(call, "Stock") {
+		group = "stock"
+	}
+	event, _ = strconv.ParseUint(parts[1], 10, 64)
+	return group, parts[2], event
+}
+
+// begin is told of a call and numbers it.
+func (h *history) begin(call string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	group, cart, event := split(call)
+	if before := h.handled[group+cart]; event > before+1 {
+		h.wrong = append(h.wrong, fmt.Sprintf("%s begins when %d are handled", call, before))
+	}
+	h.calls++
+	return h.calls
+}
+
+func (h *history) end(call string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	group, cart, event := split(call)
+	h.handled[group+cart] = max(h.handled[group+cart], event)
+}
+
+func (h *history) last(group, cart string) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.handled[group+cart]
 }
