@@ -56,6 +56,9 @@ type Config struct {
 	// proxy never does, and its conformance tests want none.
 	PassMetadata bool
 
+	// Figures are counted for the type. Defaults to nowhere.
+	Figures *Figures
+
 	// Log defaults to slog.Default.
 	Log *slog.Logger
 }
@@ -89,6 +92,9 @@ func (c Config) withDefaults() Config {
 	set(&c.CloseTimeout, DefaultCloseTimeout)
 	set(&c.MaxMessage, DefaultMaxMessage)
 	set(&c.MaxOutgoing, DefaultMaxOutgoing)
+	if c.Figures == nil {
+		c.Figures = &Figures{}
+	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

@@ -101,15 +101,14 @@ func (r *Router) post(c *command.Command) error {
 // aside runs fn in a goroutine or, where there are too many, itself. It must not
 // wait for one of them to end: they may be waiting here, too.
 func (r *Router) aside(fn func()) {
-	select {
-	case r.slots <- struct{}{}:
-		go func() {
-			defer func() { <-r.slots }()
-			fn()
-		}()
-	default:
+	if !r.slots.TryAcquire(1) {
 		fn()
+		return
 	}
+	go func() {
+		defer r.slots.Release(1)
+		fn()
+	}()
 }
 
 // note tells of the end of an asynchronous effect, whose caller must not hear
@@ -121,14 +120,12 @@ func (r *Router) note(c *command.Command, err error) {
 }
 
 // Wait returns when the asynchronous effects that have begun have ended, or ctx
-// has. Later ones are carried out by those who ask for them.
+// has. Those that begin meanwhile are carried out by who has asked for them.
 func (r *Router) Wait(ctx context.Context) error {
-	for range cap(r.slots) {
-		select {
-		case r.slots <- struct{}{}:
-		case <-ctx.Done():
-			return mallee.AsError(ctx.Err())
-		}
+	all := int64(r.config.MaxEffects)
+	if err := r.slots.Acquire(ctx, all); err != nil {
+		return mallee.AsError(err)
 	}
+	r.slots.Release(all)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
 	"github.com/mallee-io/mallee"
@@ -43,14 +44,14 @@ type Config struct {
 type Router struct {
 	config  Config
 	foreign foreign
-	slots   chan struct{} // taken by asynchronous effects
+	slots   *semaphore.Weighted // taken by asynchronous effects
 }
 
 // New makes a router.
 func New(c Config) *Router {
 	c.EffectTimeout = cmp.Or(c.EffectTimeout, time.Minute)
 	c.MaxEffects = cmp.Or(c.MaxEffects, 1024)
-	return &Router{config: c, foreign: foreign{files: c.Model.Files}, slots: make(chan struct{}, c.MaxEffects)}
+	return &Router{config: c, foreign: foreign{files: c.Model.Files}, slots: semaphore.NewWeighted(int64(c.MaxEffects))}
 }
 
 // Call answers a call of one message: c.Reply gets the answer, nil for none. Of
