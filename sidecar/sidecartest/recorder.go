@@ -325,6 +325,11 @@ func (c *Call) Ended() error { c.t.Helper(); return c.next(Ended).Err }
 func (c *Call) Closed() {
 	c.t.Helper()
 	c.HalfClosed()
+	c.endsWell()
+}
+
+func (c *Call) endsWell() {
+	c.t.Helper()
 	if err := c.Ended(); err != nil {
 		c.t.Fatalf("%s: it ends with %v\n%s", c.Method, err, c)
 	}
