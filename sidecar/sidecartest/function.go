@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -34,7 +35,8 @@ type Config struct {
 
 // Misbehave is asked about each message of the sidecar, in, and about the end of
 // its messages, which is nil. Out is what the model answers. What it returns is
-// sent instead; an error ends the call.
+// sent instead; an error ends the call, after that: io.EOF a stream that goes both
+// ways ends well.
 type Misbehave func(ctx context.Context, in proto.Message, out []proto.Message) ([]proto.Message, error)
 
 // Function is a user function with all models. It records the sidecar's calls.
@@ -61,6 +63,17 @@ func Start(t testing.TB, c Config) *Function {
 	f.Restart(t)
 	t.Cleanup(f.Stop)
 	return f
+}
+
+// Once misbehaves the first time that a message matches.
+func Once(matches func(in proto.Message) bool, do Misbehave) Misbehave {
+	var done atomic.Bool
+	return func(ctx context.Context, in proto.Message, out []proto.Message) ([]proto.Message, error) {
+		if in != nil && matches(in) && done.CompareAndSwap(false, true) {
+			return do(ctx, in, out)
+		}
+		return out, nil
+	}
 }
 
 func behave(_ context.Context, _ proto.Message, out []proto.Message) ([]proto.Message, error) {

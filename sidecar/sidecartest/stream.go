@@ -31,6 +31,9 @@ func converse(misbehave Misbehave, s grpc.ServerStream, fresh func() proto.Messa
 				return err
 			}
 		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
 		if err != nil || last {
 			return err
 		}
