@@ -2,6 +2,7 @@ package generate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +15,6 @@ import (
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
@@ -149,21 +149,20 @@ func (p *protos) record(file string) string {
 func (p *protos) compile(ctx context.Context) ([]*protogen.File, error) {
 	var problems Problems
 	compiler := protocompile.Compiler{
-		Resolver: protocompile.CompositeResolver{
-			protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: p.roots}),
-			protocompile.ResolverFunc(findBuiltIn),
-		},
+		Resolver: protocompile.WithStandardImports(protocompile.ResolverFunc(p.open)),
 		Reporter: reporter.NewReporter(func(err reporter.ErrorWithPos) error {
-			at := err.GetPosition()
-			problems = append(problems, fmt.Sprintf("%s:%d:%d: %v", p.show(at.Filename), at.Line, at.Col, err.Unwrap()))
+			problems = append(problems, p.explain(err))
 			return nil
 		}, nil),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}
 	linked, err := compiler.Compile(ctx, p.names...)
+	var placed reporter.ErrorWithPos
 	switch {
 	case len(problems) > 0:
 		return nil, problems
+	case errors.As(err, &placed):
+		return nil, Problems{p.explain(placed)}
 	case err != nil:
 		return nil, fmt.Errorf("compile %s: %w", strings.Join(p.names, ", "), err)
 	}
@@ -183,9 +182,13 @@ func (p *protos) compile(ctx context.Context) ([]*protogen.File, error) {
 	return files, nil
 }
 
-// findBuiltIn has the files that protos may import without having them, besides
-// those of protobuf itself.
-func findBuiltIn(name string) (protocompile.SearchResult, error) {
+// open finds a file, or one of those that protos may import without having
+// them. Those of protobuf itself come in its place where there is none.
+func (p *protos) open(name string) (protocompile.SearchResult, error) {
+	if path, ok := p.find(name); ok {
+		file, err := os.Open(path)
+		return protocompile.SearchResult{Source: file}, err
+	}
 	for _, file := range []protoreflect.FileDescriptor{
 		annotations.File_google_api_annotations_proto,
 		annotations.File_google_api_http_proto,
@@ -198,7 +201,13 @@ func findBuiltIn(name string) (protocompile.SearchResult, error) {
 			return protocompile.SearchResult{Desc: file}, nil
 		}
 	}
-	return protocompile.SearchResult{}, protoregistry.NotFound
+	return protocompile.SearchResult{}, fmt.Errorf("%s is in no folder of --proto-path", name)
+}
+
+// explain says what the compiler refuses, and where.
+func (p *protos) explain(err reporter.ErrorWithPos) string {
+	at := err.GetPosition()
+	return fmt.Sprintf("%s:%d:%d: %v", p.show(at.Filename), at.Line, at.Col, err.Unwrap())
 }
 
 // missingPackage stands for the Go package of a file that does not name it.

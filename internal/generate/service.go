@@ -146,8 +146,8 @@ func (m *model) messageType(message *protogen.Message) (t types.Type, problem st
 	switch {
 	case p == nil || p.Types == nil || p.Name == "":
 		return nil, fmt.Sprintf("%s of Go package %s, which is not found%s; set option go_package to where the code of protoc-gen-go lies", message.Desc.FullName(), path, firstError(p))
-	case p.Types != m.pkg.Types && !reaches(m.pkg.PkgPath, path):
-		return nil, fmt.Sprintf("%s of Go package %s, which only packages beside it can import; generate the code elsewhere", message.Desc.FullName(), path)
+	case p.Types != m.pkg.Types && (p.Name == "main" || !reaches(m.pkg.PkgPath, path)):
+		return nil, fmt.Sprintf("%s of Go package %s, which this package cannot import; generate the code elsewhere", message.Desc.FullName(), path)
 	}
 	object := p.Types.Scope().Lookup(message.GoIdent.GoName)
 	if object == nil || !isProto(types.NewPointer(object.Type())) {
@@ -176,10 +176,11 @@ func prose(comment protogen.Comments) string {
 // declaration is the comment above the interface of a service.
 func (a *actor) declaration() string {
 	var b strings.Builder
-	if a.doc != "" {
-		b.WriteString(a.doc + "\n\n")
+	if a.doc == "" {
+		fmt.Fprintf(&b, "%s is the service %s.", a.name, a.wireName)
+	} else {
+		fmt.Fprintf(&b, "%s\n\nIt is the service %s.", a.doc, a.wireName)
 	}
-	fmt.Fprintf(&b, "%s is the service %s.", a.name, a.wireName)
 	if len(a.streams) > 0 {
 		fmt.Fprintf(&b, " Left out, because a call has one\nmessage and one answer: %s.", strings.Join(a.streams, ", "))
 	}

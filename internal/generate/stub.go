@@ -50,15 +50,15 @@ type actorView struct {
 }
 
 type methodView struct {
-	Actor, Name, Doc    string
-	Interface, WireName string // names to other nodes
-	Call                string // its type is this and Call
-	Flags                      string
-	In, Out                    string // of the reference's method
-	Ctx, Receiver, Value       string // names that no parameter has
-	Args, Results              []paramView
-	Variadic                   bool
-	CopyArgs, CopyResults      bool
+	Actor, Name, Doc      string
+	Interface, WireName   string // names to other nodes
+	Call                  string // its type is this and Call
+	Flags                 string
+	In, Out               string // of the reference's method
+	Ctx, Receiver, Value  string // names that no parameter has
+	Args, Results         []paramView
+	Variadic              bool
+	CopyArgs, CopyResults bool
 }
 
 type paramView struct {

@@ -268,7 +268,7 @@ func (*counterAddCall) DecodeResults(b []byte) error {
 
 // Sealed has nothing that can be called.
 //
-// Sealed is the service com.example.shop.Sealed. Left out, because a call has one
+// It is the service com.example.shop.Sealed. Left out, because a call has one
 // message and one answer: Talk.
 type Sealed interface {
 }
@@ -315,7 +315,7 @@ func (r SealedRef) ID() mallee.ID { return r.id }
 //
 // It closes at night.
 //
-// Shop is the service com.example.shop.Shop. Left out, because a call has one
+// It is the service com.example.shop.Shop. Left out, because a call has one
 // message and one answer: Watch, Fill.
 type Shop interface {
 	// Buy takes one of them
