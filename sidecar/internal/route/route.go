@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -45,6 +46,7 @@ type Router struct {
 	config  Config
 	foreign foreign
 	slots   *semaphore.Weighted // taken by asynchronous effects
+	turn    atomic.Uint32       // spreads calls of actions over keys
 }
 
 // New makes a router.
@@ -84,7 +86,7 @@ func (r *Router) run(ctx context.Context, from mallee.Caller, c *command.Command
 	if isAction(c.On.Service) && !r.letsOthersIn(from) {
 		return r.act(ctx, from, c, to)
 	}
-	id, err := idOf(c)
+	id, err := r.idOf(c)
 	if err != nil {
 		return err
 	}
