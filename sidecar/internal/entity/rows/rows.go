@@ -47,7 +47,9 @@ func EventKey(sequence uint64) string { return fmt.Sprintf("%s%0*x", Event, digi
 
 // OutboxKey is the key2 of a forward or effect: of those of one activation, by
 // its epoch, one after the other. No two of an entity ever have the same.
-func OutboxKey(epoch, number uint64) string { return fmt.Sprintf("%s%0*x%08x", Outbox, digits, epoch, number) }
+func OutboxKey(epoch, number uint64) string {
+	return fmt.Sprintf("%s%0*x%08x", Outbox, digits, epoch, number)
+}
 
 // Sequence is the other side of EventKey.
 func Sequence(key2 string) (uint64, error) {
