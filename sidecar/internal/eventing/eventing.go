@@ -5,8 +5,6 @@ package eventing
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -30,7 +28,7 @@ const (
 type Config struct {
 	Model  *spec.Model
 	Store  storage.Store     // that of the node: entities with events to deliver are found in it
-	Broker broker.Broker     // nil where no method has a topic
+	Broker broker.Broker     // nil: the model has been loaded without one, and has no topics
 	Report func(text string) // tells the user function's developer; must not block
 
 	// Timeout bounds how long a method may take for an event, with all that it
@@ -76,9 +74,9 @@ type Eventing struct {
 	stopped            bool
 }
 
-// New checks what is declared. An error names all topics that there is no broker
-// for. Until Start nothing is consumed; followers wait and Publish works.
-func New(c Config) (*Eventing, error) {
+// New makes the eventing of a user function. Until Start nothing is consumed:
+// followers wait. Publish works.
+func New(c Config) *Eventing {
 	set(&c.Timeout, DefaultTimeout)
 	set(&c.Attempts, DefaultAttempts)
 	set(&c.SweepEvery, DefaultSweepEvery)
@@ -88,32 +86,11 @@ func New(c Config) (*Eventing, error) {
 	if c.Report == nil {
 		c.Report = func(string) {}
 	}
-	if err := checkTopics(c.Model, c.Broker); err != nil {
-		return nil, err
-	}
 	e := &Eventing{config: c, consumers: consumers(c.Model), started: make(chan struct{})}
 	e.logs = logs(c.Model, e.consumers)
 	e.intake, e.endIntake = context.WithCancel(context.Background())
 	e.work, e.abandon = context.WithCancel(context.Background())
-	return e, nil
-}
-
-func checkTopics(m *spec.Model, b broker.Broker) error {
-	if b != nil {
-		return nil
-	}
-	var errs []error
-	for _, s := range m.Services {
-		for _, method := range s.Methods {
-			if source := method.Source; source != nil && source.Topic != "" {
-				errs = append(errs, fmt.Errorf("%s.%s consumes topic %s, but no broker is configured: see --topics", s.Name, method.Name, source.Topic))
-			}
-			if method.Topic != "" {
-				errs = append(errs, fmt.Errorf("%s.%s publishes to topic %s, but no broker is configured: see --topics", s.Name, method.Name, method.Topic))
-			}
-		}
-	}
-	return errors.Join(errs...)
+	return e
 }
 
 // Start begins to consume, once commands are served. Call it once.

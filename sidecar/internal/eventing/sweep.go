@@ -34,11 +34,11 @@ func claim(last *sidecarpb.Sweep, groups []string, every time.Duration, now time
 	case last == nil || slices.ContainsFunc(groups, missing) || last.Done && age >= every:
 		return &sidecarpb.Sweep{Groups: groups, BegunUnixMs: now.UnixMilli(), MovedUnixMs: now.UnixMilli()}, 0
 	case last.Done:
-		return nil, every - age
+		return nil, min(every, every-age)
 	case idle >= sweepLost:
 		return &sidecarpb.Sweep{Groups: last.Groups, BegunUnixMs: last.BegunUnixMs, MovedUnixMs: now.UnixMilli(), After: last.After}, 0
 	default:
-		return nil, sweepLost - idle
+		return nil, min(sweepLost, sweepLost-idle)
 	}
 }
 
