@@ -151,7 +151,7 @@ func fails(err error) serverFunc {
 	}
 }
 
-// answers answers with replies.
+// answers sends replies.
 func answers(replies ...*command.Reply) serverFunc {
 	return func(_ context.Context, _ *spec.Method, _ command.Metadata, x command.Exchange) error {
 		for _, r := range replies {
@@ -269,8 +269,14 @@ func h2c(t testing.TB) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
+// answer is an answer whose body has been read.
+type answer struct {
+	Status          int
+	Header, Trailer http.Header
+}
+
 // do sends a request; headers are "name: value".
-func do(t testing.TB, client *http.Client, method, url, body string, headers ...string) (*http.Response, string) {
+func do(t testing.TB, client *http.Client, method, url, body string, headers ...string) (got answer, text string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(patient(t), method, url, strings.NewReader(body))
 	if err != nil {
@@ -280,14 +286,14 @@ func do(t testing.TB, client *http.Client, method, url, body string, headers ...
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Add(name, value)
 	}
-	answer, err := client.Do(r)
+	a, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
+	defer func() { _ = a.Body.Close() }()
+	b, err := io.ReadAll(a.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer, string(text)
+	return answer{a.StatusCode, a.Header, a.Trailer}, string(b)
 }

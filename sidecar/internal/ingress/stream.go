@@ -74,8 +74,8 @@ func (s *stream) serve(h *Handler, r *http.Request, e *endpoint, timeout time.Du
 	ctx, cancel := within(r, timeout)
 	defer cancel()
 	s.in.from.setDeadline(ctx, h.config.BodyTimeout, !s.on.ClientStreams)
-	if s.on.ClientStreams && s.on.ServerStreams && r.ProtoMajor == 1 {
-		// Clients of HTTP/1.1 that do not know of this send all before they read.
+	if s.on.ServerStreams && r.ProtoMajor == 1 {
+		// Or net/http would drop the rest of the request at the first answer.
 		_ = http.NewResponseController(s.w).EnableFullDuplex()
 	}
 	err := e.server.Serve(ctx, e.Method, metadataOf(r), s)

@@ -126,13 +126,13 @@ func TestRequests(t *testing.T) {
 		}
 		answer, text := do(t, http.DefaultClient, method, url+path, c.body, headers...)
 		if c.want == "" {
-			if answer.StatusCode != http.StatusBadRequest || text != "Bad Request" {
-				t.Errorf("%s %s: %d %q, want 400", c.request, c.body, answer.StatusCode, text)
+			if answer.Status != http.StatusBadRequest || text != "Bad Request" {
+				t.Errorf("%s %s: %d %q, want 400", c.request, c.body, answer.Status, text)
 			}
 			continue
 		}
-		if answer.StatusCode != http.StatusOK {
-			t.Errorf("%s %s: %d %q", c.request, c.body, answer.StatusCode, text)
+		if answer.Status != http.StatusOK {
+			t.Errorf("%s %s: %d %q", c.request, c.body, answer.Status, text)
 			continue
 		}
 		if got := <-calls; string(got.value) != string(kitchen(t, m, c.want)) {
