@@ -70,6 +70,7 @@ service Echo {
   rpc In(stream Line) returns (Line);
   rpc Out(Line) returns (stream Line);
   rpc Both(stream Line) returns (stream Line);
+  rpc Sink(Kitchen) returns (Kitchen);
 }
 
 service Shop {
