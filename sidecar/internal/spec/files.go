@@ -17,6 +17,9 @@ import (
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 )
 
+// maxFiles bounds how deep imports can be.
+const maxFiles = 10_000
+
 // parse reads a FileDescriptorSet: each file once, since some libraries repeat
 // them, in the order of the set.
 func (l *loader) parse(b []byte) []*descriptorpb.FileDescriptorProto {
@@ -25,7 +28,7 @@ func (l *loader) parse(b []byte) []*descriptorpb.FileDescriptorProto {
 		cloudstatepb.E_EntityKey, cloudstatepb.E_LegacyEntityKey, cloudstatepb.E_Eventing, annotations.E_Http,
 	} {
 		if err := l.model.Types.RegisterExtension(x); err != nil {
-			l.errorf("extension %s: %w", x.TypeDescriptor().FullName(), err)
+			l.errorf("extension %s: %v", x.TypeDescriptor().FullName(), err)
 		}
 	}
 	set := &descriptorpb.FileDescriptorSet{}
@@ -33,6 +36,10 @@ func (l *loader) parse(b []byte) []*descriptorpb.FileDescriptorProto {
 	if err != nil {
 		l.errorf("field proto of the EntitySpec is not a google.protobuf.FileDescriptorSet: %s: "+
 			"build the user function's descriptors again with protoc", plain(err))
+		return nil
+	}
+	if len(set.GetFile()) > maxFiles {
+		l.errorf("the descriptor set has %d files, and at most %d are allowed: send only those that the services import", len(set.GetFile()), maxFiles)
 		return nil
 	}
 	seen := map[string]bool{}
@@ -50,6 +57,7 @@ func (l *loader) link(protos []*descriptorpb.FileDescriptorProto) {
 		files:  &protoregistry.Files{},
 		protos: map[string]*descriptorpb.FileDescriptorProto{},
 		states: map[string]state{},
+		absent: map[string][]string{},
 	}
 	for _, p := range protos {
 		k.protos[p.GetName()] = p
@@ -67,6 +75,7 @@ type linker struct {
 	files  *protoregistry.Files
 	protos map[string]*descriptorpb.FileDescriptorProto
 	states map[string]state
+	absent map[string][]string // imports that were taken out of a file
 }
 
 type state uint8
@@ -98,25 +107,24 @@ func (k *linker) link(name string, path []string) state {
 		return absent
 	}
 	k.states[name] = linking
-	missing, ok := k.linkImports(p, path)
-	if !ok {
-		k.states[name] = failed
-		return failed
+	s := failed
+	if k.linkImports(p, path) && k.register(p) {
+		s = linked
 	}
-	k.states[name] = k.register(p, path, missing)
-	return k.states[name]
+	k.states[name] = s
+	return s
 }
 
 // linkImports links what a file imports, and takes out of it the imports that
-// are missing: they do no harm unless a type of theirs is used.
-func (k *linker) linkImports(p *descriptorpb.FileDescriptorProto, path []string) (missing []string, ok bool) {
+// are absent: they do no harm unless a type of theirs is used.
+func (k *linker) linkImports(p *descriptorpb.FileDescriptorProto, path []string) (ok bool) {
 	var dependencies []string
 	moved := map[int32]int32{}
 	ok = true
 	for i, name := range p.GetDependency() {
 		switch k.link(name, path) {
 		case absent:
-			missing = append(missing, name)
+			k.absent[p.GetName()] = append(k.absent[p.GetName()], name)
 			continue
 		case failed:
 			ok = false
@@ -127,7 +135,7 @@ func (k *linker) linkImports(p *descriptorpb.FileDescriptorProto, path []string)
 	p.Dependency = dependencies
 	p.PublicDependency = move(p.GetPublicDependency(), moved)
 	p.WeakDependency = move(p.GetWeakDependency(), moved)
-	return missing, ok
+	return ok
 }
 
 // move is a list of indexes after imports were taken out.
@@ -140,20 +148,38 @@ func move(indexes []int32, moved map[int32]int32) (out []int32) {
 	return out
 }
 
-func (k *linker) register(p *descriptorpb.FileDescriptorProto, path, missing []string) state {
+func (k *linker) register(p *descriptorpb.FileDescriptorProto) bool {
 	f, err := protodesc.NewFile(p, k.files)
 	if err == nil {
 		err = k.files.RegisterFile(f)
 	}
 	if err == nil {
-		return linked
+		return true
 	}
 	text := plain(err)
-	for _, name := range missing {
-		text += "; " + strings.Join(append(slices.Clone(path), name), " -> ") + " is missing in the descriptor set"
+	if path := k.pathToAbsent(p.GetName(), map[string]bool{}); path != nil {
+		text += "; the descriptor set lacks an import: " + strings.Join(path, " -> ")
 	}
 	k.errorf("file %s: %s", p.GetName(), text)
-	return failed
+	return false
+}
+
+// pathToAbsent is the first way from a file to an import that was taken out;
+// nil: there is none. Seen are files from which there is no way.
+func (k *linker) pathToAbsent(name string, seen map[string]bool) []string {
+	if len(k.absent[name]) > 0 {
+		return []string{name, k.absent[name][0]}
+	}
+	seen[name] = true
+	for _, next := range k.protos[name].GetDependency() {
+		if seen[next] {
+			continue
+		}
+		if path := k.pathToAbsent(next, seen); path != nil {
+			return append([]string{name}, path...)
+		}
+	}
+	return nil
 }
 
 // wellKnown is a file that every library has, so that some do not send it; nil:
