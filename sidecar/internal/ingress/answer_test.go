@@ -20,7 +20,7 @@ import (
 
 // empty is the JSON of a shop.Kitchen that has nothing set.
 const empty = `{"id":"","n32":0,"u32":0,"u64":"0","yes":false,"raw":"","n64":"0","real":0,"small":0,"colour":"NONE",` +
-	`"tags":[],"lines":[],"counts":{},"snakeName":"","big":[]}`
+	`"tags":[],"lines":[],"counts":{},"snakeName":"","big":[],"mixes":{}}`
 
 // TestAnswers has the exact bytes of answers.
 func TestAnswers(t *testing.T) {
@@ -35,7 +35,7 @@ func TestAnswers(t *testing.T) {
 			`{"id":"a\"\\\u0001<ü\n","n32":-1,"u32":4294967295,"u64":"18446744073709551615","yes":true,"raw":"AP8=","n64":"-5","real":1.5,` +
 				`"small":0.1,"colour":"RED","tags":["x","y"],"lines":[{"text":"l"},{"text":""}],"line":{"text":""},"maybe":"","right":0,"counts":{"a":1,"b":2},` +
 				`"at":"2026-01-02T03:04:05.006Z","any":{"@type":"type.googleapis.com/shop.Line","text":"t"},"free":{"k":[1,null,{"d":true}]},"boxed":"7",` +
-				`"snakeName":"s","big":["1"]}`},
+				`"snakeName":"s","big":["1"],"mixes":{}}`},
 		{"/first", `{"real":"NaN","small":"-Infinity","colour":7}`, strings.NewReplacer(
 			`"real":0`, `"real":"NaN"`, `"small":0`, `"small":"-Infinity"`, `"NONE"`, `7`).Replace(empty)},
 		{"/first", `{"real":1e300,"small":1e-7}`, strings.NewReplacer(`"real":0`, `"real":1e+300`, `"small":0`, `"small":1e-07`).Replace(empty)},

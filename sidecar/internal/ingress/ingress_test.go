@@ -39,6 +39,8 @@ import "google/protobuf/wrappers.proto";
 
 message Line { string text = 1; }
 
+message Mixed { oneof choice { string first = 1; Mixed inner = 2; } string last = 3; }
+
 message Kitchen {
   int64 n64 = 7;
   string id = 1;
@@ -62,6 +64,8 @@ message Kitchen {
   google.protobuf.Int64Value boxed = 21;
   string snake_name = 22;
   repeated int64 big = 23;
+  Mixed mixed = 24;
+  map<string, Mixed> mixes = 25;
 }
 enum Colour { NONE = 0; RED = 1; }
 
