@@ -117,7 +117,7 @@ func (f *Function) Restart(t testing.TB) {
 	f.mu.Lock()
 	f.server = server
 	f.mu.Unlock()
-	go server.Serve(l)
+	serve(t, server, l)
 }
 
 // thread waits for one that is free.
