@@ -52,7 +52,6 @@ func TestClientGoesAwayFromAction(t *testing.T) {
 	}}, sidecar.Config{})
 	client := tckaction.NewActionTckModelClient(p.conn)
 	t.Run("unary", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancel(p.ctx)
 		done := make(chan error)
 		go func() { _, err := client.ProcessUnary(ctx, saying("A")); done <- err }()
@@ -62,7 +61,6 @@ func TestClientGoesAwayFromAction(t *testing.T) {
 		call.Cancelled()
 	})
 	t.Run("streamed out", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancel(p.ctx)
 		if _, err := client.ProcessStreamedOut(ctx, saying("A")); err != nil {
 			t.Fatal(err)
@@ -72,7 +70,6 @@ func TestClientGoesAwayFromAction(t *testing.T) {
 		call.Cancelled()
 	})
 	t.Run("streamed in", func(t *testing.T) {
-		t.Parallel()
 		ctx, cancel := context.WithCancel(p.ctx)
 		if _, err := client.ProcessStreamedIn(ctx); err != nil {
 			t.Fatal(err)
