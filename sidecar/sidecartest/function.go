@@ -46,7 +46,7 @@ type Function struct {
 	addr    string
 	threads chan struct{} // nil: no limit
 
-	mu     sync.Mutex
+	mu   sync.Mutex
 	stop func() // nil while it is stopped
 }
 
