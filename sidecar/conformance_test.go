@@ -125,11 +125,11 @@ func eventually(t *testing.T, call func() error) {
 	}
 }
 
-// A user function of another library, which listens at MALLEE_FUNCTION.
+// A user function of another library, which listens at MALLEE_TEST_FUNCTION.
 func TestLibrary(t *testing.T) {
-	function := os.Getenv("MALLEE_FUNCTION")
+	function := os.Getenv("MALLEE_TEST_FUNCTION")
 	if function == "" {
-		t.Skip("MALLEE_FUNCTION is not set")
+		t.Skip("MALLEE_TEST_FUNCTION is not set")
 	}
 	t.Run("Models", func(t *testing.T) { sidecartest.Models(t, function, nil) })
 	t.Run("Proxies", func(t *testing.T) {
