@@ -106,7 +106,9 @@ func TestReferenceToAnEntity(t *testing.T) {
 	if err := proto.Unmarshal(got[0].Value, &arrived); err != nil || !proto.Equal(&arrived, added) || got[0].TypeURL != service.Method("AddItem").InputURL() {
 		t.Errorf("%v, %v", got, err)
 	}
-	if _, err := cart.RemoveItem(t.Context(), &shoppingcart.RemoveLineItem{}); err == nil || err.Error() != "it is not in the cart" {
+	_, err := cart.RemoveItem(t.Context(), &shoppingcart.RemoveLineItem{})
+	var failed *mallee.Error
+	if !errors.As(err, &failed) || failed.Code != mallee.CodeUnknown || failed.Message != "it is not in the cart" {
 		t.Errorf("a failure: %v", err)
 	}
 	if answer, err := cart.GetCart(t.Context(), &shoppingcart.GetShoppingCart{}); answer != nil || err != nil {
