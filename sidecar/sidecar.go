@@ -23,6 +23,8 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/node"
+	"github.com/mallee-io/mallee/sidecar/internal/broker"
+	"github.com/mallee-io/mallee/storage"
 )
 
 // Defaults of Config.
@@ -84,6 +86,7 @@ type Config struct {
 type Sidecar struct {
 	config   Config
 	conn     *grpc.ClientConn // to the user function
+	broker   broker.Broker    // nil: none
 	reports  chan string
 	pages    pages
 	stopping context.CancelFunc
@@ -148,6 +151,9 @@ func (c *Config) complete() {
 	}
 	if c.Node.Name == "" {
 		c.Node.Name = "sidecar"
+	}
+	if c.Node.Store == nil && c.Node.PD == nil && c.Node.Placement == nil {
+		c.Node.Store = storage.Memory()
 	}
 }
 

@@ -30,9 +30,10 @@ func behindSidecar(t *testing.T, function string) *sidecar.Sidecar {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	store := storage.Memory()
 	s, err := sidecar.Start(ctx, sidecar.Config{
 		Function: function, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
-		Node: node.Config{Types: stock.Types(), Store: storage.Memory(), Placement: placement.Solo()},
+		Node: node.Config{Types: stock.Types(), Store: store, Placement: placement.Solo(store)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -128,11 +129,12 @@ func Example() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	store := storage.Memory()
 	s, err := sidecar.Start(ctx, sidecar.Config{
 		Function: listener.Addr().String(),
 		Listen:   "127.0.0.1:0",
 		Log:      slog.New(slog.DiscardHandler),
-		Node:     node.Config{Types: stock.Types(), Store: storage.Memory(), Placement: placement.Solo()},
+		Node:     node.Config{Types: stock.Types(), Store: store, Placement: placement.Solo(store)},
 	})
 	if err != nil {
 		fmt.Println(err)
