@@ -76,6 +76,9 @@ func (s *Sidecar) serve(ctx context.Context, declared *cloudstatepb.EntitySpec) 
 		s.waits(mallee.ErrInvalid.Errorf("the user function cannot be served: %v", errors.Join(errs...)))
 		return nil
 	}
+	for _, warning := range model.Warnings {
+		s.config.Log.Warn("declared by the user function", "warning", warning)
+	}
 	var p pace
 	for {
 		opened, err := s.open(ctx, model)

@@ -94,10 +94,10 @@ type Sidecar struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when what follows changes
-	waiting error    // for what, while clients are not served
-	serving *serving // nil: clients are not served
-	reached bool     // the user function is connected
-	fatal   error    // why it has ended by itself
+	waiting error         // for what, while clients are not served
+	serving *serving      // nil: clients are not served
+	reached bool          // the user function is connected
+	fatal   error         // why it has ended by itself
 }
 
 // Start begins to look for the user function, and returns. Ready tells when
