@@ -105,7 +105,7 @@ func (d *dapr) await(ctx context.Context, call func() error) error {
 			return nil
 		}
 		if time.Now().After(end) || ctx.Err() != nil {
-			return fmt.Errorf("Dapr does not become ready: %w", err)
+			return fmt.Errorf("wait for Dapr to become ready: %w", err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

@@ -37,11 +37,11 @@ func buildDapr(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if err := writeDaprModule(ctx, dir); err != nil {
-		return "", fmt.Errorf("Dapr cannot be built: %w", err)
+		return "", fmt.Errorf("build Dapr: %w", err)
 	}
 	for _, program := range []string{"placement", "daprd"} {
 		if _, err := goIn(ctx, dir, "build", "-tags", "stablecomponents", "-o", program, daprModule+"/cmd/"+program); err != nil {
-			return "", fmt.Errorf("Dapr cannot be built: %w", err)
+			return "", fmt.Errorf("build Dapr: %w", err)
 		}
 	}
 	return dir, os.WriteFile(built, nil, 0o600)
