@@ -68,6 +68,7 @@ type Command struct {
 	Payload  Payload
 	Metadata Metadata
 	Trail    []Step // what has led here, the first one first
+	OneWay   bool   // the caller does not wait for the answer
 	Reply    *Reply
 }
 
@@ -79,8 +80,14 @@ func (c *Command) Interface() string { return c.On.Service.Name }
 // Method is the name of the rpc.
 func (c *Command) Method() string { return c.On.Name }
 
-// Flags has none: an entity's type says that its turns interleave.
-func (*Command) Flags() mallee.CallFlags { return 0 }
+// Flags says whether the caller waits. That turns interleave is said by an
+// entity's type.
+func (c *Command) Flags() mallee.CallFlags {
+	if c.OneWay {
+		return mallee.OneWay
+	}
+	return 0
+}
 
 // Run is for Go actors only, which have their own calls.
 func (c *Command) Run(context.Context, any) error {
@@ -150,7 +157,7 @@ func (c *Command) DecodeResults(b []byte) error {
 }
 
 func (p *Payload) append(e *wire.Encoder, usual string) {
-	e.Bytes(p.Value)
+	e.Bytes(notNil(p.Value)) // nil is no message to generated code
 	if p.TypeURL == usual {
 		e.String("")
 	} else {
@@ -178,12 +185,19 @@ func (m Metadata) append(e *wire.Encoder) {
 		e.String(entry.Key)
 		e.String(entry.Text)
 		if entry.Binary {
-			e.Bytes(append([]byte{}, entry.Bytes...)) // empty ones are not nil
+			e.Bytes(notNil(entry.Bytes)) // nil is text
 		} else {
 			e.Nil()
 		}
 	}
 	e.Leave()
+}
+
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 // decodeMetadata reads entries of three elements each: key, text, and bytes,

@@ -4,13 +4,15 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
 	"github.com/mallee-io/mallee"
-	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
 )
@@ -19,48 +21,106 @@ import (
 type Config struct {
 	Model    *spec.Model
 	Function grpc.ClientConnInterface // the user function
-	Actors   mallee.Caller            // the node
+	Actors   mallee.Caller            // the node; it hosts the ActionType of each action
 	Report   func(text string)        // tells the user function's developer; must not block
 
 	// Publish gives a reply to the topic of its method, before it is delivered.
 	// It may be nil where no method has a topic.
 	Publish func(ctx context.Context, m *spec.Method, r *command.Reply) error
 
+	// EffectTimeout ends asynchronous side effects of actions, for which nobody
+	// waits. Defaults to a minute.
+	EffectTimeout time.Duration
+
+	// MaxEffects is how many asynchronous side effects of actions wait for other
+	// actions at once. One more is carried out by who has asked for it, before
+	// its reply: that slows those who ask for too many. Defaults to 1024.
+	MaxEffects int
+
 	Log *slog.Logger
 }
 
 // Router is safe for concurrent use.
-type Router struct{ config Config }
+type Router struct {
+	config  Config
+	foreign foreign
+	slots   *semaphore.Weighted // taken by asynchronous effects
+}
 
 // New makes a router.
-func New(c Config) *Router { return &Router{c} }
-
-var _ command.Server = (*Router)(nil)
-
-// Serve answers a client's call.
-func (r *Router) Serve(_ context.Context, _ *spec.Method, _ command.Metadata, _ command.Exchange) error {
-	panic("not yet")
+func New(c Config) *Router {
+	c.EffectTimeout = cmp.Or(c.EffectTimeout, time.Minute)
+	c.MaxEffects = cmp.Or(c.MaxEffects, 1024)
+	return &Router{config: c, foreign: foreign{files: c.Model.Files}, slots: semaphore.NewWeighted(int64(c.MaxEffects))}
 }
 
 // Call answers a call of one message: c.Reply gets the answer, nil for none. Of
-// a streamed method all answers but the first are dropped. From is the node or,
-// inside of an entity, its Self.
-func (r *Router) Call(_ context.Context, _ mallee.Caller, _ *command.Command) error {
-	panic("not yet")
+// a streamed method all answers but the first are dropped; it returns after the
+// last. From is the node or, inside of an entity, its Self.
+func (r *Router) Call(ctx context.Context, from mallee.Caller, c *command.Command) error {
+	once := *c // the runtime uses a call once, and c may be tried again
+	return r.run(ctx, from, &once, firstTo(c))
 }
 
-// Effect carries out a side effect that the method on has asked for, and waits
-// for it, whether it is synchronous or not. The error is one of the way to the
-// service: a failure that it answers with counts as an answer.
-func (r *Router) Effect(_ context.Context, _ mallee.Caller, _ *cloudstatepb.SideEffect, _ *spec.Method, _ []command.Step) error {
-	panic("not yet")
+// firstTo keeps the first reply in c.
+func firstTo(c *command.Command) deliver {
+	c.Reply = nil
+	return func(reply *command.Reply) error {
+		if c.Reply == nil {
+			c.Reply = reply
+		}
+		return nil
+	}
 }
 
-// Forward carries out a forward that the method on has answered with.
-func (r *Router) Forward(_ context.Context, _ mallee.Caller, _ *cloudstatepb.Forward, _ *spec.Method, _ []command.Step) (*command.Reply, error) {
-	panic("not yet")
+// deliver takes the replies of a call, one after the other. Its error ends the
+// call.
+type deliver func(*command.Reply) error
+
+func drop(*command.Reply) error { return nil }
+
+// run answers a call of one message. It returns after the last reply.
+func (r *Router) run(ctx context.Context, from mallee.Caller, c *command.Command, to deliver) error {
+	if isAction(c.On.Service) && !r.letsOthersIn(from) {
+		return r.act(ctx, from, c, to)
+	}
+	id, err := idOf(c)
+	if err != nil {
+		return err
+	}
+	if err := from.Invoke(ctx, id, c); err != nil {
+		return err
+	}
+	if c.Reply == nil {
+		return nil
+	}
+	if c.On.Service.Kind.HasKey() { // others have published theirs where they ran
+		to = r.published(ctx, c.On, to)
+	}
+	return to(c.Reply)
 }
 
-// Reply makes a reply of what the method on has answered with, and tells the
-// developer when it is of another type than the method's.
-func (r *Router) Reply(_ *cloudstatepb.Reply, _ *spec.Method) *command.Reply { panic("not yet") }
+// letsOthersIn reports whether from is an entity: while it waits in a call that
+// it makes as an actor, but only then, its other turns may run. So it calls also
+// the actions of its own user function that way.
+func (r *Router) letsOthersIn(from mallee.Caller) bool {
+	self, inActor := from.(*mallee.Self)
+	if !inActor {
+		return false
+	}
+	s := r.config.Model.Service(self.ID().Type)
+	return s != nil && !isAction(s)
+}
+
+// published makes a deliver that publishes the replies of on first.
+func (r *Router) published(ctx context.Context, on *spec.Method, to deliver) deliver {
+	if on.Topic == "" || r.config.Publish == nil {
+		return to
+	}
+	return func(reply *command.Reply) error {
+		if err := r.config.Publish(ctx, on, reply); err != nil {
+			return err
+		}
+		return to(reply)
+	}
+}

@@ -46,14 +46,15 @@ type Model struct {
 	Files    *protoregistry.Files // all that it has sent
 	Types    *protoregistry.Types // messages and enums of Files, made dynamically; the extensions that the protocol knows
 	Dialect  Dialect
-	Library  string // name and version of its support library, for logs
+	Library  string   // name and version of its support library, for logs
+	Warnings []string // what is probably not meant, for its developer; it works without
 }
 
 // Service is one declared service.
 type Service struct {
 	Name          string // full name; also the name of the actor type
 	Kind          Kind
-	PersistenceID string        // under which its entities are stored; may be empty for actions
+	PersistenceID string        // under which its entities are stored, of no other service; may be empty for actions
 	IdleTimeout   time.Duration // of an entity; 0: the sidecar's default
 	Methods       []*Method     // in the order of their declaration
 	Descriptor    protoreflect.ServiceDescriptor
@@ -64,10 +65,10 @@ type Method struct {
 	Service       *Service
 	Name          string
 	Input, Output protoreflect.MessageDescriptor
-	ClientStreams bool // the caller sends many messages
-	ServerStreams bool // the caller gets many
-	Key           *key.Key
-	Rules         []*annotations.HttpRule // main rule, then its additional ones; none: the default route
+	ClientStreams bool                    // the caller sends many messages
+	ServerStreams bool                    // the caller gets many
+	Key           *key.Key                // of an entity's; nil: the service's kind has none
+	Rules         []*annotations.HttpRule // main rule, then its additional ones, all valid; none: the default route
 	Source        *Source                 // of the events that it consumes; nil: none
 	Topic         string                  // to which its replies are published; empty: none
 }

@@ -1,0 +1,155 @@
+// Package entity makes actors of the event sourced and value entities of a user
+// function.
+//
+// A turn of such an actor sends a command over the entity's stream to the user
+// function and takes its answer. What the answer records, events or a value and
+// the forwards and effects that it asks for, is one write of the activation.
+// Only then the effects are carried out and the caller gets its reply.
+//
+// When the user function breaks the protocol or the stream, the command fails
+// and the next one finds a new stream, to which all that is stored is replayed.
+// Commands that wait meanwhile go there too: the original proxy fails them.
+package entity
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/sidecar/internal/command"
+	"github.com/mallee-io/mallee/sidecar/internal/entity/rows"
+	"github.com/mallee-io/mallee/sidecar/internal/spec"
+)
+
+// Type is the actor type of a service whose entities are event sourced or
+// values.
+func Type(s *spec.Service, c Config) mallee.Type {
+	k := newKind(s, c.withDefaults())
+	iface := mallee.Interface{Name: s.Name}
+	for _, m := range s.Methods {
+		iface.Methods = append(iface.Methods, mallee.Method{
+			Name: m.Name,
+			New:  func() mallee.Call { return &command.Command{On: m} },
+		})
+	}
+	t := mallee.NewType(iface, func(self *mallee.Self) any { return newEntity(k, self) }, mallee.IdleTimeout(k.IdleTimeout))
+	t.Answer = k.answer
+	t.Interleave = true
+	t.Release = func(actor any) { actor.(*entity).release() }
+	return t
+}
+
+// kind is what all entities of a service have in common.
+type kind struct {
+	Config
+	service *spec.Service
+	table   string
+	head    string // key2 of the row with the state that a stream begins with
+	path    string // of the streams
+	options []grpc.CallOption
+	texts   *texts
+}
+
+func newKind(s *spec.Service, c Config) *kind {
+	k := &kind{
+		Config:  c,
+		service: s,
+		table:   rows.Table(s.PersistenceID),
+		head:    rows.Value,
+		path:    "/" + string(s.Kind) + "/" + handle.StreamName,
+		options: []grpc.CallOption{grpc.MaxCallRecvMsgSize(c.MaxMessage)},
+		texts:   &valueTexts,
+	}
+	if s.Kind == spec.EventSourced {
+		k.head, k.texts = rows.Snapshot, &eventSourcedTexts
+	}
+	if s.IdleTimeout > 0 {
+		k.IdleTimeout = s.IdleTimeout
+	}
+	return k
+}
+
+func (k *kind) newMachine(id string) machine {
+	d := dialog{texts: k.texts, service: k.service.Name, table: k.table, id: id}
+	if k.service.Kind == spec.EventSourced {
+		return &eventSourced{dialog: d}
+	}
+	return &value{dialog: d}
+}
+
+// entity is one activation of an entity. All is for its turns: they interleave
+// only while one of them waits for another actor or an action, which is after
+// its command is answered and written.
+type entity struct {
+	kind       *kind
+	activation mallee.Activation
+	machine    machine
+	stream     *stream // nil: the next command opens one
+	closing    *stream // the last one; the user function may not have ended it yet
+	follower   Follower
+}
+
+func newEntity(k *kind, self *mallee.Self) *entity {
+	e := &entity{kind: k, activation: self.Activation(), machine: k.newMachine(self.Key())}
+	if k.Follow != nil && k.service.Kind == spec.EventSourced {
+		e.follower = k.Follow(e.activation, k.service)
+	}
+	k.Figures.Activated.Add(1)
+	return e
+}
+
+// answer is the Answer of the type. Go code in this process has calls of its own
+// for the service; what does not belong to it are calls of the runtime.
+func (k *kind) answer(ctx context.Context, actor any, call mallee.Call) error {
+	e := actor.(*entity)
+	if c, ok := call.(*command.Command); ok {
+		return e.serve(ctx, c)
+	}
+	if call.Interface() != k.service.Name {
+		return call.Run(ctx, actor)
+	}
+	c := &command.Command{On: k.service.Method(call.Method())}
+	if c.On == nil {
+		return mallee.ErrNotFound.Errorf("service %s has no method %s", k.service.Name, call.Method())
+	}
+	args, err := call.AppendArgs(nil)
+	if err != nil {
+		return err
+	}
+	if err := c.DecodeArgs(args); err != nil {
+		return err
+	}
+	if err := e.serve(ctx, c); err != nil {
+		return err
+	}
+	results, err := c.AppendResults(nil)
+	if err != nil {
+		return err
+	}
+	return call.DecodeResults(results)
+}
+
+// OnDeactivate lets the user function end the stream, so that the next
+// activation does not find it.
+func (e *entity) OnDeactivate(ctx context.Context, _ mallee.Reason) error {
+	e.kind.Figures.Passivated.Add(1)
+	e.hangUp()
+	if e.closing == nil {
+		return nil
+	}
+	select {
+	case <-e.closing.ended:
+	case <-ctx.Done():
+		e.closing.cancel(nil)
+	}
+	return nil
+}
+
+// release is the Release of the type.
+func (e *entity) release() {
+	e.hangUp()
+	if e.follower != nil {
+		e.follower.Release()
+	}
+}

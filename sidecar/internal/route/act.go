@@ -1,0 +1,73 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/actionpb"
+	"github.com/mallee-io/mallee/sidecar/internal/action"
+	"github.com/mallee-io/mallee/sidecar/internal/command"
+	"github.com/mallee-io/mallee/sidecar/internal/spec"
+)
+
+// isAction reports whether the service is an action of the user function.
+func isAction(s *spec.Service) bool { return s.Kind == spec.Action || s.Kind == spec.Stateless }
+
+// act answers a call of one message by an action of the user function.
+func (r *Router) act(ctx context.Context, from mallee.Caller, c *command.Command, to deliver) error {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream, however this ends
+	defer cancel()
+	call, err := r.begin(ctx, c)
+	if err != nil {
+		return err
+	}
+	return r.answers(ctx, from, call, c, to)
+}
+
+// begin sends the action all that it gets.
+func (r *Router) begin(ctx context.Context, c *command.Command) (*action.Call, error) {
+	call, err := action.Open(ctx, r.config.Function, c.On, c.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if err := call.Send(c.Payload); err != nil {
+		return nil, err
+	}
+	return call, call.CloseSend()
+}
+
+// answers carries out the answers to c, strictly one after the other.
+func (r *Router) answers(ctx context.Context, from mallee.Caller, call *action.Call, c *command.Command, to deliver) error {
+	to = r.published(ctx, c.On, to)
+	for {
+		response, err := call.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.carryOut(ctx, from, response, c, to); err != nil {
+			return err
+		}
+	}
+}
+
+// carryOut does what an answer to c asks for: its effects, then the rest.
+func (r *Router) carryOut(ctx context.Context, from mallee.Caller, response *actionpb.ActionResponse, c *command.Command, to deliver) error {
+	if err := r.effects(ctx, from, response.GetSideEffects(), c); err != nil {
+		return err
+	}
+	switch answer := response.GetResponse().(type) {
+	case *actionpb.ActionResponse_Failure:
+		return command.Failed(answer.Failure.GetDescription())
+	case *actionpb.ActionResponse_Forward:
+		return r.forward(ctx, from, answer.Forward, c.On, c.Trail, to)
+	case *actionpb.ActionResponse_Reply:
+		return to(r.Reply(answer.Reply, c.On))
+	default: // no answer, perhaps effects
+		return nil
+	}
+}
