@@ -68,13 +68,16 @@ func (s *Sidecar) awaitReturn(ctx context.Context, last *cloudstatepb.EntitySpec
 // serve opens what serves clients. What the user function has done wrong it is
 // told, and waits; the error is one that waiting does not mend.
 func (s *Sidecar) serve(ctx context.Context, declared *cloudstatepb.EntitySpec) error {
-	model, errs := spec.Load(declared, spec.Options{Strict: s.config.Strict})
+	model, errs := spec.Load(declared, spec.Options{Strict: s.config.Strict, Broker: s.broker != nil})
 	if len(errs) > 0 {
 		for _, err := range errs {
 			s.report(err.Error())
 		}
 		s.waits(mallee.ErrInvalid.Errorf("the user function cannot be served: %v", errors.Join(errs...)))
 		return nil
+	}
+	for _, warning := range model.Warnings {
+		s.config.Log.Warn("declared by the user function", "warning", warning)
 	}
 	var p pace
 	for {

@@ -12,6 +12,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/sidecar/internal/entity"
+	"github.com/mallee-io/mallee/sidecar/internal/eventing"
 	"github.com/mallee-io/mallee/sidecar/internal/ingress"
 	"github.com/mallee-io/mallee/sidecar/internal/route"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
@@ -22,6 +23,7 @@ type serving struct {
 	node     *node.Node
 	listener net.Listener
 	server   *http.Server
+	events   *eventing.Eventing
 }
 
 // Of the end: calls in flight have so long to finish, and then the entities
@@ -39,13 +41,14 @@ type laterNode struct{ *node.Node }
 // clients.
 func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err error) {
 	later := new(laterNode)
-	router := route.New(route.Config{Model: model, Function: s.conn, Actors: later, Report: s.report, Log: s.config.Log})
+	events := eventing.New(eventing.Config{Model: model, Store: s.config.Node.Store, Broker: s.broker, Report: s.report, Log: s.config.Log})
+	router := route.New(route.Config{Model: model, Function: s.conn, Actors: later, Report: s.report, Publish: events.Publish, Log: s.config.Log})
 	config := s.config.Node
-	config.Types = slices.Concat(config.Types, s.types(model, router))
+	config.Types = slices.Concat(config.Types, s.types(model, router, events))
 	if later.Node, err = node.Start(ctx, config); err != nil {
 		return nil, err
 	}
-	opened := &serving{node: later.Node}
+	opened := &serving{node: later.Node, events: events}
 	defer func() {
 		if err != nil {
 			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -53,7 +56,7 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 			err = errors.Join(err, opened.node.Stop(leaving))
 		}
 	}()
-	handler, err := ingress.New(ingress.Config{Model: model, Server: router, MaxMessage: s.config.MaxMessage, Log: s.config.Log})
+	handler, err := ingress.New(ingress.Config{Model: model, Server: router, MaxMessage: s.config.MaxMessage, Ready: s.serves, Log: s.config.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -61,15 +64,16 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 	if opened.listener, err = listening.Listen(ctx, "tcp", s.config.Listen); err != nil {
 		return nil, fmt.Errorf("serve clients: %w", err)
 	}
-	opened.server = ingress.Server(handler)
+	opened.server = ingress.NewServer(handler, s.config.Log)
 	go func() { _ = opened.server.Serve(opened.listener) }() // ends with close
+	events.Start(router, opened.node)
 	return opened, nil
 }
 
 // types are the actor types of the model's services.
-func (s *Sidecar) types(model *spec.Model, router *route.Router) (types []mallee.Type) {
+func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type) {
 	config := entity.Config{
-		Function: s.conn, Router: router, Report: s.report,
+		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
 		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Log: s.config.Log,
 	}
 	for _, service := range model.Services {
@@ -91,5 +95,12 @@ func (s *serving) close(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(err, s.server.Close())
 	}
+	s.events.Stop(finishing)
 	return errors.Join(err, s.node.Stop(ctx))
+}
+
+// serves is for health checks.
+func (s *Sidecar) serves() bool {
+	waits, _ := s.ready()
+	return waits == nil
 }

@@ -23,6 +23,8 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/node"
+	"github.com/mallee-io/mallee/sidecar/internal/broker"
+	"github.com/mallee-io/mallee/storage"
 )
 
 // Defaults of Config.
@@ -84,6 +86,7 @@ type Config struct {
 type Sidecar struct {
 	config   Config
 	conn     *grpc.ClientConn // to the user function
+	broker   broker.Broker    // nil: none
 	reports  chan string
 	pages    pages
 	stopping context.CancelFunc
@@ -91,10 +94,10 @@ type Sidecar struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when what follows changes
-	waiting error    // for what, while clients are not served
-	serving *serving // nil: clients are not served
-	reached bool     // the user function is connected
-	fatal   error    // why it has ended by itself
+	waiting error         // for what, while clients are not served
+	serving *serving      // nil: clients are not served
+	reached bool          // the user function is connected
+	fatal   error         // why it has ended by itself
 }
 
 // Start begins to look for the user function, and returns. Ready tells when
@@ -148,6 +151,9 @@ func (c *Config) complete() {
 	}
 	if c.Node.Name == "" {
 		c.Node.Name = "sidecar"
+	}
+	if c.Node.Store == nil && c.Node.PD == nil && c.Node.Placement == nil {
+		c.Node.Store = storage.Memory()
 	}
 }
 

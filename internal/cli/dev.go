@@ -72,7 +72,7 @@ func (o *devOptions) run(ctx context.Context, args []string, out, errOut io.Writ
 	function := net.JoinHostPort("127.0.0.1", port)
 	config := sidecar.Config{
 		Function: function, Listen: o.listen, Broker: o.broker, Log: log,
-		Node: node.Config{Name: "dev", Store: store, Placement: placement.Solo(), Admin: o.admin},
+		Node: node.Config{Name: "dev", Store: store, Placement: placement.Solo(store), Admin: o.admin},
 	}
 	child := procs.Attached{Args: args, Env: []string{"HOST=127.0.0.1", "PORT=" + port}, Out: out, Err: errOut, Patience: childPatience}
 	// The function ends last, since entities that end speak with it.

@@ -102,19 +102,19 @@ func sidecarConfig(ctx context.Context, s *config.Config, log *slog.Logger) (c s
 	}
 	c.Node = node.Config{
 		Name: cmp.Or(s.Name, "sidecar"), Cluster: s.Cluster, Listen: s.Listen, Advertise: s.Advertise, Admin: s.Admin, Labels: s.Labels, TLS: secure,
-		Placement: placement.Solo(),
 	}
-	if len(s.PD) > 0 {
-		if s.Store == "" {
-			return c, nil, &usageError{errors.New("sidecars of a cluster have to share a store: set --store")}
-		}
-		c.Node.Placement = placement.DialWith(placement.DialConfig{Addrs: s.PD, Cluster: s.Cluster, TLS: secure, Log: log})
-	}
-	if s.Store == "" {
+	switch {
+	case s.Store == "" && len(s.PD) > 0:
+		return c, nil, &usageError{errors.New("sidecars of a cluster have to share a store: set --store")}
+	case s.Store == "":
 		log.Warn("entities are kept in memory: nothing outlasts this process; set --store")
 	}
 	if c.Node.Store, err = openStore(ctx, cmp.Or(s.Store, "memory:")); err != nil {
 		return c, nil, err
+	}
+	c.Node.Placement = placement.Solo(c.Node.Store)
+	if len(s.PD) > 0 {
+		c.Node.Placement = placement.DialWith(placement.DialConfig{Addrs: s.PD, Cluster: s.Cluster, TLS: secure, Log: log})
 	}
 	return c, c.Node.Store.Close, nil
 }

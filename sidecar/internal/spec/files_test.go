@@ -61,6 +61,40 @@ func TestMissingFiles(t *testing.T) {
 	}
 }
 
+func TestWellKnownFiles(t *testing.T) {
+	t.Parallel()
+	set := spectest.Set(spectest.File(t, "shop.proto", `
+		syntax = "proto3";
+		package shop;
+		import "google/api/httpbody.proto";
+		import "google/protobuf/any.proto";
+		import "google/protobuf/duration.proto";
+		import "google/protobuf/field_mask.proto";
+		import "google/protobuf/struct.proto";
+		import "google/protobuf/timestamp.proto";
+		import "google/protobuf/wrappers.proto";
+		message All {
+			google.api.HttpBody a = 1;
+			google.protobuf.Any b = 2;
+			google.protobuf.Duration c = 3;
+			google.protobuf.FieldMask d = 4;
+			google.protobuf.Value e = 5;
+			google.protobuf.Timestamp f = 6;
+			google.protobuf.BoolValue g = 7;
+		}
+		service Cart { rpc Get(All) returns (All); }`))
+	files := parseSet(t, set)
+	files.File = files.File[len(files.File)-1:]
+	e := withSet(marshal(t, files))
+	e.Entities[0].EntityType = string(spec.Action)
+	m := load(t, e, spec.Options{})
+	for _, name := range []protoreflect.FullName{"google.api.HttpBody", "google.protobuf.Struct", "google.protobuf.Timestamp"} {
+		if _, err := m.Types.FindMessageByName(name); err != nil {
+			t.Error(name, err)
+		}
+	}
+}
+
 // Imports that are taken out must not change which of the others are public.
 func TestMissingFileBeforePublicOne(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,6 @@ package spec_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +92,16 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// Descriptors come from compilers of every kind: here from generated Go code.
+func TestLoadGenerated(t *testing.T) {
+	t.Parallel()
+	m := spectest.Model(t, []*cloudstatepb.Entity{spectest.Entity(spec.Action, "cloudstate.EntityDiscovery", "")},
+		cloudstatepb.File_cloudstate_entity_proto)
+	if discover := m.Services[0].Method("discover"); discover == nil || discover.InputURL() != "type.googleapis.com/cloudstate.ProxyInfo" {
+		t.Errorf("method %+v", discover)
+	}
+}
+
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
 	for ms, want := range map[int64]time.Duration{
@@ -136,14 +145,13 @@ func TestDialect(t *testing.T) {
 	const source = `
 		syntax = "proto3";
 		package shop;
-		import "KEY";
+		import "cloudstate/entity_key.proto";
 		message Line { string id = 1 [(cloudstate.entity_key) = true]; }
 		service Cart { rpc Add(Line) returns (Line); }`
-	old := spectest.Set(spectest.Compile(t, map[string]string{
-		"cloudstate/old_key.proto": oldKey,
-		"shop.proto":               strings.ReplaceAll(source, "KEY", "cloudstate/old_key.proto"),
-	}, "shop.proto")...)
-	today := spectest.Set(spectest.File(t, "shop.proto", strings.ReplaceAll(source, "KEY", "cloudstate/entity_key.proto")))
+	sources := map[string]string{"shop.proto": source}
+	today := spectest.Set(spectest.Compile(t, sources, "shop.proto")...)
+	sources["cloudstate/entity_key.proto"] = oldKey
+	old := spectest.Set(spectest.Compile(t, sources, "shop.proto")...)
 	neither := without(t, today, "cloudstate/entity_key.proto")
 	dialect := func(d spec.Dialect) *spec.Dialect { return &d }
 	for _, test := range []struct {
