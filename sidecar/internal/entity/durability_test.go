@@ -200,7 +200,7 @@ func (h *history) check(rt *rapid.T) {
 // end looks at what is left once nothing happens any more.
 func (h *history) end(rt *rapid.T) {
 	h.router.fail(0)
-	time.Sleep(10 * time.Minute)
+	time.Sleep(3 * time.Minute)
 	h.check(rt)
 	time.Sleep(time.Second)
 	synctest.Wait()
