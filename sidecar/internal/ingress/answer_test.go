@@ -20,7 +20,7 @@ import (
 
 // empty is the JSON of a shop.Kitchen that has nothing set.
 const empty = `{"id":"","n32":0,"u32":0,"u64":"0","yes":false,"raw":"","n64":"0","real":0,"small":0,"colour":"NONE",` +
-	`"tags":[],"lines":[],"counts":{},"snakeName":"","big":[]}`
+	`"tags":[],"lines":[],"counts":{},"snakeName":"","big":[],"mixes":{}}`
 
 // TestAnswers has the exact bytes of answers.
 func TestAnswers(t *testing.T) {
@@ -35,7 +35,7 @@ func TestAnswers(t *testing.T) {
 			`{"id":"a\"\\\u0001<ü\n","n32":-1,"u32":4294967295,"u64":"18446744073709551615","yes":true,"raw":"AP8=","n64":"-5","real":1.5,` +
 				`"small":0.1,"colour":"RED","tags":["x","y"],"lines":[{"text":"l"},{"text":""}],"line":{"text":""},"maybe":"","right":0,"counts":{"a":1,"b":2},` +
 				`"at":"2026-01-02T03:04:05.006Z","any":{"@type":"type.googleapis.com/shop.Line","text":"t"},"free":{"k":[1,null,{"d":true}]},"boxed":"7",` +
-				`"snakeName":"s","big":["1"]}`},
+				`"snakeName":"s","big":["1"],"mixes":{}}`},
 		{"/first", `{"real":"NaN","small":"-Infinity","colour":7}`, strings.NewReplacer(
 			`"real":0`, `"real":"NaN"`, `"small":0`, `"small":"-Infinity"`, `"NONE"`, `7`).Replace(empty)},
 		{"/first", `{"real":1e300,"small":1e-7}`, strings.NewReplacer(`"real":0`, `"real":1e+300`, `"small":0`, `"small":1e-07`).Replace(empty)},
@@ -53,8 +53,8 @@ func TestAnswers(t *testing.T) {
 		}
 		url := "http://" + serve(t, ingress.Config{Model: m, Server: answers(replyOf(kitchen(t, m, c.reply)))})
 		answer, text := do(t, http.DefaultClient, "GET", url+c.path, "")
-		if answer.StatusCode != 200 || text != c.want || strings.Join(answer.Header["Content-Type"], "|") != "application/json" {
-			t.Errorf("%s %s: %s %v\n%s, want\n%s", c.path, c.reply, answer.Status, answer.Header, text, c.want)
+		if answer.Status != http.StatusOK || text != c.want || strings.Join(answer.Header["Content-Type"], "|") != "application/json" {
+			t.Errorf("%s %s: %d %v\n%s, want\n%s", c.path, c.reply, answer.Status, answer.Header, text, c.want)
 		}
 	}
 }
@@ -85,8 +85,8 @@ func TestNotFound(t *testing.T) {
 	} {
 		method, path, _ := cut(request)
 		answer, text := do(t, http.DefaultClient, method, url+path, "{}", "Content-Type: application/json")
-		if answer.StatusCode != 404 || text != "" {
-			t.Errorf("%s: %d %q", request, answer.StatusCode, text)
+		if answer.Status != http.StatusNotFound || text != "" {
+			t.Errorf("%s: %d %q", request, answer.Status, text)
 		}
 	}
 }
@@ -107,8 +107,8 @@ func TestFailures(t *testing.T) {
 		{answers(replyOf([]byte{0xff})), "/file/x", "the reply is not a message google.api.HttpBody"},
 	} {
 		answer, text := do(t, http.DefaultClient, "GET", "http://"+serve(t, ingress.Config{Server: c.server})+c.path, "")
-		if answer.StatusCode != 500 || !strings.HasPrefix(text, c.want) || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/plain") {
-			t.Errorf("%s: %s %q, want %q", c.path, answer.Status, text, c.want)
+		if answer.Status != http.StatusInternalServerError || !strings.HasPrefix(text, c.want) || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/plain") {
+			t.Errorf("%s: %d %q, want %q", c.path, answer.Status, text, c.want)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestTooLargeBody(t *testing.T) {
 	t.Parallel()
 	url := "http://" + serve(t, ingress.Config{MaxMessage: 100})
 	answer, _ := do(t, http.DefaultClient, "POST", url+"/shop.Echo/Unary", `{"text":"`+strings.Repeat("x", 100)+`"}`, "Content-Type: application/json")
-	if answer.StatusCode != http.StatusRequestEntityTooLarge {
+	if answer.Status != http.StatusRequestEntityTooLarge {
 		t.Error(answer.Status)
 	}
 }
@@ -178,12 +178,12 @@ func TestJSONStream(t *testing.T) {
 			return x.Send(replyOf(line("2")))
 		})
 		url := "http://" + serve(t, ingress.Config{Server: server})
-		answer := open(t, url+"/shop.Echo/Out", accept)
-		body := bufio.NewReader(answer.Body)
+		header, stream := open(t, url+"/shop.Echo/Out", accept)
+		body := bufio.NewReader(stream)
 		first, err := body.ReadString('\n')
 		close(seen)
 		rest, restErr := io.ReadAll(body)
-		if got := answer.Header.Get("Content-Type") + " " + first + string(rest); got != want || err != nil || restErr != nil {
+		if got := header.Get("Content-Type") + " " + first + string(rest); got != want || err != nil || restErr != nil {
 			t.Errorf("%s: %q %v %v, want %q", accept, got, err, restErr, want)
 		}
 	}
@@ -197,8 +197,8 @@ func TestJSONStreamFails(t *testing.T) {
 		}
 		return command.Failed("no more")
 	})
-	answer := open(t, "http://"+serve(t, ingress.Config{Server: server})+"/shop.Echo/Out", "")
-	if text, err := io.ReadAll(answer.Body); err == nil {
+	_, body := open(t, "http://"+serve(t, ingress.Config{Server: server})+"/shop.Echo/Out", "")
+	if text, err := io.ReadAll(body); err == nil {
 		t.Errorf("the stream ends well: %q", text)
 	}
 }
@@ -227,8 +227,8 @@ func TestJSONStreamCancelled(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	answer := open(t, "http://"+serve(t, ingress.Config{Server: server})+"/shop.Echo/Out", "")
-	_ = answer.Body.Close()
+	_, body := open(t, "http://"+serve(t, ingress.Config{Server: server})+"/shop.Echo/Out", "")
+	_ = body.Close()
 	select {
 	case <-ended:
 	case <-patient(t).Done():
@@ -236,7 +236,8 @@ func TestJSONStreamCancelled(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, url, accept string) *http.Response {
+// open begins to read a stream.
+func open(t *testing.T, url, accept string) (http.Header, io.ReadCloser) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(patient(t), http.MethodPost, url, strings.NewReader("{}"))
 	if err != nil {
@@ -249,7 +250,7 @@ func open(t *testing.T, url, accept string) *http.Response {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = answer.Body.Close() })
-	return answer
+	return answer.Header, answer.Body
 }
 
 func TestJSONMetadata(t *testing.T) {
@@ -280,11 +281,11 @@ func TestEmpty(t *testing.T) {
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	url := "http://" + serve(t, ingress.Config{})
-	if answer, text := do(t, http.DefaultClient, "GET", url, "", "K-Network-Probe: queue"); answer.StatusCode != 200 || text != "queue" {
-		t.Errorf("%s %q", answer.Status, text)
+	if answer, text := do(t, http.DefaultClient, "GET", url, "", "K-Network-Probe: queue"); answer.Status != http.StatusOK || text != "queue" {
+		t.Errorf("%d %q", answer.Status, text)
 	}
-	if answer, text := do(t, http.DefaultClient, "GET", url, "", "K-Network-Probe: other"); answer.StatusCode != 400 || text == "" {
-		t.Errorf("%s %q", answer.Status, text)
+	if answer, text := do(t, http.DefaultClient, "GET", url, "", "K-Network-Probe: other"); answer.Status != http.StatusBadRequest || text == "" {
+		t.Errorf("%d %q", answer.Status, text)
 	}
 	if _, text := do(t, http.DefaultClient, "GET", url+"/nothing", "", "K-Network-Probe: queue"); text != "{}" {
 		t.Errorf("a route comes first: %q", text)
@@ -296,7 +297,7 @@ func TestCORS(t *testing.T) {
 	url := "http://" + serve(t, ingress.Config{AllowedOrigins: []string{"https://a.example"}})
 	preflight := []string{"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,x-grpc-web"}
 	answer, _ := do(t, http.DefaultClient, "OPTIONS", url+"/shop.Echo/Unary", "", append(preflight, "Origin: https://a.example")...)
-	if answer.StatusCode != 204 || answer.Header.Get("Access-Control-Allow-Origin") != "https://a.example" ||
+	if answer.Status != http.StatusNoContent || answer.Header.Get("Access-Control-Allow-Origin") != "https://a.example" ||
 		answer.Header.Get("Access-Control-Allow-Headers") != "content-type,x-grpc-web" {
 		t.Error(answer.Status, answer.Header)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -17,6 +18,9 @@ type body struct {
 	io.Reader
 	w        http.ResponseWriter
 	deadline time.Time // zero: none
+
+	mu   sync.Mutex
+	over bool // the deadline is no longer to be set: w may be another request's
 }
 
 // setDeadline ends reads with the call. A client that sends one message has a
@@ -42,11 +46,24 @@ func (b *body) Read(p []byte) (int, error) {
 // expire makes the read that waits fail. A writer without deadlines is one of a
 // test, without a client that can be slow.
 func (b *body) expire() {
-	_ = http.NewResponseController(b.w).SetReadDeadline(time.Unix(1, 0))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over {
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Unix(1, 0))
+	}
 }
 
-// readAll is the whole body, of at most max bytes.
+// end has to be called before the request's handler returns. A read that still
+// waits then is ended by net/http.
+func (b *body) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+}
+
+// readAll is the whole body, of at most max bytes, and ends it.
 func (b *body) readAll(max int) ([]byte, error) {
+	defer b.end()
 	data, err := io.ReadAll(io.LimitReader(b, int64(max)+1))
 	if err != nil {
 		return nil, readError(err)

@@ -28,17 +28,13 @@ func (h *Handler) serveGRPC(w http.ResponseWriter, r *http.Request, e *endpoint)
 	header["Date"] = nil // no client of gRPC reads it
 	s := h.newStream(w, r, e.Method)
 	err := h.callGRPC(r, e, s)
-	prefix := ""
-	if s.answered {
-		prefix = http.TrailerPrefix
-	}
-	h.setStatus(header, prefix, err)
+	h.setStatus(header, s.answered, err)
 }
 
 // refuseGRPC answers a call that goes to nobody.
 func (h *Handler) refuseGRPC(w http.ResponseWriter, why error) {
 	w.Header().Set("Content-Type", grpcType)
-	h.setStatus(w.Header(), "", why)
+	h.setStatus(w.Header(), false, why)
 }
 
 // callGRPC runs a call as the headers of gRPC say, which gRPC-Web shares.
@@ -58,15 +54,20 @@ func (h *Handler) callGRPC(r *http.Request, e *endpoint, s *stream) error {
 	return s.serve(h, r, e, timeout)
 }
 
-func (h *Handler) setStatus(header http.Header, prefix string, err error) {
+// setStatus sets headers to what a call has ended with, or trailers.
+func (h *Handler) setStatus(header http.Header, trailer bool, err error) {
+	status, message := "Grpc-Status", "Grpc-Message"
+	if trailer {
+		status, message = http.TrailerPrefix+"Grpc-Status", http.TrailerPrefix+"Grpc-Message"
+	}
 	code, text := statusOf(err)
 	if code == codes.OK {
-		header[prefix+"Grpc-Status"] = h.ok
+		header[status] = h.ok
 		return
 	}
-	header[prefix+"Grpc-Status"] = []string{strconv.Itoa(int(code))}
+	header[status] = []string{strconv.Itoa(int(code))}
 	if text != "" {
-		header[prefix+"Grpc-Message"] = []string{percentEncode(text)}
+		header[message] = []string{percentEncode(text)}
 	}
 }
 

@@ -136,7 +136,7 @@ func TestUnknownMethod(t *testing.T) {
 		}
 	}
 	answer, _ := do(t, h2c(t), "POST", "http://"+address+"/no/method", "", "Content-Type: application/grpc")
-	if answer.StatusCode != 200 || answer.Header.Get("Grpc-Status") != "12" || len(answer.Trailer) > 0 {
+	if answer.Status != http.StatusOK || answer.Header.Get("Grpc-Status") != "12" || len(answer.Trailer) > 0 {
 		t.Errorf("not a status alone: %v %v", answer.Status, answer.Header)
 	}
 }
@@ -203,16 +203,28 @@ func TestDeadline(t *testing.T) {
 // sent nothing.
 func TestDeadlineOfRead(t *testing.T) {
 	t.Parallel()
-	conn := dial(t, serve(t, ingress.Config{}))
-	ctx, cancel := context.WithTimeout(patient(t), 10*time.Millisecond)
-	defer cancel()
-	s, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, "/shop.Echo/Both", raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []byte
-	if err := s.RecvMsg(&out); status.Code(err) != codes.DeadlineExceeded {
-		t.Error(err)
+	address := serve(t, ingress.Config{})
+	for _, c := range []struct {
+		client      *http.Client
+		contentType string
+	}{{h2c(t), "application/grpc"}, {http.DefaultClient, "application/grpc-web"}} {
+		body, writer := io.Pipe()
+		r, err := http.NewRequestWithContext(patient(t), http.MethodPost, "http://"+address+"/shop.Echo/Both", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", c.contentType)
+		r.Header.Set("Grpc-Timeout", "1m")
+		answer, err := c.client.Do(r)
+		if err != nil {
+			t.Fatal(c.contentType, err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		if got := answer.Header.Get("Grpc-Status") + string(text); !strings.Contains(got, "4") || err != nil {
+			t.Errorf("%s: %q %v", c.contentType, got, err)
+		}
+		_ = answer.Body.Close()
+		_ = writer.Close()
 	}
 }
 
@@ -342,7 +354,7 @@ func TestSlowBody(t *testing.T) {
 		"JSON of 2": {h2c(t), "/shop.Echo/Unary", "application/json", "408 "},
 	} {
 		body, writer := io.Pipe()
-		r, err := http.NewRequestWithContext(patient(t), "POST", "http://"+address+c.path, body)
+		r, err := http.NewRequestWithContext(patient(t), http.MethodPost, "http://"+address+c.path, body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -359,7 +371,7 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-func grpcStatus(r *http.Response) string {
+func grpcStatus(r answer) string {
 	if s := r.Trailer.Get("Grpc-Status"); s != "" {
 		return s
 	}

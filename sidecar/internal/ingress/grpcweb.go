@@ -46,7 +46,7 @@ func (h *Handler) serveGRPCWeb(w http.ResponseWriter, r *http.Request, e *endpoi
 	w.Header().Set("Content-Type", answer)
 
 	trailers := http.Header{}
-	h.setStatus(trailers, "", h.callGRPC(r, e, s))
+	h.setStatus(trailers, false, h.callGRPC(r, e, s))
 	s.out.gzip = nil
 	_ = s.out.write(flagTrailers, appendTrailers(nil, trailers)) // what fails is the client's connection
 }

@@ -96,6 +96,9 @@ func (c *Config) setDefaults() {
 
 // ServeHTTP answers one request of any protocol.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 {
+		w = &stallWriter{w}
+	}
 	if len(h.config.AllowedOrigins) > 0 && h.allowOrigin(w, r) {
 		return
 	}

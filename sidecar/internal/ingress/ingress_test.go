@@ -39,6 +39,8 @@ import "google/protobuf/wrappers.proto";
 
 message Line { string text = 1; }
 
+message Mixed { oneof choice { string first = 1; Mixed inner = 2; } string last = 3; }
+
 message Kitchen {
   int64 n64 = 7;
   string id = 1;
@@ -62,6 +64,8 @@ message Kitchen {
   google.protobuf.Int64Value boxed = 21;
   string snake_name = 22;
   repeated int64 big = 23;
+  Mixed mixed = 24;
+  map<string, Mixed> mixes = 25;
 }
 enum Colour { NONE = 0; RED = 1; }
 
@@ -70,6 +74,7 @@ service Echo {
   rpc In(stream Line) returns (Line);
   rpc Out(Line) returns (stream Line);
   rpc Both(stream Line) returns (stream Line);
+  rpc Sink(Kitchen) returns (Kitchen);
 }
 
 service Shop {
@@ -151,7 +156,7 @@ func fails(err error) serverFunc {
 	}
 }
 
-// answers answers with replies.
+// answers sends replies.
 func answers(replies ...*command.Reply) serverFunc {
 	return func(_ context.Context, _ *spec.Method, _ command.Metadata, x command.Exchange) error {
 		for _, r := range replies {
@@ -269,8 +274,14 @@ func h2c(t testing.TB) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
+// answer is an answer whose body has been read.
+type answer struct {
+	Status          int
+	Header, Trailer http.Header
+}
+
 // do sends a request; headers are "name: value".
-func do(t testing.TB, client *http.Client, method, url, body string, headers ...string) (*http.Response, string) {
+func do(t testing.TB, client *http.Client, method, url, body string, headers ...string) (got answer, text string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(patient(t), method, url, strings.NewReader(body))
 	if err != nil {
@@ -280,14 +291,14 @@ func do(t testing.TB, client *http.Client, method, url, body string, headers ...
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Add(name, value)
 	}
-	answer, err := client.Do(r)
+	a, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
+	defer func() { _ = a.Body.Close() }()
+	b, err := io.ReadAll(a.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer, string(text)
+	return answer{a.StatusCode, a.Header, a.Trailer}, string(b)
 }

@@ -12,6 +12,10 @@ import (
 // jsonCodec translates between protobuf and JSON.
 type jsonCodec struct{ types *protoregistry.Types }
 
+// maxDepth is how deep messages in JSON may be nested: each Any in another is read
+// once more than the outer one.
+const maxDepth = 100
+
 // strictness says what becomes of fields that a message does not have.
 type strictness bool
 
@@ -30,7 +34,7 @@ func (c *jsonCodec) parse(of protoreflect.MessageDescriptor, text []byte, s stri
 }
 
 func (c *jsonCodec) parseInto(m proto.Message, text []byte, s strictness) error {
-	err := protojson.UnmarshalOptions{Resolver: c.types, DiscardUnknown: bool(s)}.Unmarshal(text, m)
+	err := protojson.UnmarshalOptions{Resolver: c.types, DiscardUnknown: bool(s), RecursionLimit: maxDepth}.Unmarshal(text, m)
 	if err != nil {
 		return badRequest("the message: %v", err)
 	}
@@ -43,7 +47,8 @@ func (c *jsonCodec) print(b []byte, of protoreflect.MessageDescriptor, value []b
 	if err != nil {
 		return nil, err
 	}
-	return c.printMessage(b, m)
+	p := printer{types: c.types}
+	return p.message(b, m)
 }
 
 // printField appends the JSON of one field of a message in protobuf.
@@ -52,7 +57,8 @@ func (c *jsonCodec) printField(b []byte, f protoreflect.FieldDescriptor, value [
 	if err != nil {
 		return nil, err
 	}
-	return c.printValue(b, f, m.Get(f))
+	p := printer{types: c.types}
+	return p.value(b, f, m.Get(f))
 }
 
 func (c *jsonCodec) decode(of protoreflect.MessageDescriptor, value []byte) (protoreflect.Message, error) {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
 // The JSON of messages is written here and not by protojson, which puts spaces
@@ -19,19 +20,25 @@ import (
 // compact, have fields by number, and those without presence also when they are
 // not set.
 
-const wellKnown = "google.protobuf"
-
-// printMessage appends a message.
-func (c *jsonCodec) printMessage(b []byte, m protoreflect.Message) ([]byte, error) {
-	if m.Descriptor().ParentFile().Package() == wellKnown && hasOwnForm(m.Descriptor().Name()) {
-		return c.printWellKnown(b, m)
-	}
-	return c.printFields(append(b, '{'), m, true)
+// printer writes one answer.
+type printer struct {
+	types *protoregistry.Types
+	anys  int // in which it is
 }
 
-// printFields appends the fields of a message and the brace at their end. First
+const wellKnown = "google.protobuf"
+
+// message appends a message.
+func (p *printer) message(b []byte, m protoreflect.Message) ([]byte, error) {
+	if m.Descriptor().ParentFile().Package() == wellKnown && hasOwnForm(m.Descriptor().Name()) {
+		return p.wellKnown(b, m)
+	}
+	return p.fields(append(b, '{'), m, true)
+}
+
+// fields appends the fields of a message and the brace at their end. First
 // says that nothing is between it and the one at their begin.
-func (c *jsonCodec) printFields(b []byte, m protoreflect.Message, first bool) (_ []byte, err error) {
+func (p *printer) fields(b []byte, m protoreflect.Message, first bool) (_ []byte, err error) {
 	for _, f := range shown(m) {
 		if !first {
 			b = append(b, ',')
@@ -39,7 +46,7 @@ func (c *jsonCodec) printFields(b []byte, m protoreflect.Message, first bool) (_
 		first = false
 		b = appendString(b, nameOf(f))
 		b = append(b, ':')
-		if b, err = c.printValue(b, f, m.Get(f)); err != nil {
+		if b, err = p.value(b, f, m.Get(f)); err != nil {
 			return nil, err
 		}
 	}
@@ -72,8 +79,8 @@ func shown(m protoreflect.Message) []protoreflect.FieldDescriptor {
 	return fields
 }
 
-// printValue appends the value of a field.
-func (c *jsonCodec) printValue(b []byte, f protoreflect.FieldDescriptor, v protoreflect.Value) (_ []byte, err error) {
+// value appends the value of a field.
+func (p *printer) value(b []byte, f protoreflect.FieldDescriptor, v protoreflect.Value) (_ []byte, err error) {
 	switch {
 	case f.IsList():
 		b = append(b, '[')
@@ -81,19 +88,19 @@ func (c *jsonCodec) printValue(b []byte, f protoreflect.FieldDescriptor, v proto
 			if i > 0 {
 				b = append(b, ',')
 			}
-			if b, err = c.printOne(b, f, v.List().Get(i)); err != nil {
+			if b, err = p.one(b, f, v.List().Get(i)); err != nil {
 				return nil, err
 			}
 		}
 		return append(b, ']'), nil
 	case f.IsMap():
-		return c.printMap(b, f, v.Map())
+		return p.mapping(b, f, v.Map())
 	}
-	return c.printOne(b, f, v)
+	return p.one(b, f, v)
 }
 
-// printMap appends a map, sorted by the texts of its keys.
-func (c *jsonCodec) printMap(b []byte, f protoreflect.FieldDescriptor, m protoreflect.Map) (_ []byte, err error) {
+// mapping appends a map, sorted by the texts of its keys.
+func (p *printer) mapping(b []byte, f protoreflect.FieldDescriptor, m protoreflect.Map) (_ []byte, err error) {
 	keys := make([]protoreflect.MapKey, 0, m.Len())
 	m.Range(func(k protoreflect.MapKey, _ protoreflect.Value) bool {
 		keys = append(keys, k)
@@ -107,15 +114,15 @@ func (c *jsonCodec) printMap(b []byte, f protoreflect.FieldDescriptor, m protore
 		}
 		b = appendString(b, k.String())
 		b = append(b, ':')
-		if b, err = c.printOne(b, f.MapValue(), m.Get(k)); err != nil {
+		if b, err = p.one(b, f.MapValue(), m.Get(k)); err != nil {
 			return nil, err
 		}
 	}
 	return append(b, '}'), nil
 }
 
-// printOne appends a single value.
-func (c *jsonCodec) printOne(b []byte, f protoreflect.FieldDescriptor, v protoreflect.Value) ([]byte, error) {
+// one appends a single value.
+func (p *printer) one(b []byte, f protoreflect.FieldDescriptor, v protoreflect.Value) ([]byte, error) {
 	switch f.Kind() {
 	case protoreflect.BoolKind:
 		return strconv.AppendBool(b, v.Bool()), nil
@@ -140,7 +147,7 @@ func (c *jsonCodec) printOne(b []byte, f protoreflect.FieldDescriptor, v protore
 	case protoreflect.EnumKind:
 		return appendEnum(b, f.Enum(), v.Enum()), nil
 	default:
-		return c.printMessage(b, v.Message())
+		return p.message(b, v.Message())
 	}
 }
 
@@ -209,11 +216,11 @@ func hasOwnForm(name protoreflect.Name) bool {
 	return false
 }
 
-// printWellKnown appends a message that has a form of its own. None but Any has
+// wellKnown appends a message that has a form of its own. None but Any has
 // fields of messages that have not, so the others are left to protojson.
-func (c *jsonCodec) printWellKnown(b []byte, m protoreflect.Message) ([]byte, error) {
+func (p *printer) wellKnown(b []byte, m protoreflect.Message) ([]byte, error) {
 	if m.Descriptor().Name() == "Any" {
-		return c.printAny(b, m)
+		return p.any(b, m)
 	}
 	text, err := protojson.Marshal(m.Interface())
 	if err != nil {
@@ -226,29 +233,33 @@ func (c *jsonCodec) printWellKnown(b []byte, m protoreflect.Message) ([]byte, er
 	return compact.Bytes(), nil
 }
 
-// printAny appends an Any: the fields of its message after its type, or a message
+// any appends an Any: the fields of its message after its type, or a message
 // with a form of its own under "value".
-func (c *jsonCodec) printAny(b []byte, m protoreflect.Message) ([]byte, error) {
+func (p *printer) any(b []byte, m protoreflect.Message) ([]byte, error) {
 	fields := m.Descriptor().Fields()
 	url, value := m.Get(fields.ByNumber(1)).String(), m.Get(fields.ByNumber(2)).Bytes()
 	if url == "" && len(value) == 0 {
 		return append(b, "{}"...), nil
 	}
-	of, err := c.types.FindMessageByURL(url)
+	if p.anys++; p.anys > maxDepth {
+		return nil, refuse(codes.Internal, "the reply has no JSON: more than %d messages in one another", maxDepth)
+	}
+	defer func() { p.anys-- }()
+	of, err := p.types.FindMessageByURL(url)
 	if err != nil {
 		return nil, unprintable(err)
 	}
 	inner := of.New()
-	if err := (proto.UnmarshalOptions{Resolver: c.types, AllowPartial: true}).Unmarshal(value, inner.Interface()); err != nil {
+	if err := (proto.UnmarshalOptions{Resolver: p.types, AllowPartial: true}).Unmarshal(value, inner.Interface()); err != nil {
 		return nil, unprintable(err)
 	}
 	b = append(b, `{"@type":`...)
 	b = appendString(b, url)
 	if d := inner.Descriptor(); d.ParentFile().Package() != wellKnown || !hasOwnForm(d.Name()) && d.Name() != "Empty" {
-		return c.printFields(b, inner, false)
+		return p.fields(b, inner, false)
 	}
 	b = append(b, `,"value":`...)
-	if b, err = c.printMessage(b, inner); err != nil {
+	if b, err = p.message(b, inner); err != nil {
 		return nil, err
 	}
 	return append(b, '}'), nil

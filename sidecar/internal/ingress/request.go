@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
@@ -122,16 +121,6 @@ func setTexts(m protoreflect.Message, f protoreflect.FieldDescriptor, texts []st
 		list.Append(v)
 	}
 	return nil
-}
-
-// encode writes a message with its fields in the order of their numbers, as
-// generated code does.
-func encode(m proto.Message) ([]byte, error) {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil {
-		return nil, badRequest("the message is not whole: %v", err)
-	}
-	return b, nil
 }
 
 // badRequest is what is wrong with a request of HTTP/JSON. Clients are not told.

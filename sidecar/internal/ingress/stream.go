@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -23,8 +24,10 @@ type stream struct {
 	out  envelopeWriter
 	json *jsonCodec // nil: messages are protobuf
 
-	answered bool  // something is written
-	failed   error // why Recv has failed; says more than what the server makes of it
+	answered bool // something is written
+	// failed is why Recv has failed: it says more than what the server makes of
+	// it. The goroutine of Recv may outlive the call.
+	failed atomic.Pointer[refusal]
 }
 
 var _ command.Exchange = (*stream)(nil)
@@ -73,15 +76,15 @@ func acceptsGzip(accepts string) bool {
 func (s *stream) serve(h *Handler, r *http.Request, e *endpoint, timeout time.Duration) error {
 	ctx, cancel := within(r, timeout)
 	defer cancel()
+	defer s.in.from.end()
 	s.in.from.setDeadline(ctx, h.config.BodyTimeout, !s.on.ClientStreams)
-	if s.on.ClientStreams && s.on.ServerStreams && r.ProtoMajor == 1 {
-		// Clients of HTTP/1.1 that do not know of this send all before they read.
+	if s.on.ServerStreams && r.ProtoMajor == 1 {
+		// Or net/http would drop the rest of the request at the first answer.
 		_ = http.NewResponseController(s.w).EnableFullDuplex()
 	}
 	err := e.server.Serve(ctx, e.Method, metadataOf(r), s)
-	var own *refusal
-	if err != nil && errors.As(s.failed, &own) {
-		return own
+	if why := s.failed.Load(); err != nil && why != nil {
+		return why
 	}
 	return endOf(ctx, err)
 }
@@ -101,7 +104,8 @@ func endOf(ctx context.Context, err error) error {
 func (s *stream) Recv() ([]byte, error) {
 	value, err := s.recv()
 	if err != nil && err != io.EOF {
-		s.failed = err
+		code, text := statusOf(err)
+		s.failed.Store(&refusal{code, text})
 	}
 	return value, err
 }
