@@ -34,7 +34,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		return &usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(demoCommand(), generateCommand(), newCommand(), storageCommand(),
-		pdCommand(), gatewayCommand(), configCommand(), statusCommand(), nodesCommand(), nodeCommand(), actorsCommand(), callCommand(), settingsCommand(),
+		pdCommand(), gatewayCommand(), sidecarCommand(), devCommand(), configCommand(), statusCommand(), nodesCommand(), nodeCommand(), actorsCommand(), callCommand(), settingsCommand(),
 		chaosCommand(), localNodeCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -42,6 +42,12 @@ flags, the later the stronger.`,
 // it uses; those of its section go without the section's name. The function
 // that it returns reads the configuration once the flags are parsed.
 func configured(c *cobra.Command, section string, uses func(name string) bool) func() (*config.Config, error) {
+	return configuredFrom(c, section, uses, func(environ []string) ([]string, error) { return environ, nil })
+}
+
+// configuredFrom is configured for a command that reads the environment in a
+// way of its own.
+func configuredFrom(c *cobra.Command, section string, uses func(name string) bool, read func(environ []string) ([]string, error)) func() (*config.Config, error) {
 	var file string
 	c.Flags().StringVar(&file, "config", "", "file of settings (default: MALLEE_CONFIG, or "+config.DefaultFile+" if it is there)")
 	names := make(map[string]string) // setting → flag
@@ -63,7 +69,11 @@ func configured(c *cobra.Command, section string, uses func(name string) bool) f
 				given[name] = f.Value.String()
 			}
 		}
-		settings, err := config.Load(config.Sources{File: file, Environ: os.Environ(), Flags: given, Section: section})
+		environ, err := read(os.Environ())
+		if err != nil {
+			return nil, err
+		}
+		settings, err := config.Load(config.Sources{File: file, Environ: environ, Flags: given, Section: section})
 		if err != nil {
 			return nil, &usageError{err}
 		}

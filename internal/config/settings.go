@@ -23,6 +23,7 @@ type Settings struct {
 	Log         Log
 	PDServer    PDServer
 	Gateway     Gateway
+	Sidecar     Sidecar
 }
 
 // TLS names the files that nodes and placement drivers show to each other.
@@ -69,6 +70,18 @@ type Gateway struct {
 	Connections, PerAddress int64
 	Slow                    string
 	Memory                  int64
+}
+
+// Sidecar is a sidecar of a user function: mallee sidecar.
+type Sidecar struct {
+	Function            string
+	HTTP                string
+	Management, Metrics string
+	Broker              string
+	Strict              string
+	RelayTimeout        time.Duration
+	Passivation         time.Duration
+	MaxMessage          int64
 }
 
 // table is all that there is to set. Its order is that of the documents.
@@ -130,5 +143,14 @@ func (s *Settings) table() []Setting {
 		{Name: "gateway.per_address", Default: "0", Doc: "connections that one address may have; 0: no limit", value: count(&s.Gateway.PerAddress, 0, 1<<31-1)},
 		{Name: "gateway.slow", Default: "drop_newest", Doc: "what happens to a client that does not read: it misses messages and is told so, or its connection is closed", value: choice(&s.Gateway.Slow, "drop_newest", "drop_session")},
 		{Name: "gateway.memory", Default: "1073741824", Doc: "bytes of the messages that wait for clients and actors, all together", value: count(&s.Gateway.Memory, 1<<20, 1<<50)},
+		{Name: "sidecar.function", Default: "127.0.0.1:8080", Doc: "address of the user function", value: address(&s.Sidecar.Function)},
+		{Name: "sidecar.http", Default: "0.0.0.0:9000", Doc: "address for clients: gRPC, gRPC-Web, Connect and HTTP/JSON", value: address(&s.Sidecar.HTTP)},
+		{Name: "sidecar.management", Default: "0.0.0.0:8558", Doc: "address of /ready and /alive; port 0: none", value: address(&s.Sidecar.Management)},
+		{Name: "sidecar.metrics", Default: "0.0.0.0:9090", Doc: "address of the figures for Prometheus; port 0: none", value: address(&s.Sidecar.Metrics)},
+		{Name: "sidecar.broker", Secret: true, Doc: "URL of the broker of topics, nats://HOST:PORT or kafka://HOST:PORT,…; none without it", value: text(&s.Sidecar.Broker)},
+		{Name: "sidecar.strict", Default: "off", Doc: "user functions that announce another protocol than 0.2 are refused", value: choice(&s.Sidecar.Strict, "on", "off")},
+		{Name: "sidecar.relay_timeout", Default: "1m", Doc: "how long the user function may take to answer a command", value: duration(&s.Sidecar.RelayTimeout, time.Millisecond, 24*time.Hour)},
+		{Name: "sidecar.passivation", Default: "30s", Doc: "how long an entity without commands is kept in memory, where the user function does not say", value: duration(&s.Sidecar.Passivation, time.Millisecond, 24*time.Hour)},
+		{Name: "sidecar.max_message", Default: "12582912", Doc: "bytes of the largest message of the user function and of clients", value: count(&s.Sidecar.MaxMessage, 1, 1<<30)},
 	}
 }

@@ -77,7 +77,7 @@ func (f *file) show(t types.Type) string {
 	})
 }
 
-const preamble = header + `
+const preamble = header + `%s
 package %s
 
 import (
@@ -107,7 +107,12 @@ func (f *file) source(declarations []byte) ([]byte, error) {
 	slices.Sort(std) // gofmt sorts by path, but keeps the order of equal ones
 	slices.Sort(others)
 	var b bytes.Buffer
-	fmt.Fprintf(&b, preamble, f.m.pkg.Name, strings.Join(std, ""), strings.Join(others, ""), declarations)
+	pkg := f.m.pkg
+	record := ""
+	if pkg.services != nil {
+		record = pkg.services.record(pkg.output)
+	}
+	fmt.Fprintf(&b, preamble, record, pkg.Name, strings.Join(std, ""), strings.Join(others, ""), declarations)
 	source, err := format.Source(b.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("generated code does not parse, which is a defect of the generator: %w\n%s", err, b.Bytes())

@@ -3,7 +3,8 @@
 //
 // It loads the packages (load.go), reads the marked interfaces (model.go,
 // directive.go), refuses what cannot work with a line for each problem
-// (check.go, check_type.go), and writes one file for each package (file.go):
+// (check.go, check_type.go), adds the services of protos (proto.go, service.go),
+// and writes one file for each package (file.go):
 // the stubs (stub.go) and the codecs of the types they carry (kind.go, codec.go).
 package generate
 
@@ -21,6 +22,14 @@ type Config struct {
 	Dir      string   // where patterns are resolved. Defaults to the working directory
 	Patterns []string // packages, as the go command names them. Defaults to "."
 	Check    bool     // write nothing; report what is not up to date
+
+	// Protos are files whose services become actor interfaces of the package,
+	// of which there must be only one then. Defaults to those that its generated
+	// file was made of.
+	Protos []string
+	// ProtoPath are the folders that imports of Protos are relative to. Defaults
+	// to Dir.
+	ProtoPath []string
 }
 
 // File is a generated file.

@@ -24,6 +24,8 @@ type loaded struct {
 	output string   // path of its generated file
 	stale  []string // other generated files of its folder: the package had another name
 	base   string   // paths in messages are relative to it
+
+	services *services // of its protos; nil: it has none
 }
 
 const loadMode = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedSyntax |
@@ -53,13 +55,29 @@ func load(ctx context.Context, c Config) ([]*loaded, error) {
 			overlay[file] = blank(file)
 		}
 	}
+	services, err := loadServices(ctx, c, dir, found)
+	if err != nil {
+		return nil, err
+	}
+	isAsked := make(map[string]bool)
+	for _, p := range found {
+		isAsked[p.PkgPath] = true
+	}
+	for _, s := range services {
+		patterns = append(patterns, s.messagePackages()...)
+	}
 	config.Mode, config.Overlay = loadMode, overlay
 	if found, err = packages.Load(config, patterns...); err != nil {
 		return nil, fmt.Errorf("load packages: %w", err)
 	}
+	byPath := make(map[string]*packages.Package)
+	packages.Visit(found, nil, func(p *packages.Package) { byPath[p.PkgPath] = p })
 	var all []*loaded
 	var problems Problems
 	for _, p := range found {
+		if !isAsked[p.PkgPath] {
+			continue // it has messages of a service
+		}
 		problems = append(problems, syntaxErrors(dir, p)...)
 		if len(p.GoFiles) == 0 {
 			continue
@@ -67,7 +85,8 @@ func load(ctx context.Context, c Config) ([]*loaded, error) {
 		output := filepath.Join(p.Dir, p.Name+suffix)
 		all = append(all, &loaded{
 			Package: p, base: dir, output: output,
-			stale: slices.DeleteFunc(generatedFiles(p.Dir), func(file string) bool { return file == output }),
+			stale:    slices.DeleteFunc(generatedFiles(p.Dir), func(file string) bool { return file == output }),
+			services: services[p.Dir].in(byPath),
 		})
 	}
 	if len(problems) > 0 {

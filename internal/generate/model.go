@@ -31,10 +31,14 @@ type actor struct {
 	doc      string
 	methods  []*method
 	pos      token.Pos
+
+	service bool     // of a proto: the interface is generated too
+	streams []string // rpcs of the service that are no methods
 }
 
 type method struct {
 	name      string
+	wireName  string // of the method to other nodes
 	doc       string
 	oneway    bool
 	readonly  bool
@@ -69,9 +73,10 @@ func readModel(p *loaded) (*model, Problems) {
 			m.readActor(spec, doc, options)
 		}
 	})
+	problems := m.readServices()
 	slices.SortFunc(m.actors, func(a, b *actor) int { return strings.Compare(a.name, b.name) })
 	m.checkNames()
-	return m, m.sorted()
+	return m, append(m.sorted(), problems...)
 }
 
 func (m *model) readActor(spec *ast.TypeSpec, doc *ast.CommentGroup, options string) {
@@ -142,7 +147,7 @@ func (m *model) sortMethods(spec *ast.TypeSpec, methods []*method) {
 func (m *model) readMethod(a *actor, fn *types.Func) *method {
 	doc := m.methodDocs[fn.Origin().Pos()]
 	marks := directives(doc)
-	got := &method{name: fn.Name(), doc: strings.TrimSpace(doc.Text()), fn: fn}
+	got := &method{name: fn.Name(), wireName: fn.Name(), doc: strings.TrimSpace(doc.Text()), fn: fn}
 	_, got.oneway = marks["oneway"]
 	_, got.readonly = marks["readonly"]
 	_, got.immutable = marks["immutable"]

@@ -44,19 +44,21 @@ func (m *model) source() ([]byte, error) {
 // actorView is an actor interface as the template wants it.
 type actorView struct {
 	Name, WireName, Doc string
+	Declaration         string // comment above the interface of a service
 	TypeParameter       string // any name but the interface's
 	Methods             []methodView
 }
 
 type methodView struct {
-	Actor, WireName, Name, Doc string
-	Call                       string // its type is this and Call
-	Flags                      string
-	In, Out                    string // of the reference's method
-	Ctx, Receiver, Value       string // names that no parameter has
-	Args, Results              []paramView
-	Variadic                   bool
-	CopyArgs, CopyResults      bool
+	Actor, Name, Doc      string
+	Interface, WireName   string // names to other nodes
+	Call                  string // its type is this and Call
+	Flags                 string
+	In, Out               string // of the reference's method
+	Ctx, Receiver, Value  string // names that no parameter has
+	Args, Results         []paramView
+	Variadic              bool
+	CopyArgs, CopyResults bool
 }
 
 type paramView struct {
@@ -85,6 +87,9 @@ func views(f *file) []actorView {
 	var all []actorView
 	for _, a := range f.m.actors {
 		v := actorView{Name: a.name, WireName: a.wireName, Doc: a.doc, TypeParameter: "T"}
+		if a.service {
+			v.Declaration = a.declaration()
+		}
 		if a.name == "T" {
 			v.TypeParameter = "Actor"
 		}
@@ -98,7 +103,7 @@ func views(f *file) []actorView {
 
 func viewMethod(f *file, a *actor, method *method) methodView {
 	v := methodView{
-		Actor: a.name, WireName: a.wireName, Name: method.name, Doc: method.doc, Variadic: method.variadic,
+		Actor: a.name, Name: method.name, Interface: a.wireName, WireName: method.wireName, Doc: method.doc, Variadic: method.variadic,
 		Args: viewParams(method.args), Results: viewParams(method.results),
 		Call: f.unique(lower(a.name)+method.name, func(name string) []string {
 			return []string{name + "Call", name + "Args", name + "Results"}

@@ -23,3 +23,8 @@ func interrupt(p *os.Process) error {
 
 func pause(*os.Process) error  { return errors.ErrUnsupported }
 func resume(*os.Process) error { return errors.ErrUnsupported }
+
+// interruptGroup asks a process of its own group, and what it has started, to
+// end. There is no way to kill a group.
+func interruptGroup(p *os.Process) error { return interrupt(p) }
+func killGroup(p *os.Process)            { _ = p.Kill() }

@@ -25,16 +25,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Outgoing is a forward or side effect that is not done yet.
+// Outgoing is a side effect that is not done yet, or a forward, which is nothing
+// else once nobody waits for its reply.
 type Outgoing struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Method string                 `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"` // of the entity, that asked for it
-	Trail  []*Step                `protobuf:"bytes,2,rep,name=trail,proto3" json:"trail,omitempty"`   // what has led to that call, the first one first
-	// Types that are valid to be assigned to What:
-	//
-	//	*Outgoing_Effect
-	//	*Outgoing_Forward
-	What          isOutgoing_What `protobuf_oneof:"what"`
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	Method        string                   `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"` // of the entity, that asked for it
+	Trail         []*Step                  `protobuf:"bytes,2,rep,name=trail,proto3" json:"trail,omitempty"`   // what has led to that call, the first one first
+	Effect        *cloudstatepb.SideEffect `protobuf:"bytes,3,opt,name=effect,proto3" json:"effect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -83,46 +80,12 @@ func (x *Outgoing) GetTrail() []*Step {
 	return nil
 }
 
-func (x *Outgoing) GetWhat() isOutgoing_What {
-	if x != nil {
-		return x.What
-	}
-	return nil
-}
-
 func (x *Outgoing) GetEffect() *cloudstatepb.SideEffect {
 	if x != nil {
-		if x, ok := x.What.(*Outgoing_Effect); ok {
-			return x.Effect
-		}
+		return x.Effect
 	}
 	return nil
 }
-
-func (x *Outgoing) GetForward() *cloudstatepb.Forward {
-	if x != nil {
-		if x, ok := x.What.(*Outgoing_Forward); ok {
-			return x.Forward
-		}
-	}
-	return nil
-}
-
-type isOutgoing_What interface {
-	isOutgoing_What()
-}
-
-type Outgoing_Effect struct {
-	Effect *cloudstatepb.SideEffect `protobuf:"bytes,3,opt,name=effect,proto3,oneof"`
-}
-
-type Outgoing_Forward struct {
-	Forward *cloudstatepb.Forward `protobuf:"bytes,4,opt,name=forward,proto3,oneof"`
-}
-
-func (*Outgoing_Effect) isOutgoing_What() {}
-
-func (*Outgoing_Forward) isOutgoing_What() {}
 
 // Step is a forward or effect that has led to a call.
 type Step struct {
@@ -189,13 +152,11 @@ var File_mallee_sidecar_v1_rows_proto protoreflect.FileDescriptor
 
 const file_mallee_sidecar_v1_rows_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmallee/sidecar/v1/rows.proto\x12\x11mallee.sidecar.v1\x1a\x17cloudstate/entity.proto\"\xbc\x01\n" +
+	"\x1cmallee/sidecar/v1/rows.proto\x12\x11mallee.sidecar.v1\x1a\x17cloudstate/entity.proto\"\x81\x01\n" +
 	"\bOutgoing\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12-\n" +
-	"\x05trail\x18\x02 \x03(\v2\x17.mallee.sidecar.v1.StepR\x05trail\x120\n" +
-	"\x06effect\x18\x03 \x01(\v2\x16.cloudstate.SideEffectH\x00R\x06effect\x12/\n" +
-	"\aforward\x18\x04 \x01(\v2\x13.cloudstate.ForwardH\x00R\aforwardB\x06\n" +
-	"\x04what\"P\n" +
+	"\x05trail\x18\x02 \x03(\v2\x17.mallee.sidecar.v1.StepR\x05trail\x12.\n" +
+	"\x06effect\x18\x03 \x01(\v2\x16.cloudstate.SideEffectR\x06effect\"P\n" +
 	"\x04Step\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x16\n" +
@@ -218,27 +179,21 @@ var file_mallee_sidecar_v1_rows_proto_goTypes = []any{
 	(*Outgoing)(nil),                // 0: mallee.sidecar.v1.Outgoing
 	(*Step)(nil),                    // 1: mallee.sidecar.v1.Step
 	(*cloudstatepb.SideEffect)(nil), // 2: cloudstate.SideEffect
-	(*cloudstatepb.Forward)(nil),    // 3: cloudstate.Forward
 }
 var file_mallee_sidecar_v1_rows_proto_depIdxs = []int32{
 	1, // 0: mallee.sidecar.v1.Outgoing.trail:type_name -> mallee.sidecar.v1.Step
 	2, // 1: mallee.sidecar.v1.Outgoing.effect:type_name -> cloudstate.SideEffect
-	3, // 2: mallee.sidecar.v1.Outgoing.forward:type_name -> cloudstate.Forward
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_mallee_sidecar_v1_rows_proto_init() }
 func file_mallee_sidecar_v1_rows_proto_init() {
 	if File_mallee_sidecar_v1_rows_proto != nil {
 		return
-	}
-	file_mallee_sidecar_v1_rows_proto_msgTypes[0].OneofWrappers = []any{
-		(*Outgoing_Effect)(nil),
-		(*Outgoing_Forward)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -89,11 +89,6 @@ func (c *Command) Flags() mallee.CallFlags {
 	return 0
 }
 
-// Run is for Go actors only, which have their own calls.
-func (c *Command) Run(context.Context, any) error {
-	return mallee.ErrInvalid.Errorf("%s.%s is not served by a user function here", c.Interface(), c.Method())
-}
-
 // CopyArgs has nothing to do: nobody changes a payload.
 func (*Command) CopyArgs() error { return nil }
 
@@ -264,7 +259,8 @@ func Failed(description string) error {
 }
 
 // Exchange is one call of a client, of any kind: what it sends, and where the
-// answers go.
+// answers go. A Server that has answered may leave one Recv waiting, which has
+// to return soon.
 type Exchange interface {
 	// Recv is the next message of the client, or io.EOF after the last. It is
 	// not called by two goroutines at once.

@@ -26,14 +26,8 @@ import (
 // values.
 func Type(s *spec.Service, c Config) mallee.Type {
 	k := newKind(s, c.withDefaults())
-	iface := mallee.Interface{Name: s.Name}
-	for _, m := range s.Methods {
-		iface.Methods = append(iface.Methods, mallee.Method{
-			Name: m.Name,
-			New:  func() mallee.Call { return &command.Command{On: m} },
-		})
-	}
-	t := mallee.NewType(iface, func(self *mallee.Self) any { return newEntity(k, self) }, mallee.IdleTimeout(k.IdleTimeout))
+	create := func(self *mallee.Self) any { return newEntity(k, self) }
+	t := mallee.NewType(command.Interface(s), create, mallee.IdleTimeout(k.IdleTimeout))
 	t.Answer = k.answer
 	t.Interleave = true
 	t.Release = func(actor any) { actor.(*entity).release() }
@@ -80,54 +74,39 @@ func (k *kind) newMachine(id string) machine {
 
 // entity is one activation of an entity. All is for its turns: they interleave
 // only while one of them waits for another actor or an action, which is after
-// its command is answered and written.
+// its command is answered and recorded.
 type entity struct {
 	kind       *kind
 	activation mallee.Activation
 	machine    machine
-	stream     *stream // nil: the next command opens one
-	closing    *stream // the last one; the user function may not have ended it yet
+	stream     *stream  // nil: the next command opens one
+	closing    *stream  // the last one; the user function may not have ended it yet
+	courier    *courier // nil until something goes out
 	follower   Follower
+	reminders  mallee.Reminders
+	reminded   bool // there is a reminder in the store
 }
 
 func newEntity(k *kind, self *mallee.Self) *entity {
 	e := &entity{kind: k, activation: self.Activation(), machine: k.newMachine(self.Key())}
+	e.reminders = mallee.NewReminders(self, e.remember)
+	e.activation.OnLoad(e.loadOutbox)
 	if k.Follow != nil && k.service.Kind == spec.EventSourced {
 		e.follower = k.Follow(e.activation, k.service)
+	}
+	if e.follower != nil {
+		e.activation.OnLoad(e.follower.Load)
 	}
 	k.Figures.Activated.Add(1)
 	return e
 }
 
-// answer is the Answer of the type. Go code in this process has calls of its own
-// for the service; what does not belong to it are calls of the runtime.
-func (k *kind) answer(ctx context.Context, actor any, call mallee.Call) error {
-	e := actor.(*entity)
-	if c, ok := call.(*command.Command); ok {
-		return e.serve(ctx, c)
+// OnActivate begins to carry out what is left of earlier activations.
+func (e *entity) OnActivate(context.Context) error {
+	if e.courier != nil {
+		e.courier.sendAside()
 	}
-	if call.Interface() != k.service.Name {
-		return call.Run(ctx, actor)
-	}
-	c := &command.Command{On: k.service.Method(call.Method())}
-	if c.On == nil {
-		return mallee.ErrNotFound.Errorf("service %s has no method %s", k.service.Name, call.Method())
-	}
-	args, err := call.AppendArgs(nil)
-	if err != nil {
-		return err
-	}
-	if err := c.DecodeArgs(args); err != nil {
-		return err
-	}
-	if err := e.serve(ctx, c); err != nil {
-		return err
-	}
-	results, err := c.AppendResults(nil)
-	if err != nil {
-		return err
-	}
-	return call.DecodeResults(results)
+	return nil
 }
 
 // OnDeactivate lets the user function end the stream, so that the next
@@ -135,21 +114,37 @@ func (k *kind) answer(ctx context.Context, actor any, call mallee.Call) error {
 func (e *entity) OnDeactivate(ctx context.Context, _ mallee.Reason) error {
 	e.kind.Figures.Passivated.Add(1)
 	e.hangUp()
+	var err error
+	if e.courier != nil {
+		err = e.courier.close(ctx)
+	}
 	if e.closing == nil {
-		return nil
+		return err
 	}
 	select {
 	case <-e.closing.ended:
 	case <-ctx.Done():
 		e.closing.cancel(nil)
 	}
-	return nil
+	return err
 }
 
 // release is the Release of the type.
 func (e *entity) release() {
 	e.hangUp()
+	if e.courier != nil {
+		e.courier.cancel()
+	}
 	if e.follower != nil {
 		e.follower.Release()
 	}
+}
+
+// answer is the Answer of the type. What is not a call of the service is one of
+// the runtime.
+func (k *kind) answer(ctx context.Context, actor any, call mallee.Call) error {
+	if call.Interface() != k.service.Name {
+		return call.Run(ctx, actor)
+	}
+	return command.Answer(call, k.service, func(c *command.Command) error { return actor.(*entity).serve(ctx, c) })
 }

@@ -53,6 +53,9 @@ type function struct {
 	conn   *grpc.ClientConn
 	server *grpc.Server
 	silent chan struct{} // closed at the end of the test: what is silent may end
+	served chan struct{} // closed when the server has ended
+
+	forgets bool // what has come over the streams
 
 	mu      sync.Mutex
 	streams [][]string // what has come over each stream, as text
@@ -60,12 +63,11 @@ type function struct {
 }
 
 func startFunction(t testing.TB) *function {
-	f := &function{server: grpc.NewServer(), silent: make(chan struct{})}
+	f := &function{server: grpc.NewServer(), silent: make(chan struct{}), served: make(chan struct{})}
 	eventsourcedpb.RegisterEventSourcedServer(f.server, eventSourcedServer{f: f})
 	valueentitypb.RegisterValueEntityServer(f.server, valueServer{f: f})
 	listener := bufconn.Listen(1 << 16)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = f.server.Serve(listener) }()
+	go func() { defer close(f.served); _ = f.server.Serve(listener) }()
 	conn, err := grpc.NewClient("passthrough:///function",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -73,13 +75,14 @@ func startFunction(t testing.TB) *function {
 		t.Fatal(err)
 	}
 	f.conn = conn
-	t.Cleanup(func() {
-		close(f.silent)
-		_ = conn.Close()
-		f.server.Stop()
-		<-done
-	})
 	return f
+}
+
+func (f *function) close() {
+	close(f.silent)
+	_ = f.conn.Close()
+	f.server.Stop()
+	<-f.served
 }
 
 // opened notes a stream and what comes over it.
@@ -91,6 +94,9 @@ func (f *function) opened() int {
 }
 
 func (f *function) note(stream int, what string) {
+	if f.forgets {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.streams[stream] = append(f.streams[stream], what)

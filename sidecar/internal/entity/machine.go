@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
@@ -84,28 +83,12 @@ func (d *dialog) next(c *command.Command, pass bool) *cloudstatepb.Command {
 		EntityId: d.id,
 		Id:       d.last,
 		Name:     c.On.Name,
-		Payload:  &anypb.Any{TypeUrl: c.Payload.TypeURL, Value: c.Payload.Value},
+		Payload:  c.Payload.Any(),
 	}
 	if pass {
-		asked.Metadata = metadata(c.Metadata)
+		asked.Metadata = c.Metadata.Proto()
 	}
 	return asked
-}
-
-func metadata(m command.Metadata) *cloudstatepb.Metadata {
-	if len(m) == 0 {
-		return nil
-	}
-	entries := make([]*cloudstatepb.MetadataEntry, len(m))
-	for i, e := range m {
-		entries[i] = &cloudstatepb.MetadataEntry{Key: e.Key}
-		if e.Binary {
-			entries[i].Value = &cloudstatepb.MetadataEntry_BytesValue{BytesValue: e.Bytes}
-		} else {
-			entries[i].Value = &cloudstatepb.MetadataEntry_StringValue{StringValue: e.Text}
-		}
-	}
-	return &cloudstatepb.Metadata{Entries: entries}
 }
 
 // expects refuses the answer to anything but the latest command.

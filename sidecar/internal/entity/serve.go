@@ -19,13 +19,14 @@ import (
 func (e *entity) serve(ctx context.Context, c *command.Command) error {
 	e.kind.Figures.Commands.Add(1)
 	a, err := e.ask(c)
+	var out []*outgoing
 	if err == nil {
-		err = e.record(ctx, a)
+		out, err = e.record(ctx, c, a)
 	}
 	if err != nil {
 		err = e.fail(ctx, err)
 	} else {
-		err = e.carryOut(ctx, c, a)
+		err = e.carryOut(ctx, c, a, out)
 	}
 	if err != nil {
 		e.kind.Figures.FailedCommands.Add(1)
@@ -78,7 +79,7 @@ func (e *entity) open() error {
 // replay begins a stream with what is stored. The rows are read as fast as the
 // user function takes them.
 func (e *entity) replay(s *stream) error {
-	store, at := e.activation.Store(), storage.Key{Table: e.kind.table, Key1: e.activation.ID().Key, Key2: e.kind.head}
+	store, at := e.activation.Store(), e.key(e.kind.head)
 	s.patience.Reset(s.limit)
 	head, err := store.Get(s.ctx, at)
 	if err = s.done(err); err != nil && !errors.Is(err, storage.ErrNotFound) {
@@ -115,45 +116,100 @@ func (e *entity) replay(s *stream) error {
 	return s.done(nil)
 }
 
-// record writes what an answer wants to be kept. The caller may be gone: it is
-// written nevertheless.
-func (e *entity) record(ctx context.Context, a *answer) error {
-	if len(a.rows) == 0 {
-		return nil
+// record writes what an answer wants to be kept, and gives what goes out.
+func (e *entity) record(ctx context.Context, c *command.Command, a *answer) (out []*outgoing, err error) {
+	if a.action.GetForward() != nil || len(a.effects) > 0 {
+		if out, err = e.post(c, a); err != nil {
+			return nil, err
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.kind.RelayTimeout)
-	defer cancel()
-	versions, err := e.activation.Write(ctx, a.rows...)
+	if len(a.rows)+len(out) == 0 {
+		return nil, nil
+	}
+	if len(out) > 0 || a.events > 0 && e.follower != nil {
+		if err := e.remind(); err != nil {
+			return nil, err
+		}
+	}
+	return out, e.writeAnswer(ctx, a, out)
+}
+
+// post makes outgoing of what an answer asks for.
+func (e *entity) post(c *command.Command, a *answer) ([]*outgoing, error) {
+	if e.courier == nil {
+		e.courier = newCourier(e)
+	}
+	out := e.courier.ask(c, a)
+	if n := e.courier.pending + len(out); n > e.kind.MaxOutgoing {
+		return nil, mallee.ErrOverloaded.Errorf("%d forwards and effects of an entity are not done; at most %d may be", n, e.kind.MaxOutgoing)
+	}
+	e.kind.Figures.Outgoing.Add(int64(len(out)))
+	return out, nil
+}
+
+func (e *entity) writeAnswer(ctx context.Context, a *answer, out []*outgoing) error {
+	ops, n := a.rows, len(a.rows)
+	if e.courier != nil {
+		more, err := e.courier.ops(out, e.key(""))
+		if err != nil {
+			return err
+		}
+		ops = append(ops[:n:n], more...)
+	}
+	versions, err := e.write(ctx, ops)
 	if err != nil {
-		return writeError(err)
+		return err
 	}
 	first := e.machine.sequence() + 1
-	e.machine.written(a, versions)
+	e.machine.written(a, versions[:n])
+	if e.courier != nil {
+		e.courier.written(out, versions[n:])
+	}
 	if e.follower != nil && a.events > 0 {
 		e.follower.Appended(first, e.machine.sequence())
-	}
-	e.kind.Figures.WrittenRows.Add(int64(len(a.rows)))
-	for i := range a.rows {
-		e.kind.Figures.WrittenBytes.Add(int64(len(a.rows[i].Value)))
 	}
 	return nil
 }
 
-// carryOut does what an answer asks for once it is recorded.
-func (e *entity) carryOut(ctx context.Context, c *command.Command, a *answer) (err error) {
+// write is a write of the activation. The caller of the turn may be gone: it is
+// written nevertheless.
+func (e *entity) write(ctx context.Context, ops []storage.Op) ([]uint64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.kind.RelayTimeout)
+	defer cancel()
+	versions, err := e.activation.Write(ctx, ops...)
+	if err != nil {
+		return nil, writeError(err)
+	}
+	e.kind.Figures.WrittenRows.Add(int64(len(ops)))
+	for i := range ops {
+		e.kind.Figures.WrittenBytes.Add(int64(len(ops[i].Value)))
+	}
+	return versions, nil
+}
+
+func (e *entity) key(key2 string) storage.Key {
+	return storage.Key{Table: e.kind.table, Key1: e.activation.ID().Key, Key2: key2}
+}
+
+// carryOut does what an answer asks for once it is recorded: its effects, then
+// the rest.
+func (e *entity) carryOut(ctx context.Context, c *command.Command, a *answer, out []*outgoing) (err error) {
 	if a.restart {
 		e.hangUp()
 		e.activation.Schedule(0, 0, e.reopen)
 	}
+	if len(out) > 0 {
+		if c.Reply, err = e.courier.inTurn(ctx, out); err != nil {
+			return err
+		}
+	}
 	switch action := a.action.GetAction().(type) {
 	case *cloudstatepb.ClientAction_Reply:
 		c.Reply = e.kind.Router.Reply(action.Reply, c.On)
-	case *cloudstatepb.ClientAction_Forward:
-		c.Reply, err = e.kind.Router.Forward(ctx, e.activation, action.Forward, c.On, c.Trail)
 	case *cloudstatepb.ClientAction_Failure:
-		err = command.Failed(action.Failure.GetDescription())
+		return command.Failed(action.Failure.GetDescription())
 	}
-	return err
+	return nil
 }
 
 // reopen gives the user function its stream again before it is needed, as the

@@ -46,6 +46,7 @@ type world struct {
 func newWorld(t testing.TB, runner malleetest.Runner, change func(*entity.Config)) *world {
 	t.Helper()
 	w := &world{t: t, function: startFunction(t), router: &router{}, figures: &entity.Figures{}}
+	t.Cleanup(w.function.close)
 	w.services = map[string]*spec.Service{log: service(log, spec.EventSourced), cell: service(cell, spec.Value)}
 	c := entity.Config{Function: w.function.conn, Router: w.router, Figures: w.figures, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	if change != nil {

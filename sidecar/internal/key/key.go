@@ -3,7 +3,9 @@
 package key
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -90,7 +92,7 @@ func fit(f protoreflect.FieldDescriptor) error {
 	default:
 		return nil
 	}
-	return mallee.ErrInvalid.Errorf("field %s is %s and cannot be an entity key: use a string, a number, a bool or an enum", f.FullName(), what)
+	return fmt.Errorf("field %s is %s and cannot be an entity key: use a string, a number, a bool or an enum", f.FullName(), what)
 }
 
 // Read is the id in the bytes of a message: the text of the key's field or, of
@@ -133,7 +135,7 @@ func (k *Key) scan(b []byte, values []value) error {
 			return k.malformed(n)
 		}
 		if num > protowire.MaxValidNumber {
-			return k.errorf("field number %d is too large", num)
+			return k.errorf("the encoding is malformed: invalid field number")
 		}
 		b = b[n:]
 		i := slices.IndexFunc(k.fields, func(f field) bool { return f.number == num })
@@ -159,7 +161,8 @@ func (k *Key) scan(b []byte, values []value) error {
 }
 
 func (k *Key) malformed(n int) error {
-	return k.errorf("%v", protowire.ParseError(n))
+	text := strings.ReplaceAll(protowire.ParseError(n).Error(), "\u00a0", " ") // either, depending on the build
+	return k.errorf("the encoding is malformed: %s", strings.TrimPrefix(text, "proto: "))
 }
 
 func (k *Key) tooLong() error {

@@ -11,7 +11,8 @@ import (
 
 // ActionType is the actor type of an action, so that all in the cluster can call
 // it: as stateless workers on each node that has the user function, under any
-// key. Each call that runs takes one of them.
+// key. Each call that runs takes one of them; who makes hundreds at once should
+// spread them over some keys.
 func (r *Router) ActionType(s *spec.Service) mallee.Type {
 	return mallee.Type{
 		Name:        s.Name,

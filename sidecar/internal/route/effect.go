@@ -90,7 +90,7 @@ func (r *Router) start(c *command.Command) {
 
 // post gives a command to an actor's mailbox.
 func (r *Router) post(c *command.Command) error {
-	id, err := idOf(c)
+	id, err := r.idOf(c)
 	if err != nil {
 		return err
 	}

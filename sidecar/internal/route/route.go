@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -45,6 +46,7 @@ type Router struct {
 	config  Config
 	foreign foreign
 	slots   *semaphore.Weighted // taken by asynchronous effects
+	turn    atomic.Uint32       // spreads calls of actions over keys
 }
 
 // New makes a router.
@@ -56,7 +58,7 @@ func New(c Config) *Router {
 
 // Call answers a call of one message: c.Reply gets the answer, nil for none. Of
 // a streamed method all answers but the first are dropped; it returns after the
-// last. From is the node or, inside of an entity, its Self.
+// last. From is the node or, inside of an entity, its Self or Activation.
 func (r *Router) Call(ctx context.Context, from mallee.Caller, c *command.Command) error {
 	once := *c // the runtime uses a call once, and c may be tried again
 	return r.run(ctx, from, &once, firstTo(c))
@@ -84,7 +86,7 @@ func (r *Router) run(ctx context.Context, from mallee.Caller, c *command.Command
 	if isAction(c.On.Service) && !r.letsOthersIn(from) {
 		return r.act(ctx, from, c, to)
 	}
-	id, err := idOf(c)
+	id, err := r.idOf(c)
 	if err != nil {
 		return err
 	}
@@ -104,11 +106,11 @@ func (r *Router) run(ctx context.Context, from mallee.Caller, c *command.Command
 // it makes as an actor, but only then, its other turns may run. So it calls also
 // the actions of its own user function that way.
 func (r *Router) letsOthersIn(from mallee.Caller) bool {
-	self, inActor := from.(*mallee.Self)
-	if !inActor {
+	actor, ok := from.(interface{ ID() mallee.ID })
+	if !ok {
 		return false
 	}
-	s := r.config.Model.Service(self.ID().Type)
+	s := r.config.Model.Service(actor.ID().Type)
 	return s != nil && !isAction(s)
 }
 

@@ -13,8 +13,8 @@ import (
 
 var _ command.Server = (*Router)(nil)
 
-// Serve answers a client's call. It may leave x.Recv waiting: that has to return
-// with an error soon after Serve has.
+// Serve answers a client's call. After a call of an action that takes many
+// messages, x.Recv may be left waiting.
 func (r *Router) Serve(ctx context.Context, m *spec.Method, md command.Metadata, x command.Exchange) error {
 	if m.ClientStreams && isAction(m.Service) {
 		return r.serveStream(ctx, m, md, x)

@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -103,21 +104,23 @@ func (f *foreign) service(name string) (*spec.Service, *mallee.Error) {
 	return known.(*spec.Service), nil
 }
 
-// anyKey is of calls that have no entity: any worker of the action answers.
-const anyKey = "any"
-
-// idOf is the actor that a command is for.
-func idOf(c *command.Command) (mallee.ID, error) {
-	id := mallee.ID{Type: c.On.Service.Name, Key: anyKey}
-	if isAction(c.On.Service) || c.On.Key == nil && !c.On.Service.Kind.HasKey() {
-		return id, nil
+// idOf is the actor that a command is for. One without a key is for any worker
+// of an action elsewhere.
+func (r *Router) idOf(c *command.Command) (mallee.ID, error) {
+	s := c.On.Service
+	if isAction(s) || c.On.Key == nil && !s.Kind.HasKey() {
+		return mallee.ID{Type: s.Name, Key: strconv.Itoa(int(r.turn.Add(1) % workerKeys))}, nil
 	}
 	if c.On.Key == nil {
-		return id, mallee.ErrInvalid.Errorf("%s.%s: message %s has no entity key", id.Type, c.On.Name, c.On.Input.FullName()).BeforeRun()
+		return mallee.ID{}, mallee.ErrInvalid.Errorf("%s.%s: message %s has no entity key", s.Name, c.On.Name, c.On.Input.FullName()).BeforeRun()
 	}
-	var err error
-	if id.Key, err = c.On.Key.Read(c.Payload.Value); err != nil {
-		return id, fmt.Errorf("%s.%s: %w", id.Type, c.On.Name, err)
+	id, err := c.On.Key.Read(c.Payload.Value)
+	if err != nil {
+		return mallee.ID{}, fmt.Errorf("%s.%s: %w", s.Name, c.On.Name, err)
 	}
-	return id, nil
+	return mallee.ID{Type: s.Name, Key: id}, nil
 }
+
+// workerKeys is how many keys calls of actions are spread over: a call looks for
+// an idle worker among all that its key has.
+const workerKeys = 64

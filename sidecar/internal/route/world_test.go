@@ -70,7 +70,7 @@ type world struct {
 	t      *testing.T
 	model  *spec.Model
 	router *route.Router
-	config route.Config
+	stop   func()
 
 	mu      sync.Mutex
 	actions map[string]func(*call) error // what the user function does, by service.method
@@ -83,32 +83,38 @@ type world struct {
 func inWorld(t *testing.T, body func(w *world), change ...func(*route.Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, actions: make(map[string]func(*call) error)}
-		w.model = spectest.Model(t, []*cloudstatepb.Entity{
-			spectest.Entity(spec.Action, "t.Model", ""),
-			spectest.Entity(spec.Action, "t.Two", ""),
-			spectest.Entity(spec.Stateless, "t.Old", ""),
-			spectest.Entity(spec.Value, "t.Entity", "entities"),
-		}, spectest.File(t, "t.proto", source))
-		conn, stop := w.serve()
-		defer stop()
-		w.config = route.Config{
-			Model: w.model, Function: conn, Actors: w, Log: slog.New(slog.DiscardHandler),
-			Report: func(text string) {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				w.reports = append(w.reports, text)
-			},
-		}
-		for _, f := range change {
-			f(&w.config)
-		}
-		w.router = route.New(w.config)
+		w := newWorld(t, change...)
+		defer w.stop()
 		body(w)
 		if err := w.router.Wait(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+func newWorld(t *testing.T, change ...func(*route.Config)) *world {
+	w := &world{t: t, actions: make(map[string]func(*call) error)}
+	w.model = spectest.Model(t, []*cloudstatepb.Entity{
+		spectest.Entity(spec.Action, "t.Model", ""),
+		spectest.Entity(spec.Action, "t.Two", ""),
+		spectest.Entity(spec.Stateless, "t.Old", ""),
+		spectest.Entity(spec.Value, "t.Entity", "entities"),
+	}, spectest.File(t, "t.proto", source))
+	conn, stop := w.serve()
+	w.stop = stop
+	config := route.Config{
+		Model: w.model, Function: conn, Actors: w, Log: slog.New(slog.DiscardHandler),
+		Report: func(text string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.reports = append(w.reports, text)
+		},
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	w.router = route.New(config)
+	return w
 }
 
 func (w *world) serve() (*grpc.ClientConn, func()) {

@@ -40,7 +40,7 @@ func (l *loader) loadLegacyEventing(m *Method, d protoreflect.MethodDescriptor) 
 	in, out, err := legacyEventing(d.Options().ProtoReflect().GetUnknown())
 	switch {
 	case err != nil:
-		l.methodErrorf(m, "its eventing option (50003) cannot be read: %v", err)
+		l.methodErrorf(m, "its eventing option (50003) cannot be read: %s", plain(err))
 		return
 	case in == "" && out == "":
 		return

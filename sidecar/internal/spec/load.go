@@ -1,7 +1,10 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 )
@@ -31,9 +34,10 @@ type Options struct {
 func Load(e *cloudstatepb.EntitySpec, o Options) (*Model, []error) {
 	l := &loader{options: o, info: e.GetServiceInfo()}
 	l.checkVersion()
+	before := len(l.errs)
 	protos := l.parse(e.GetProto())
 	l.link(protos)
-	if len(l.errs) > 0 { // nothing can be said of services
+	if len(l.errs) > before { // services may be in the files that are wrong
 		return nil, l.errs
 	}
 	l.model.Library = library(l.info)
@@ -54,12 +58,29 @@ type loader struct {
 }
 
 func (l *loader) errorf(format string, args ...any) {
-	l.errs = append(l.errs, fmt.Errorf(format, args...))
+	l.errs = append(l.errs, errors.New(line(format, args...)))
 }
 
 func (l *loader) warnf(format string, args ...any) {
-	l.model.Warnings = append(l.model.Warnings, fmt.Sprintf(format, args...))
+	l.model.Warnings = append(l.model.Warnings, line(format, args...))
 }
+
+// line is a text of one line that can be sent and logged, whatever names it
+// tells of.
+func line(format string, args ...any) string {
+	text := fmt.Sprintf(format, args...)
+	if len(text) > maxLine {
+		text = text[:maxLine] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+const maxLine = 4096
 
 func (l *loader) checkVersion() {
 	major, minor := l.info.GetProtocolMajorVersion(), l.info.GetProtocolMinorVersion()

@@ -72,7 +72,7 @@ func (l *loader) checkRule(m *Method, r *annotations.HttpRule) {
 
 func (l *loader) checkVariable(m *Method, rule, name string) {
 	f := m.Input.Fields().ByName(protoreflect.Name(name))
-	what := ""
+	var what string
 	switch {
 	case f == nil:
 		l.methodErrorf(m, "HTTP rule %s: message %s has no field %s", rule, m.Input.FullName(), name)

@@ -45,6 +45,12 @@ const digits = 16
 // EventKey is the key2 of an event.
 func EventKey(sequence uint64) string { return fmt.Sprintf("%s%0*x", Event, digits, sequence) }
 
+// OutboxKey is the key2 of a forward or effect: of those of one activation, by
+// its epoch, one after the other. No two of an entity ever have the same.
+func OutboxKey(epoch, number uint64) string {
+	return fmt.Sprintf("%s%0*x%08x", Outbox, digits, epoch, number)
+}
+
 // Sequence is the other side of EventKey.
 func Sequence(key2 string) (uint64, error) {
 	number, ok := strings.CutPrefix(key2, Event)
@@ -92,8 +98,8 @@ func DecodeOutgoing(row storage.Row) (*sidecarpb.Outgoing, error) {
 	if err := decode(row, m); err != nil {
 		return nil, err
 	}
-	if m.GetEffect() == nil && m.GetForward() == nil {
-		return nil, fmt.Errorf("%s is neither a forward nor an effect", row.Key)
+	if m.Effect == nil {
+		return nil, fmt.Errorf("%s is an effect of nothing", row.Key)
 	}
 	return m, nil
 }

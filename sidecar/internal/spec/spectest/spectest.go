@@ -21,8 +21,8 @@ import (
 
 // Compile compiles proto sources, given by their paths. They may import one
 // another, google/protobuf/*.proto, google/api/{annotations,http,httpbody}.proto
-// and cloudstate/{entity_key,legacy_entity_key,eventing}.proto. The files come
-// in the order of the paths asked for.
+// and cloudstate/{entity_key,legacy_entity_key,eventing}.proto, which a source
+// of the same path replaces. The files come in the order of the paths asked for.
 func Compile(t testing.TB, sources map[string]string, paths ...string) []protoreflect.FileDescriptor {
 	t.Helper()
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(protocompile.CompositeResolver{

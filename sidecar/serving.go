@@ -1,0 +1,106 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/node"
+	"github.com/mallee-io/mallee/sidecar/internal/entity"
+	"github.com/mallee-io/mallee/sidecar/internal/eventing"
+	"github.com/mallee-io/mallee/sidecar/internal/ingress"
+	"github.com/mallee-io/mallee/sidecar/internal/route"
+	"github.com/mallee-io/mallee/sidecar/internal/spec"
+)
+
+// serving is what serves the clients of one model.
+type serving struct {
+	node     *node.Node
+	listener net.Listener
+	server   *http.Server
+	events   *eventing.Eventing
+}
+
+// Of the end: calls in flight have so long to finish, and then the entities
+// have the rest to leave.
+const (
+	finishTimeout = 10 * time.Second
+	closeTimeout  = 20 * time.Second
+)
+
+// laterNode is the node that the router calls actors by; its types need the
+// router first.
+type laterNode struct{ *node.Node }
+
+// open starts a node that hosts the services of the model, and then serves
+// clients.
+func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err error) {
+	later := new(laterNode)
+	events := eventing.New(eventing.Config{Model: model, Store: s.config.Node.Store, Broker: s.broker, Report: s.report, Log: s.config.Log})
+	router := route.New(route.Config{Model: model, Function: s.conn, Actors: later, Report: s.report, Publish: events.Publish, Log: s.config.Log})
+	config := s.config.Node
+	config.Types = slices.Concat(config.Types, s.types(model, router, events))
+	if later.Node, err = node.Start(ctx, config); err != nil {
+		return nil, err
+	}
+	opened := &serving{node: later.Node, events: events}
+	defer func() {
+		if err != nil {
+			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+			defer cancel()
+			err = errors.Join(err, opened.node.Stop(leaving))
+		}
+	}()
+	handler, err := ingress.New(ingress.Config{Model: model, Server: router, MaxMessage: s.config.MaxMessage, Ready: s.serves, Log: s.config.Log})
+	if err != nil {
+		return nil, err
+	}
+	var listening net.ListenConfig
+	if opened.listener, err = listening.Listen(ctx, "tcp", s.config.Listen); err != nil {
+		return nil, fmt.Errorf("serve clients: %w", err)
+	}
+	opened.server = ingress.NewServer(handler, s.config.Log)
+	go func() { _ = opened.server.Serve(opened.listener) }() // ends with close
+	events.Start(router, opened.node)
+	return opened, nil
+}
+
+// types are the actor types of the model's services.
+func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type) {
+	config := entity.Config{
+		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
+		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Log: s.config.Log,
+	}
+	for _, service := range model.Services {
+		switch service.Kind {
+		case spec.EventSourced, spec.Value:
+			types = append(types, entity.Type(service, config))
+		case spec.Action, spec.Stateless:
+			types = append(types, router.ActionType(service))
+		}
+	}
+	return types
+}
+
+// close lets calls finish and the entities leave, in this order.
+func (s *serving) close(ctx context.Context) error {
+	finishing, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	err := s.server.Shutdown(finishing)
+	if err != nil {
+		err = errors.Join(err, s.server.Close())
+	}
+	s.events.Stop(finishing)
+	return errors.Join(err, s.node.Stop(ctx))
+}
+
+// serves is for health checks.
+func (s *Sidecar) serves() bool {
+	waits, _ := s.ready()
+	return waits == nil
+}
