@@ -271,8 +271,7 @@ func TestEventsOfOtherKinds(t *testing.T) {
 		{TypeUrl: "p.cloudstate.io/bytes", Value: []byte{0x0a, 0x02, 0x00, 0xff}},
 		{TypeUrl: "", Value: []byte{0xff, 0xff}}, // no message at all
 	}
-	var p *pair
-	p = start(t, sidecartest.Config{Misbehave: func(_ context.Context, in proto.Message, out []proto.Message) ([]proto.Message, error) {
+	p := start(t, sidecartest.Config{Misbehave: func(_ context.Context, in proto.Message, out []proto.Message) ([]proto.Message, error) {
 		if changes(in) {
 			reply := out[0].(*eventsourcedpb.EventSourcedStreamOut).GetReply()
 			reply.Events, reply.Snapshot = odd, nil

@@ -3,6 +3,7 @@ package sidecar_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -122,4 +123,19 @@ func eventually(t *testing.T, call func() error) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A user function of another library, which listens at MALLEE_TEST_FUNCTION.
+func TestLibrary(t *testing.T) {
+	function := os.Getenv("MALLEE_TEST_FUNCTION")
+	if function == "" {
+		t.Skip("MALLEE_TEST_FUNCTION is not set")
+	}
+	t.Run("Models", func(t *testing.T) { sidecartest.Models(t, function, nil) })
+	t.Run("Proxies", func(t *testing.T) {
+		sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar {
+			i := sidecartest.Intercept(t, function)
+			return sidecartest.Sidecar{Addr: serve(t, i.Addr(), sidecar.Config{}).Addr(), Record: i.Recorder}
+		}, nil)
+	})
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/sidecar/internal/entity"
@@ -24,6 +26,7 @@ type serving struct {
 	listener net.Listener
 	server   *http.Server
 	events   *eventing.Eventing
+	metrics  http.Handler
 }
 
 // Of the end: calls in flight have so long to finish, and then the entities
@@ -44,11 +47,12 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 	events := eventing.New(eventing.Config{Model: model, Store: s.config.Node.Store, Broker: s.broker, Report: s.report, Log: s.config.Log})
 	router := route.New(route.Config{Model: model, Function: s.conn, Actors: later, Report: s.report, Publish: events.Publish, Log: s.config.Log})
 	config := s.config.Node
-	config.Types = slices.Concat(config.Types, s.types(model, router, events))
+	types, figures := s.types(model, router, events)
+	config.Types = slices.Concat(config.Types, types)
 	if later.Node, err = node.Start(ctx, config); err != nil {
 		return nil, err
 	}
-	opened := &serving{node: later.Node, events: events}
+	opened := &serving{node: later.Node, events: events, metrics: metrics(append(figures, later.Collector(), events)...)}
 	defer func() {
 		if err != nil {
 			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -70,8 +74,8 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 	return opened, nil
 }
 
-// types are the actor types of the model's services.
-func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type) {
+// types are the actor types of the model's services, and what they count.
+func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
 	config := entity.Config{
 		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
 		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Log: s.config.Log,
@@ -79,12 +83,14 @@ func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventin
 	for _, service := range model.Services {
 		switch service.Kind {
 		case spec.EventSourced, spec.Value:
-			types = append(types, entity.Type(service, config))
+			counted := entityFigures{new(entity.Figures), service}
+			config.Figures = counted.Figures
+			types, figures = append(types, entity.Type(service, config)), append(figures, counted)
 		case spec.Action, spec.Stateless:
 			types = append(types, router.ActionType(service))
 		}
 	}
-	return types
+	return types, figures
 }
 
 // close lets calls finish and the entities leave, in this order.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -221,7 +222,7 @@ func emitter(md *cloudstatepb.Metadata) string {
 // gets, with the effects of all.
 func combine(all []outcome) (one outcome) {
 	for _, o := range all {
-		effects := append(one.effects, o.effects...)
+		effects := slices.Concat(one.effects, o.effects)
 		if o.reply != nil || o.forward != nil || o.fail != "" {
 			one = o
 		}

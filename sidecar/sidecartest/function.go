@@ -46,8 +46,8 @@ type Function struct {
 	addr    string
 	threads chan struct{} // nil: no limit
 
-	mu     sync.Mutex
-	server *grpc.Server // nil while it is stopped
+	mu   sync.Mutex
+	stop func() // nil while it is stopped
 }
 
 // Start starts a function on a port of its own. It ends with the test.
@@ -87,11 +87,11 @@ func (f *Function) Addr() string { return f.addr }
 // nobody listens, and what its streams knew is gone.
 func (f *Function) Stop() {
 	f.mu.Lock()
-	server := f.server
-	f.server = nil
+	stop := f.stop
+	f.stop = nil
 	f.mu.Unlock()
-	if server != nil {
-		server.Stop()
+	if stop != nil {
+		stop()
 	}
 }
 
@@ -115,9 +115,12 @@ func (f *Function) Restart(t testing.TB) {
 	actionpb.RegisterActionProtocolServer(server, action{f: f})
 	functionpb.RegisterStatelessFunctionServer(server, function{f: f})
 	f.mu.Lock()
-	f.server = server
+	f.stop = func() {
+		server.Stop()
+		_ = l.Close() // what has not begun to serve has not closed it yet
+	}
 	f.mu.Unlock()
-	go server.Serve(l)
+	serve(t, server, l)
 }
 
 // thread waits for one that is free.

@@ -25,11 +25,7 @@ func (i *Interceptor) Addr() string { return i.addr }
 // with the test.
 func Intercept(t testing.TB, target string) *Interceptor {
 	t.Helper()
-	conn, err := dial(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
+	conn := dial(t, target)
 	i := &Interceptor{Recorder: newRecorder()}
 	server := grpc.NewServer(
 		grpc.ForceServerCodec(frames{}),
@@ -42,7 +38,7 @@ func Intercept(t testing.TB, target string) *Interceptor {
 		t.Fatal(err)
 	}
 	i.addr = l.Addr().String()
-	go server.Serve(l)
+	serve(t, server, l)
 	t.Cleanup(server.Stop)
 	return i
 }
@@ -50,11 +46,30 @@ func Intercept(t testing.TB, target string) *Interceptor {
 // maxMessage is more than any test sends.
 const maxMessage = 1 << 30
 
-// dial connects to a user function, or to a sidecar.
-func dial(target string) (*grpc.ClientConn, error) {
-	return grpc.NewClient(target,
+// dial connects to a user function, or to a sidecar, until the test ends.
+func dial(t testing.TB, target string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(target,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Errorf("closing the connection: %v", err)
+		}
+	})
+	return conn
+}
+
+// serve lets a server accept connections until it is stopped.
+func serve(t testing.TB, server *grpc.Server, l net.Listener) {
+	go func() {
+		if err := server.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			t.Errorf("serve: %v", err)
+		}
+	}()
 }
 
 // passOn makes the same call again on a connection, and passes on what comes
@@ -81,7 +96,7 @@ func passUp(down grpc.ServerStream, up grpc.ClientStream) {
 	for {
 		var m frame
 		if down.RecvMsg(&m) != nil {
-			up.CloseSend()
+			_ = up.CloseSend() // never an error
 			return
 		}
 		if up.SendMsg(&m) != nil {

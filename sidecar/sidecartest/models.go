@@ -20,11 +20,7 @@ import (
 // reasons.
 func Models(t *testing.T, target string, except map[int]string) {
 	t.Helper()
-	conn, err := dial(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
+	conn := dial(t, target)
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	spec, err := cloudstatepb.NewEntityDiscoveryClient(conn).Discover(ctx, &cloudstatepb.ProxyInfo{

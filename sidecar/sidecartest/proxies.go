@@ -2,6 +2,7 @@ package sidecartest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +12,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -40,11 +40,7 @@ func Proxies(t *testing.T, start func(*testing.T) Sidecar, except map[int]string
 			}
 			s := start(t)
 			skipWithout(t, s.Record.Spec(t), p.services)
-			conn, err := dial(s.Addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { conn.Close() })
+			conn := dial(t, s.Addr)
 			ctx, cancel := context.WithTimeout(t.Context(), Patience)
 			t.Cleanup(cancel)
 			discovered := s.Record.Expect(t, Discover)
@@ -105,9 +101,8 @@ func (f *front) post(path, body string, status int, want string) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
-	if err != nil {
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		f.Fatal(err)
 	}
 	if resp.StatusCode != status || string(got) != want {
@@ -133,54 +128,5 @@ func discoveryProxies() []proxy {
 			}
 		}},
 		{2, nil, checkReflection},
-	}
-}
-
-func checkReflection(f *front) {
-	const self = "grpc.reflection.v1alpha.ServerReflection"
-	var names []string
-	for _, e := range f.Record.Spec(f.T).GetEntities() {
-		names = append(names, e.GetServiceName())
-	}
-	slices.Sort(names)
-	names = append([]string{self}, names...)
-	stream, err := grpc_reflection_v1alpha.NewServerReflectionClient(f.conn).ServerReflectionInfo(f.ctx)
-	if err != nil {
-		f.Fatal(err)
-	}
-	ask := func(req *grpc_reflection_v1alpha.ServerReflectionRequest) *grpc_reflection_v1alpha.ServerReflectionResponse {
-		f.Helper()
-		if err := stream.Send(req); err != nil {
-			f.Fatal(err)
-		}
-		resp, err := stream.Recv()
-		if err != nil {
-			f.Fatal(err)
-		}
-		return resp
-	}
-	for _, argument := range []string{"", "nonsense.blabla."} {
-		resp := ask(&grpc_reflection_v1alpha.ServerReflectionRequest{
-			MessageRequest: &grpc_reflection_v1alpha.ServerReflectionRequest_ListServices{ListServices: argument},
-		})
-		var listed []string
-		for _, s := range resp.GetListServicesResponse().GetService() {
-			listed = append(listed, s.GetName())
-		}
-		if !slices.Equal(listed, names) {
-			f.Errorf("list of %q: %q, want %q", argument, listed, names)
-		}
-	}
-	resp := ask(&grpc_reflection_v1alpha.ServerReflectionRequest{
-		MessageRequest: &grpc_reflection_v1alpha.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "nonsense.blabla.Void"},
-	})
-	if files := resp.GetFileDescriptorResponse(); files == nil || len(files.GetFileDescriptorProto()) > 0 {
-		f.Errorf("an unknown symbol: %s", short(resp))
-	}
-	if err := stream.CloseSend(); err != nil {
-		f.Fatal(err)
-	}
-	if _, err := stream.Recv(); err != io.EOF {
-		f.Errorf("reflection ends with %v", err)
 	}
 }

@@ -44,6 +44,10 @@ type Config struct {
 	// DefaultCloseTimeout.
 	CloseTimeout time.Duration
 
+	// Streams bounds the streams of all types that are given the same one. Nil: no
+	// bound.
+	Streams *Streams
+
 	// MaxMessage bounds messages of the user function, in bytes. Defaults to
 	// DefaultMaxMessage.
 	MaxMessage int
