@@ -24,6 +24,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/sidecar/internal/broker"
+	brokers "github.com/mallee-io/mallee/sidecar/internal/broker/dial"
 	"github.com/mallee-io/mallee/storage"
 )
 
@@ -58,8 +59,8 @@ type Config struct {
 	// RelayTimeout here, and its Name to "sidecar".
 	Node node.Config
 
-	// Broker is the URL of the broker of topics: nats://HOST:PORT, or
-	// kafka://HOST:PORT,… Defaults to none.
+	// Broker is the address of the broker of topics, nats://HOST:PORT,… or
+	// kafka://HOST:PORT,…; docs/eventing.md has its parameters. Defaults to none.
 	Broker string
 
 	// Strict refuses user functions that announce another protocol than 0.2,
@@ -73,6 +74,12 @@ type Config struct {
 	// Passivation ends entities that had no command for so long, where the user
 	// function does not say. Defaults to DefaultPassivation.
 	Passivation time.Duration
+
+	// MaxStreams bounds how many entities have a stream to the user function at
+	// once: for another one, that which was idle longest ends its own. Defaults
+	// to no bound but for Python's library, which needs a thread for each: there,
+	// to one less than there are CPUs.
+	MaxStreams int
 
 	// MaxMessage bounds messages of the user function and of clients, in bytes.
 	// Defaults to DefaultMaxMessage.
@@ -111,7 +118,10 @@ func Start(ctx context.Context, c Config) (*Sidecar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start sidecar: %w", err)
 	}
-	topics, err := dialBroker(c.Broker)
+	var topics broker.Broker
+	if c.Broker != "" {
+		topics, err = brokers.Broker(c.Broker)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start sidecar: %w", errors.Join(err, conn.Close()))
 	}
@@ -167,6 +177,8 @@ func (c *Config) validate() error {
 		return mallee.ErrInvalid.Errorf("relay timeout %v is negative", c.RelayTimeout)
 	case c.Passivation < 0:
 		return mallee.ErrInvalid.Errorf("passivation after %v is negative", c.Passivation)
+	case c.MaxStreams < 0:
+		return mallee.ErrInvalid.Errorf("%d streams at most is negative", c.MaxStreams)
 	case c.MaxMessage < 0:
 		return mallee.ErrInvalid.Errorf("a message of %d bytes at most is negative", c.MaxMessage)
 	}
@@ -177,7 +189,7 @@ func (c *Config) validate() error {
 // the sidecar waits for.
 func (s *Sidecar) Ready(ctx context.Context) error {
 	for {
-		err, changed := s.ready()
+		changed, err := s.ready()
 		if err == nil {
 			return nil
 		}
@@ -194,16 +206,16 @@ func (s *Sidecar) Ready(ctx context.Context) error {
 var errStopped = mallee.ErrUnavailable.Errorf("the sidecar has stopped")
 
 // ready is nil while commands can be served.
-func (s *Sidecar) ready() (waits error, changed <-chan struct{}) {
+func (s *Sidecar) ready() (changed <-chan struct{}, waits error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.serving == nil:
-		return s.waiting, s.changed
+		return s.changed, s.waiting
 	case !s.reached:
-		return mallee.ErrUnavailable.Errorf("the user function at %s cannot be reached", s.config.Function), s.changed
+		return s.changed, mallee.ErrUnavailable.Errorf("the user function at %s cannot be reached", s.config.Function)
 	}
-	return nil, s.changed
+	return s.changed, nil
 }
 
 // note changes what ready looks at.
