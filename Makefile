@@ -1,7 +1,7 @@
 # The commands of this repository. "make" lists them.
 # What CI runs is defined in .ci/run, which needs no make.
 
-.PHONY: help test race lint generate check-generated cross deps demo bench chaos sim sim-sessions ci
+.PHONY: help test race lint generate check-generated cross deps demo bench chaos sim sim-sessions conformance ci
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -40,6 +40,10 @@ sim-sessions: ## simulate sessions that move between gateways under faults
 LENGTH ?= 60s
 chaos: ## break a cluster of real processes and judge it; LENGTH=10m takes longer
 	go run ./cmd/mallee chaos --for $(LENGTH)
+
+ONLY ?= .
+conformance: ## run user functions of Cloudstate's libraries beside a sidecar; ONLY=TestGo runs one
+	cd sidecar/conformance && MALLEE_TEST_CONFORMANCE=1 go test -count 1 -timeout 2h -run '$(ONLY)'
 
 bench: ## compare with peers, in one run
 	cd bench && go run . -run local

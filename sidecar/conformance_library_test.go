@@ -2,8 +2,10 @@ package sidecar_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -71,18 +73,56 @@ func TestCommandsWaitForRestart(t *testing.T) {
 }
 
 // Python's library pins a thread for each stream, and has few of them: the
-// sidecar keeps fewer streams, so that all entities are served.
+// sidecar keeps fewer streams, so that all entities are served, and actions.
 func TestPythonHasFewThreads(t *testing.T) {
 	t.Parallel()
-	p := start(t, sidecartest.Config{Threads: 4, Spec: func(spec *cloudstatepb.EntitySpec) {
+	python := func(spec *cloudstatepb.EntitySpec) {
 		spec.ServiceInfo.SupportLibraryName = "cloudstate-python-support"
 		spec.ServiceInfo.ProtocolMinorVersion = 0
-	}}, sidecar.Config{})
-	for round := range 2 {
-		for i := range 10 {
-			has(t, strings.Repeat("x", round+1))(p.events(fmt.Sprintf("entity-%d", i), emit("x")))
-		}
 	}
+	t.Run("one for each CPU", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, sidecartest.Config{Threads: runtime.NumCPU(), Spec: python}, sidecar.Config{})
+		for round := range 2 {
+			for i := range runtime.NumCPU() + 3 {
+				has(t, strings.Repeat("x", round+1))(p.events(fmt.Sprintf("entity-%d", i), emit("x")))
+			}
+		}
+	})
+	t.Run("three", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, sidecartest.Config{Threads: 3, Spec: python}, sidecar.Config{MaxStreams: 2})
+		const entities, each = 10, 5
+		done := make(chan error, entities)
+		for i := range entities {
+			go func() {
+				var err error
+				for range each {
+					_, failed := p.events(fmt.Sprintf("entity-%d", i), emit("x"))
+					err = errors.Join(err, failed)
+				}
+				done <- err
+			}()
+		}
+		for range entities {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		for i := range entities {
+			has(t, strings.Repeat("x", each))(p.events(fmt.Sprintf("entity-%d", i)))
+		}
+		got, err := tckaction.NewActionTckModelClient(p.conn).ProcessUnary(p.ctx, saying("A"))
+		has(t, "A")(got.GetMessage(), err)
+	})
+	// An entity that forwards has its stream still, but does not need it.
+	t.Run("one, and a forward", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, sidecartest.Config{Threads: 2, Spec: python}, sidecar.Config{MaxStreams: 1})
+		forward := &tckevents.RequestAction{Action: &tckevents.RequestAction_Forward{Forward: &tckevents.Forward{Id: "other"}}}
+		has(t, "")(p.events("it", emit("A"), forward))
+		has(t, "A")(p.events("it"))
+	})
 }
 
 // Python's actions end with an error of the call where they raise.

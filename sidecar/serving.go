@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,7 +80,7 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
 	config := entity.Config{
 		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
-		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Log: s.config.Log,
+		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Slots: s.slots(model), Log: s.config.Log,
 	}
 	for _, service := range model.Services {
 		switch service.Kind {
@@ -91,6 +93,19 @@ func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventin
 		}
 	}
 	return types, figures
+}
+
+// slots bounds the streams of entities. Each pins a thread of Python's library,
+// which has as many of them as there are CPUs; one stays for all other calls.
+func (s *Sidecar) slots(model *spec.Model) *entity.Slots {
+	n := s.config.MaxStreams
+	if n == 0 && strings.HasPrefix(model.Library, "cloudstate-python-support") {
+		n = max(1, runtime.NumCPU()-1)
+	}
+	if n == 0 {
+		return nil
+	}
+	return entity.NewSlots(n)
 }
 
 // close lets calls finish and the entities leave, in this order.

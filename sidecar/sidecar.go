@@ -74,6 +74,12 @@ type Config struct {
 	// function does not say. Defaults to DefaultPassivation.
 	Passivation time.Duration
 
+	// MaxStreams bounds how many entities have a stream to the user function at
+	// once: for another one, that which was idle longest ends its own. Defaults
+	// to no bound but for Python's library, which needs a thread for each: there,
+	// to one less than there are CPUs.
+	MaxStreams int
+
 	// MaxMessage bounds messages of the user function and of clients, in bytes.
 	// Defaults to DefaultMaxMessage.
 	MaxMessage int
@@ -167,6 +173,8 @@ func (c *Config) validate() error {
 		return mallee.ErrInvalid.Errorf("relay timeout %v is negative", c.RelayTimeout)
 	case c.Passivation < 0:
 		return mallee.ErrInvalid.Errorf("passivation after %v is negative", c.Passivation)
+	case c.MaxStreams < 0:
+		return mallee.ErrInvalid.Errorf("%d streams at most is negative", c.MaxStreams)
 	case c.MaxMessage < 0:
 		return mallee.ErrInvalid.Errorf("a message of %d bytes at most is negative", c.MaxMessage)
 	}

@@ -18,7 +18,7 @@ import (
 // that it has in Cloudstate's conformance tests; those of models that the user
 // function does not have are skipped, and so are those in except, which has the
 // reasons.
-func Models(t *testing.T, target string, except map[int]string) {
+func Models(t *testing.T, target string, except map[int]string) *Tally {
 	t.Helper()
 	conn := dial(t, target)
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
@@ -32,16 +32,20 @@ func Models(t *testing.T, target string, except map[int]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tally := &Tally{Skipped: map[int]string{}}
 	for _, m := range slices.Concat(actionModels(), valueModels(), eventsModels()) {
-		t.Run(fmt.Sprintf("Model%d", m.number), func(t *testing.T) {
-			t.Parallel()
-			if why := except[m.number]; why != "" {
-				t.Skip(why)
+		tally.run(t, "Model", m.number, func(t *testing.T) string {
+			why := except[m.number]
+			if why == "" {
+				why = lacks(spec, m.services)
 			}
-			skipWithout(t, spec, m.services)
-			m.check(&subject{T: t, conn: conn, spec: spec, id: fmt.Sprintf("entity-%d", m.number)})
+			if why == "" {
+				m.check(&subject{T: t, conn: conn, spec: spec, id: fmt.Sprintf("entity-%d", m.number)})
+			}
+			return why
 		})
 	}
+	return tally
 }
 
 // model is a check of a user function.
@@ -69,13 +73,15 @@ func declared(spec *cloudstatepb.EntitySpec, service string) *cloudstatepb.Entit
 	return nil
 }
 
-func skipWithout(t *testing.T, spec *cloudstatepb.EntitySpec, services []string) {
-	t.Helper()
+// lacks says which of the services the user function has not declared; empty:
+// it has all.
+func lacks(spec *cloudstatepb.EntitySpec, services []string) string {
 	for _, service := range services {
 		if declared(spec, service) == nil {
-			t.Skipf("the user function has no %s", service)
+			return "the user function has no " + service
 		}
 	}
+	return ""
 }
 
 // isDeclared checks how services are declared; an empty persistence id is any.

@@ -31,23 +31,27 @@ type Sidecar struct {
 // number that it has in Cloudstate's conformance tests, on a sidecar of its own.
 // Those of models that the user function does not have are skipped, and so are
 // those in except, which has the reasons.
-func Proxies(t *testing.T, start func(*testing.T) Sidecar, except map[int]string) {
+func Proxies(t *testing.T, start func(*testing.T) Sidecar, except map[int]string) *Tally {
+	tally := &Tally{Skipped: map[int]string{}}
 	for _, p := range slices.Concat(discoveryProxies(), actionProxies(), valueProxies(), eventsProxies(), logProxies()) {
-		t.Run(fmt.Sprintf("Proxy%d", p.number), func(t *testing.T) {
-			t.Parallel()
+		tally.run(t, "Proxy", p.number, func(t *testing.T) string {
 			if why := except[p.number]; why != "" {
-				t.Skip(why)
+				return why
 			}
 			s := start(t)
-			skipWithout(t, s.Record.Spec(t), p.services)
+			if why := lacks(s.Record.Spec(t), p.services); why != "" {
+				return why
+			}
 			conn := dial(t, s.Addr)
 			ctx, cancel := context.WithTimeout(t.Context(), Patience)
 			t.Cleanup(cancel)
 			discovered := s.Record.Expect(t, Discover)
 			p.check(&front{T: t, Sidecar: s, ctx: ctx, conn: conn, discovered: discovered, id: fmt.Sprintf("entity-%d", p.number)})
 			s.Record.ExpectNothing(t)
+			return ""
 		})
 	}
+	return tally
 }
 
 // proxy is a check of a sidecar.

@@ -44,6 +44,9 @@ type Config struct {
 	// DefaultCloseTimeout.
 	CloseTimeout time.Duration
 
+	// Slots bounds the streams of all types that have it. Nil: no bound.
+	Slots *Slots
+
 	// MaxMessage bounds messages of the user function, in bytes. Defaults to
 	// DefaultMaxMessage.
 	MaxMessage int

@@ -61,14 +61,19 @@ func (e *entity) ask(c *command.Command) (*answer, error) {
 // open makes sure that there is a stream whose user function has the state.
 func (e *entity) open() error {
 	if e.stream != nil {
+		e.kind.Slots.used(e)
 		return nil
 	}
 	if e.closing != nil {
 		<-e.closing.ended // bounded by the CloseTimeout
 		e.closing = nil
 	}
+	if err := e.kind.Slots.take(e, e.kind.RelayTimeout); err != nil {
+		return err
+	}
 	s, err := openStream(e.kind.Function, e.kind.path, e.kind.RelayTimeout, e.kind.options...)
 	if err != nil {
+		e.kind.Slots.leave(e)
 		return err
 	}
 	e.kind.Figures.Streams.Add(1)
@@ -236,7 +241,7 @@ func (e *entity) fail(ctx context.Context, err error) error {
 // hangUp ends the stream, if there is one.
 func (e *entity) hangUp() {
 	if e.stream != nil {
-		e.stream.end(e.kind.CloseTimeout)
+		e.stream.end(e.kind.CloseTimeout, func() { e.kind.Slots.leave(e) })
 		e.stream, e.closing = nil, e.stream
 	}
 }

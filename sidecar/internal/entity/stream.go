@@ -64,8 +64,8 @@ func (s *stream) done(err error) error {
 }
 
 // end half-closes the stream and lets the user function end it within a limit;
-// only then it is canceled. It does not wait.
-func (s *stream) end(limit time.Duration) {
+// only then it is canceled. It does not wait; ended is called when it is over.
+func (s *stream) end(limit time.Duration, ended func()) {
 	s.patience.Reset(limit)
 	go func() {
 		err := s.rpc.CloseSend()
@@ -74,6 +74,7 @@ func (s *stream) end(limit time.Duration) {
 		}
 		s.patience.Stop()
 		s.cancel(nil)
+		ended()
 		close(s.ended)
 	}()
 }

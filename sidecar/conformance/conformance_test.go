@@ -1,0 +1,99 @@
+package conformance_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mallee-io/mallee/node"
+	"github.com/mallee-io/mallee/sidecar"
+	"github.com/mallee-io/mallee/sidecar/sidecartest"
+	"github.com/mallee-io/mallee/storage"
+)
+
+// library is a user function that is written with one of Cloudstate's libraries.
+type library struct {
+	// name is that of the library, with its version.
+	name string
+	// needs are the programs without which it is skipped.
+	needs []string
+	// build fetches and builds it, and returns the program with its arguments.
+	build func(*workshop) []string
+	// env is added to the environment of the function, beside HOST and PORT.
+	env []string
+	// models and proxies have the checks that it does not pass, and the reasons.
+	models, proxies map[int]string
+}
+
+// conforms makes all checks of a user function and of a sidecar beside it, and
+// prints how they have ended.
+func (l library) conforms(t *testing.T) {
+	if os.Getenv("MALLEE_TEST_CONFORMANCE") == "" {
+		t.Skip("MALLEE_TEST_CONFORMANCE is not set")
+	}
+	w := newWorkshop(t, l)
+	function := w.start(l.build(w), l.env)
+	var models, proxies *sidecartest.Tally
+	t.Run("Models", func(t *testing.T) { models = sidecartest.Models(t, function, l.models) })
+	t.Run("Proxies", func(t *testing.T) {
+		proxies = sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar { return beside(t, function) }, l.proxies)
+	})
+	say(l.name, "%s of the function; %s of the sidecar", sum(models), sum(proxies))
+	for _, tally := range []*sidecartest.Tally{models, proxies} {
+		for _, number := range slices.Sorted(maps.Keys(tally.Skipped)) {
+			say(l.name, "check %d skipped: %s", number, tally.Skipped[number])
+		}
+	}
+}
+
+// say prints a line for the person who runs the tests, passed or not.
+func say(name, format string, args ...any) {
+	fmt.Printf("%-20s %s\n", name, fmt.Sprintf(format, args...))
+}
+
+// sum is a tally in a few words.
+func sum(c *sidecartest.Tally) string {
+	parts := []string{fmt.Sprintf("%d checks passed", len(c.Passed))}
+	if len(c.Failed) > 0 {
+		slices.Sort(c.Failed)
+		parts = append(parts, fmt.Sprintf("%d FAILED %v", len(c.Failed), c.Failed))
+	}
+	if len(c.Skipped) > 0 {
+		parts = append(parts, fmt.Sprintf("%d skipped", len(c.Skipped)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// beside starts a sidecar beside the user function, with a recorder between
+// them. Both end with the test.
+func beside(t *testing.T, function string) sidecartest.Sidecar {
+	between := sidecartest.Intercept(t, function)
+	log := slog.New(slog.DiscardHandler)
+	s, err := sidecar.Start(t.Context(), sidecar.Config{
+		Function: between.Addr(),
+		Listen:   "127.0.0.1:0",
+		Node:     node.Config{Store: storage.Memory(), Log: log},
+		Log:      log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Patience)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil {
+			t.Errorf("stop the sidecar: %v", err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), sidecartest.Patience)
+	defer cancel()
+	if err := s.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return sidecartest.Sidecar{Addr: s.Addr(), Record: between.Recorder}
+}

@@ -1,0 +1,171 @@
+package conformance_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mallee-io/mallee/internal/procs"
+)
+
+// workshop is where one user function is built and started.
+type workshop struct {
+	*testing.T
+	library library
+	dir     string // of the function, in the cache
+}
+
+// newWorkshop skips the test where a program is missing.
+func newWorkshop(t *testing.T, l library) *workshop {
+	w := &workshop{T: t, library: l}
+	for _, program := range l.needs {
+		if _, err := exec.LookPath(program); err != nil {
+			w.skip("%s is not installed", program)
+		}
+	}
+	cache := os.Getenv("MALLEE_TEST_CONFORMANCE_DIR")
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatalf("%v; set MALLEE_TEST_CONFORMANCE_DIR", err)
+		}
+		cache = filepath.Join(dir, "mallee-conformance")
+	}
+	w.dir = filepath.Join(cache, strings.ReplaceAll(l.name, " ", "-"))
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// skip ends the test of the library, and prints why.
+func (w *workshop) skip(format string, args ...any) {
+	w.Helper()
+	say(w.library.name, "skipped: "+format, args...)
+	w.Skipf(format, args...)
+}
+
+// copy puts files of ours, a directory beside this file, into the cache.
+func (w *workshop) copy(dir string) {
+	w.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		to := filepath.Join(w.dir, path)
+		if err != nil || d.IsDir() {
+			return errors.Join(err, os.MkdirAll(to, 0o755))
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if was, err := os.ReadFile(to); err == nil && bytes.Equal(was, content) {
+			return nil // build tools look at its age
+		}
+		return os.WriteFile(to, content, 0o644)
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// fetch runs a program that needs the network, in a directory. The test is
+// skipped where it fails.
+func (w *workshop) fetch(dir string, args ...string) (printed string) {
+	w.Helper()
+	out, why := w.execute(dir, args)
+	if why != "" {
+		w.skip("it cannot be fetched: %s", why)
+	}
+	return out
+}
+
+// run runs a program that must succeed, in a directory.
+func (w *workshop) run(dir string, args ...string) (printed string) {
+	w.Helper()
+	out, why := w.execute(dir, args)
+	if why != "" {
+		w.Fatal(why)
+	}
+	return out
+}
+
+// patience bounds what is fetched and built.
+const patience = 20 * time.Minute
+
+// execute returns what a program has printed and, where it has failed, why.
+func (w *workshop) execute(dir string, args []string) (printed, why string) {
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir = dir
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return "", strings.Join(args, " ") + ": " + err.Error() + "\n" + complaint.String() + out.String()
+	}
+	return out.String(), ""
+}
+
+// start starts the user function, waits until it listens, and returns its
+// address. It ends with the test; what it prints is in function.log.
+func (w *workshop) start(args, env []string) (addr string) {
+	w.Helper()
+	addrs, err := procs.FreeAddrs(1)
+	if err != nil {
+		w.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(addrs[0])
+	if err != nil {
+		w.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(w.dir, "function.log"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- procs.Attached{
+			Args: args, Env: append([]string{"HOST=" + host, "PORT=" + port}, env...),
+			Out: log, Err: log, Patience: 5 * time.Second,
+		}.Run(ctx)
+	}()
+	w.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-ended, log.Close()); err != nil {
+			w.Errorf("%v; see %s", err, log.Name())
+		}
+	})
+	if err := listens(addrs[0], ended); err != nil {
+		w.Fatalf("%v; see %s", err, log.Name())
+	}
+	return addrs[0]
+}
+
+// listens waits until something listens at the address. An error of the process
+// goes back to the channel.
+func listens(addr string, ended chan error) error {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	tooLong := time.After(2 * time.Minute)
+	for {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case err := <-ended:
+			ended <- nil
+			return err
+		case <-tooLong:
+			return err
+		case <-again.C:
+		}
+	}
+}
