@@ -1,0 +1,50 @@
+package conformance_test
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// The models of event sourced entities with the library for Python, the only
+// kind that it has.
+func TestPython(t *testing.T) {
+	pythonSupport().conforms(t)
+}
+
+func pythonSupport() library {
+	return library{
+		name:  "python-support 0.1.1",
+		needs: []string{"python3"},
+		models: merge(
+			except("it counts the events of a command from those that were replayed, so that snapshots come at other times", 75, 78, 81),
+			except("it cannot read a snapshot", 76, 77),
+			except("its failures are lists of texts", 87, 88, 89, 90),
+		),
+		proxies: merge(
+			except("its snapshots come at other times", 91),
+			except("its failures are lists of texts", 93, 94),
+		),
+		streams:    8, // of the ten that it has threads for
+		unreadable: true,
+		build: func(w *workshop) []string {
+			w.copy("python")
+			dir := filepath.Join(w.dir, "python")
+			interpreter := filepath.Join(dir, "venv", "bin", "python")
+			w.run(dir, "python3", "-m", "venv", "venv")
+			w.fetch(dir, interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", "requirements.txt")
+			protos := repositoryFile(w, "proto")
+			w.run(dir, interpreter, "-m", "grpc_tools.protoc", "-I.", "-I"+protos, "--python_out=.", "sidecartest/eventsourced.proto")
+			return []string{interpreter, filepath.Join(dir, "function.py")}
+		},
+	}
+}
+
+// repositoryFile is the absolute path of a file of the repository.
+func repositoryFile(w *workshop, path string) string {
+	w.Helper()
+	path, err := filepath.Abs(filepath.Join("../..", path))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return path
+}
