@@ -52,26 +52,38 @@ func (w *workshop) skip(format string, args ...any) {
 	w.Skipf(format, args...)
 }
 
-// copy puts files of ours, a directory beside this file, into the cache.
-func (w *workshop) copy(dir string) {
+// copy copies a file or a directory.
+func (w *workshop) copy(from, to string) {
 	w.Helper()
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		to := filepath.Join(w.dir, path)
+	err := filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return errors.Join(err, os.MkdirAll(to, 0o755))
+			return err
 		}
-		content, err := os.ReadFile(path)
+		below, err := filepath.Rel(from, path)
 		if err != nil {
 			return err
 		}
-		if was, err := os.ReadFile(to); err == nil && bytes.Equal(was, content) {
-			return nil // build tools look at its age
-		}
-		return os.WriteFile(to, content, 0o644)
+		return copyFile(path, filepath.Join(to, below))
 	})
 	if err != nil {
 		w.Fatal(err)
 	}
+}
+
+// copyFile leaves a file alone that is what it should be: build tools look at
+// its age.
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if was, err := os.ReadFile(to); err == nil && bytes.Equal(was, content) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
 }
 
 // fetch runs a program that needs the network, in a directory. The test is
