@@ -31,8 +31,8 @@ func nodeSupport() library {
 		proxies:    except("a stateless function is asked in another way than an action", 37, 38, 39, 40, 41, 42, 43, 44, 45),
 		unreadable: true,
 		build: func(w *workshop) []string {
-			w.copy("node")
 			dir := filepath.Join(w.dir, "node")
+			w.copy("node", dir)
 			modules := filepath.Join(dir, "node_modules")
 			w.fetch(dir, "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund")
 			old := oldNode(w, modules)
