@@ -33,6 +33,8 @@ type library struct {
 	streams int
 	// unreadable says that the function chokes on an event with this text.
 	unreadable bool
+	// more checks what only this function has. Nil: nothing.
+	more func(t *testing.T, function string)
 }
 
 // except gives many checks the same reason.
@@ -67,6 +69,9 @@ func (l library) conforms(t *testing.T) {
 	t.Run("Proxies", func(t *testing.T) {
 		proxies = sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar { return beside(t, l, function) }, l.proxies)
 	})
+	if l.more != nil {
+		t.Run("More", func(t *testing.T) { l.more(t, function) })
+	}
 	t.Run("Restart", func(t *testing.T) { restarts(t, w, program) })
 	say(l.name, "%s of the function; %s of the sidecar", sum(models), sum(proxies))
 	for _, tally := range []*sidecartest.Tally{models, proxies} {

@@ -3,19 +3,21 @@ package conformance_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"testing"
 
 	"github.com/bufbuild/protocompile"
-	"github.com/bufbuild/protocompile/linker"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/mallee-io/mallee/internal/gen/tckpb/tckaction"
+	"github.com/mallee-io/mallee/sidecar/sidecartest"
 )
 
 // The models of event sourced entities, and a stateless function, with the only
@@ -30,6 +32,7 @@ func nodeSupport() library {
 		needs:      []string{"npm", "c++", "make"},
 		proxies:    except("a stateless function is asked in another way than an action", 37, 38, 39, 40, 41, 42, 43, 44, 45),
 		unreadable: true,
+		more:       stateless,
 		build: func(w *workshop) []string {
 			dir := filepath.Join(w.dir, "node")
 			w.copy("node", dir)
@@ -59,6 +62,60 @@ func nodeSupport() library {
 	}
 }
 
+// stateless checks calls of a stateless function: each message of a stream has to
+// name what is called. One that is streamed in ends the library's process.
+func stateless(t *testing.T, function string) {
+	client := tckaction.NewActionTckModelClient(connect(t, start(t, function, 0).Addr()))
+	ctx, cancel := context.WithTimeout(t.Context(), sidecartest.Patience)
+	defer cancel()
+
+	got, err := client.ProcessUnary(ctx, saying("A"))
+	if err != nil || got.GetMessage() != "A" {
+		t.Errorf("unary: %v, %v", got, err)
+	}
+
+	out, err := client.ProcessStreamedOut(ctx, saying("A", "B"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	receives(t, out, "A", "B")
+	if got, err := out.Recv(); err != io.EOF {
+		t.Errorf("the stream does not end: %v, %v", got, err)
+	}
+
+	both, err := client.ProcessStreamed(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"A", "B"} {
+		if err := both.Send(saying(text)); err != nil {
+			t.Fatal(err)
+		}
+		receives(t, both, text)
+	}
+}
+
+// saying makes a request for replies.
+func saying(texts ...string) *tckaction.Request {
+	req := &tckaction.Request{}
+	for _, text := range texts {
+		step := &tckaction.ProcessStep{Step: &tckaction.ProcessStep_Reply{Reply: &tckaction.Reply{Message: text}}}
+		req.Groups = append(req.Groups, &tckaction.ProcessGroup{Steps: []*tckaction.ProcessStep{step}})
+	}
+	return req
+}
+
+func receives(t *testing.T, stream interface {
+	Recv() (*tckaction.Response, error)
+}, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if got, err := stream.Recv(); err != nil || got.GetMessage() != text {
+			t.Fatalf("a stream has %v, %v, want %q", got, err, text)
+		}
+	}
+}
+
 // oldNode is the newest Node that the library's gRPC can be built for.
 func oldNode(w *workshop, modules string) string {
 	arch := runtime.GOARCH
@@ -77,8 +134,9 @@ func oldNode(w *workshop, modules string) string {
 func buildGRPC(w *workshop, modules, node string) {
 	w.Setenv("npm_config_nodedir", filepath.Dir(filepath.Dir(node)))
 	w.Setenv("npm_config_node_gyp", filepath.Join(modules, "node-gyp", "bin", "node-gyp.js"))
-	w.Setenv("CXXFLAGS", "-include limits -w") // compilers are stricter now
-	w.Setenv("CFLAGS", "-w")
+	w.Setenv("CXXFLAGS", "-O0 -w -include limits") // compilers are stricter now
+	w.Setenv("CFLAGS", "-O0 -w")
+	w.Setenv("JOBS", "max")
 	w.fetch(filepath.Join(modules, "grpc"), node, filepath.Join(modules, "@mapbox", "node-pre-gyp", "bin", "node-pre-gyp"),
 		"install", "--fallback-to-build", "--library=static_library")
 }
@@ -103,7 +161,7 @@ func compile(w *workshop, paths []string, names ...string) []byte {
 		}
 		set.File = append(set.File, protodesc.ToFileDescriptorProto(f))
 	}
-	for f := range slices.Values([]linker.File(files)) {
+	for _, f := range files {
 		add(f)
 	}
 	text, err := proto.Marshal(&set)

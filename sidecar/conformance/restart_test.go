@@ -67,14 +67,18 @@ func restarts(t *testing.T, w *workshop, program []string) {
 
 func newCarts(t *testing.T, function string) *carts {
 	side := start(t, function, 0)
-	conn, err := grpc.NewClient(side.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*sidecartest.Patience)
+	t.Cleanup(cancel)
+	return &carts{t, ctx, tckevents.NewEventSourcedTckModelClient(connect(t, side.Addr())), side}
+}
+
+func connect(t *testing.T, addr string) *grpc.ClientConn {
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 4*sidecartest.Patience)
-	t.Cleanup(cancel)
-	return &carts{t, ctx, tckevents.NewEventSourcedTckModelClient(conn), side}
+	return conn
 }
 
 func emit(value string) []*tckevents.RequestAction {
