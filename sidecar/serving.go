@@ -71,7 +71,7 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 		return nil, fmt.Errorf("serve clients: %w", err)
 	}
 	opened.server = ingress.NewServer(handler, s.config.Log)
-	go func() { _ = opened.server.Serve(opened.listener) }() // ends with close
+	go func() { _ = opened.server.Serve(ingress.Listen(opened.listener)) }() // ends with close
 	events.Start(router, opened.node)
 	return opened, nil
 }
@@ -80,7 +80,7 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
 	config := entity.Config{
 		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
-		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Slots: s.slots(model), Log: s.config.Log,
+		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Streams: s.streams(model), Log: s.config.Log,
 	}
 	for _, service := range model.Services {
 		switch service.Kind {
@@ -95,9 +95,9 @@ func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventin
 	return types, figures
 }
 
-// slots bounds the streams of entities. Each pins a thread of Python's library,
+// streams bounds the streams of entities. Each pins a thread of Python's library,
 // which has as many of them as there are CPUs; one stays for all other calls.
-func (s *Sidecar) slots(model *spec.Model) *entity.Slots {
+func (s *Sidecar) streams(model *spec.Model) *entity.Streams {
 	n := s.config.MaxStreams
 	if n == 0 && strings.HasPrefix(model.Library, "cloudstate-python-support") {
 		n = max(1, runtime.NumCPU()-1)
@@ -105,7 +105,7 @@ func (s *Sidecar) slots(model *spec.Model) *entity.Slots {
 	if n == 0 {
 		return nil
 	}
-	return entity.NewSlots(n)
+	return entity.NewStreams(n)
 }
 
 // close lets calls finish and the entities leave, in this order.
@@ -122,6 +122,6 @@ func (s *serving) close(ctx context.Context) error {
 
 // serves is for health checks.
 func (s *Sidecar) serves() bool {
-	waits, _ := s.ready()
+	_, waits := s.ready()
 	return waits == nil
 }
