@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"os"
@@ -44,9 +45,25 @@ func (l library) conforms(t *testing.T) {
 		proxies = sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar { return beside(t, function) }, l.proxies)
 	})
 	say(l.name, "%s of the function; %s of the sidecar", sum(models), sum(proxies))
-	for _, tally := range []*sidecartest.Tally{models, proxies} {
+	for why, numbers := range skipped(models, proxies) {
+		say(l.name, "  skipped %v: %s", numbers, why)
+	}
+}
+
+// skipped are the checks that were not made, by their reasons.
+func skipped(tallies ...*sidecartest.Tally) iter.Seq2[string, []int] {
+	checks := map[string][]int{}
+	for _, tally := range tallies {
 		for _, number := range slices.Sorted(maps.Keys(tally.Skipped)) {
-			say(l.name, "check %d skipped: %s", number, tally.Skipped[number])
+			why := tally.Skipped[number]
+			checks[why] = append(checks[why], number)
+		}
+	}
+	return func(yield func(string, []int) bool) {
+		for _, why := range slices.Sorted(maps.Keys(checks)) {
+			if !yield(why, checks[why]) {
+				return
+			}
 		}
 	}
 }
