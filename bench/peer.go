@@ -26,6 +26,11 @@ func roles() map[string]role {
 		"mallee-gateway":   serveMalleeGateway,
 		"mallee-players":   serveMalleePlayers,
 		"centrifuge":       serveCentrifuge,
+		"user-function":    serveFunction,
+		"mallee-sidecar":   serveSidecar,
+		"grpc-echo":        serveRawEcho,
+		"grpc-proxy":       serveProxy,
+		"dapr-app":         serveDaprApp,
 	}
 }
 
@@ -101,6 +106,9 @@ func (p *peer) stop() error {
 
 // serve is the peer's side.
 func serve(ctx context.Context, name string, args []string, in io.Reader, out io.Writer) error {
+	if name == "program" {
+		return serveProgram(ctx, args, in, out)
+	}
 	start, ok := roles()[name]
 	if !ok {
 		return fmt.Errorf("no role %q", name)

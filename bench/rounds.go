@@ -25,6 +25,7 @@ type rounds struct {
 // failed.
 func (r rounds) run(ctx context.Context) error {
 	var failed []error
+	r.suite.entrants, failed = r.prepare(ctx)
 	for _, b := range r.suite.benches {
 		samples, errs := r.bench(ctx, b)
 		r.progress("")
@@ -37,6 +38,27 @@ func (r rounds) run(ctx context.Context) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// A preparer is a contestant that needs something that takes long to get, once
+// for all measurements.
+type preparer interface {
+	Prepare(ctx context.Context) error
+}
+
+// prepare returns the entrants that can be measured, and why others cannot.
+func (r rounds) prepare(ctx context.Context) (able []entrant, failed []error) {
+	for _, e := range r.suite.entrants {
+		if p, ok := e.make().(preparer); ok {
+			r.progress(e.name + ": prepares")
+			if err := p.Prepare(ctx); err != nil {
+				failed = append(failed, fmt.Errorf("%s is left out: %w", e.name, err))
+				continue
+			}
+		}
+		able = append(able, e)
+	}
+	return able, failed
 }
 
 // bench returns the samples by entrant.

@@ -35,7 +35,7 @@ func testRounds(report func(row) error, order *[]string) rounds {
 		suite: suite{
 			name:     "test",
 			benches:  []bench{{name: "b", unit: "u"}},
-			entrants: []entrant{{name: "mallee"}, {name: "other"}},
+			entrants: []entrant{{"mallee", nobody}, {"other", nobody}},
 		},
 		n: 3,
 		measure: func(_ context.Context, _ bench, e entrant) (sample, error) {
@@ -48,6 +48,8 @@ func testRounds(report func(row) error, order *[]string) rounds {
 		report:   report,
 	}
 }
+
+func nobody() contestant { return nil }
 
 func TestRoundsInterleaveAndReportFailures(t *testing.T) {
 	t.Parallel()
@@ -106,7 +108,26 @@ func TestUnknownNamesAreOneLine(t *testing.T) {
 		}
 	}
 	err := run(t.Context(), []string{"-run", "nope"}, io.Discard, io.Discard)
-	if want := `no suite "nope"; there is: local, remote, storage, websocket, gateway`; err.Error() != want {
+	if want := `no suite "nope"; there is: local, remote, storage, websocket, gateway, sidecar`; err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+type unprepared struct{ started }
+
+func (unprepared) Prepare(context.Context) error { return errors.New("no compiler") }
+
+func TestRoundsLeaveOutWhatCannotBePrepared(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	var order []string
+	r := testRounds(jsonTo(&out), &order)
+	r.suite.entrants = append(r.suite.entrants, entrant{"absent", func() contestant { return unprepared{} }})
+	err := r.run(t.Context())
+	if err == nil || !strings.HasPrefix(err.Error(), "absent is left out: no compiler\n") {
+		t.Error(err)
+	}
+	if got := strings.Join(order, ""); got != "momomo" {
+		t.Error("measured", got)
 	}
 }

@@ -33,6 +33,7 @@ func suites() []suite {
 		{name: "storage", benches: storageBenches(), entrants: storageEntrants()},
 		{name: "websocket", benches: websocketBenches(), entrants: websocketEntrants()},
 		{name: "gateway", benches: gatewayBenches(), entrants: gatewayEntrants()},
+		{name: "sidecar", benches: sidecarBenches(), entrants: sidecarEntrants()},
 	}
 }
 

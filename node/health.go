@@ -30,6 +30,10 @@ func (n *Node) AdminHandler() http.Handler {
 	}.Handler()
 }
 
+// Collector reads the figures that /metrics has, for programs with a page of
+// their own.
+func (n *Node) Collector() prometheus.Collector { return newMetrics(n) }
+
 // Admin is the address of the node's health and figures, host:port; empty
 // where Config has none.
 func (n *Node) Admin() string { return n.admin }

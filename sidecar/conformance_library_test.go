@@ -92,7 +92,7 @@ func TestPythonHasFewThreads(t *testing.T) {
 	t.Run("three", func(t *testing.T) {
 		t.Parallel()
 		p := start(t, sidecartest.Config{Threads: 3, Spec: python}, sidecar.Config{MaxStreams: 2})
-		const entities, each = 10, 5
+		const entities, each = 6, 3
 		done := make(chan error, entities)
 		for i := range entities {
 			go func() {

@@ -63,14 +63,14 @@ func (s *Sidecar) pageReady(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprintln(w, "ready")
 }
 
-// pageMetrics has the figures of the node.
+// pageMetrics has the figures of the node and of the entities.
 func (s *Sidecar) pageMetrics(w http.ResponseWriter, r *http.Request) {
-	n := s.Node()
-	if n == nil {
+	s.mu.Lock()
+	now := s.serving
+	s.mu.Unlock()
+	if now == nil {
 		http.Error(w, "no clients are served yet", http.StatusServiceUnavailable)
 		return
 	}
-	own := r.Clone(r.Context())
-	own.URL.Path = "/metrics"
-	n.AdminHandler().ServeHTTP(w, own)
+	now.metrics.ServeHTTP(w, r)
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/sidecar/internal/entity"
@@ -26,6 +28,7 @@ type serving struct {
 	listener net.Listener
 	server   *http.Server
 	events   *eventing.Eventing
+	metrics  http.Handler
 }
 
 // Of the end: calls in flight have so long to finish, and then the entities
@@ -46,11 +49,12 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 	events := eventing.New(eventing.Config{Model: model, Store: s.config.Node.Store, Broker: s.broker, Report: s.report, Log: s.config.Log})
 	router := route.New(route.Config{Model: model, Function: s.conn, Actors: later, Report: s.report, Publish: events.Publish, Log: s.config.Log})
 	config := s.config.Node
-	config.Types = slices.Concat(config.Types, s.types(model, router, events))
+	types, figures := s.types(model, router, events)
+	config.Types = slices.Concat(config.Types, types)
 	if later.Node, err = node.Start(ctx, config); err != nil {
 		return nil, err
 	}
-	opened := &serving{node: later.Node, events: events}
+	opened := &serving{node: later.Node, events: events, metrics: metrics(append(figures, later.Collector(), events)...)}
 	defer func() {
 		if err != nil {
 			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -72,28 +76,30 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 	return opened, nil
 }
 
-// types are the actor types of the model's services.
-func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type) {
+// types are the actor types of the model's services, and what they count.
+func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
 	config := entity.Config{
 		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
-		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Slots: s.slots(model), Log: s.config.Log,
+		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Streams: s.streams(model), Log: s.config.Log,
 	}
 	for _, service := range model.Services {
 		switch service.Kind {
 		case spec.EventSourced, spec.Value:
-			types = append(types, entity.Type(service, config))
+			counted := entityFigures{new(entity.Figures), service}
+			config.Figures = counted.Figures
+			types, figures = append(types, entity.Type(service, config)), append(figures, counted)
 		case spec.Action, spec.Stateless:
 			types = append(types, router.ActionType(service))
 		case spec.Replicated:
 			s.config.Log.Warn("replicated entities are not served yet, their clients get UNIMPLEMENTED", "service", service.Name)
 		}
 	}
-	return types
+	return types, figures
 }
 
-// slots bounds the streams of entities. Each pins a thread of Python's library,
+// streams bounds the streams of entities. Each pins a thread of Python's library,
 // which has as many of them as there are CPUs; one stays for all other calls.
-func (s *Sidecar) slots(model *spec.Model) *entity.Slots {
+func (s *Sidecar) streams(model *spec.Model) *entity.Streams {
 	n := s.config.MaxStreams
 	if n == 0 && strings.HasPrefix(model.Library, "cloudstate-python-support") {
 		n = max(1, runtime.NumCPU()-1)
@@ -101,7 +107,7 @@ func (s *Sidecar) slots(model *spec.Model) *entity.Slots {
 	if n == 0 {
 		return nil
 	}
-	return entity.NewSlots(n)
+	return entity.NewStreams(n)
 }
 
 // close lets calls finish and the entities leave, in this order.

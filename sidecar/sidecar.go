@@ -117,12 +117,16 @@ func Start(ctx context.Context, c Config) (*Sidecar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start sidecar: %w", err)
 	}
+	topics, err := dialBroker(c.Broker)
+	if err != nil {
+		return nil, fmt.Errorf("start sidecar: %w", errors.Join(err, conn.Close()))
+	}
 	s := &Sidecar{
-		config: c, conn: conn, reports: make(chan string, maxReports), done: make(chan struct{}), changed: make(chan struct{}),
+		config: c, conn: conn, broker: topics, reports: make(chan string, maxReports), done: make(chan struct{}), changed: make(chan struct{}),
 		waiting: mallee.ErrUnavailable.Errorf("the sidecar has not found the user function at %s yet", c.Function),
 	}
 	if err := s.openPages(ctx); err != nil {
-		return nil, fmt.Errorf("start sidecar: %w", errors.Join(err, conn.Close()))
+		return nil, fmt.Errorf("start sidecar: %w", errors.Join(err, s.hangUp()))
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopping = end
@@ -266,7 +270,16 @@ func (s *Sidecar) Stop(ctx context.Context) error {
 	if serving := s.take(); serving != nil {
 		err = serving.close(ctx)
 	}
-	return errors.Join(err, s.pages.close(), s.conn.Close())
+	return errors.Join(err, s.pages.close(), s.hangUp())
+}
+
+// hangUp ends the connections to others.
+func (s *Sidecar) hangUp() error {
+	err := s.conn.Close()
+	if s.broker != nil {
+		err = errors.Join(err, s.broker.Close())
+	}
+	return err
 }
 
 // take ends the serving of clients, once.

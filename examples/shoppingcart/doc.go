@@ -4,3 +4,4 @@
 package shoppingcart
 
 //go:generate go run github.com/mallee-io/mallee/cmd/mallee generate -I proto --proto com/example/shoppingcart/shoppingcart.proto
+//go:generate go -C ../.. run github.com/bufbuild/buf/cmd/buf@v1.57.2 build --path examples/shoppingcart/proto/com --as-file-descriptor-set --exclude-source-info -o examples/shoppingcart/js/shoppingcart.binpb

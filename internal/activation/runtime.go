@@ -3,6 +3,7 @@ package activation
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +75,8 @@ func New(config Config, types []mallee.Type) *Runtime {
 	for _, typ := range types {
 		table := newTable(r, typ)
 		r.tables = append(r.tables, table)
-		table.sweeper = time.AfterFunc(table.sweepInterval(), table.sweep)
+		table.sweeper = time.AfterFunc(math.MaxInt64, table.sweep)
+		table.sweeper.Reset(table.sweepInterval()) // only now: the sweep uses it
 	}
 	return r
 }

@@ -11,4 +11,4 @@ import "time"
 
 // Patience bounds every wait. It is there for what never comes, and is long
 // enough for a machine that is busy with other things.
-const Patience = 30 * time.Second
+const Patience = time.Minute

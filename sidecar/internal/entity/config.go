@@ -44,8 +44,9 @@ type Config struct {
 	// DefaultCloseTimeout.
 	CloseTimeout time.Duration
 
-	// Slots bounds the streams of all types that have it. Nil: no bound.
-	Slots *Slots
+	// Streams bounds the streams of all types that are given the same one. Nil: no
+	// bound.
+	Streams *Streams
 
 	// MaxMessage bounds messages of the user function, in bytes. Defaults to
 	// DefaultMaxMessage.

@@ -70,7 +70,7 @@ type history struct {
 }
 
 func newHistory(t *testing.T) *history {
-	h := &history{t: t, function: startFunction(t), store: &faultyStore{Store: storage.Memory()}, router: &patchyRouter{ids: make(map[string][]string)},
+	h := &history{t: t, function: startFunction(t), store: &faultyStore{Store: storage.Memory()}, router: &patchyRouter{ids: make(map[string][]string), done: make(map[string]bool)},
 		service: service(log, spec.EventSourced), driver: placement.Memory(leaseTTL), network: transport.NewMemory(), effects: make(map[string]bool)}
 	h.typ = entity.Type(h.service, entity.Config{Function: h.function.conn, Router: h.router, Log: silent})
 	h.start()
@@ -200,7 +200,7 @@ func (h *history) check(rt *rapid.T) {
 // end looks at what is left once nothing happens any more.
 func (h *history) end(rt *rapid.T) {
 	h.router.fail(0)
-	time.Sleep(10 * time.Minute)
+	time.Sleep(3 * time.Minute)
 	h.check(rt)
 	time.Sleep(time.Second)
 	synctest.Wait()
@@ -234,7 +234,8 @@ type patchyRouter struct {
 	router
 	mu    sync.Mutex
 	fails int
-	ids   map[string][]string // of what was carried out, by target
+	ids   map[string][]string // of all tries, by target
+	done  map[string]bool
 }
 
 func (r *patchyRouter) fail(times int) {
@@ -252,6 +253,7 @@ func (r *patchyRouter) Effect(_ context.Context, _ mallee.Caller, e *cloudstatep
 		r.fails--
 		return mallee.ErrUnavailable.Errorf("no way")
 	}
+	r.done[e.CommandName] = true
 	return nil
 }
 
@@ -261,8 +263,8 @@ func (r *patchyRouter) check(rt *rapid.T, effects map[string]bool) {
 	all := make(map[string]bool)
 	for to, must := range effects {
 		ids := r.ids[to]
-		if must != (len(ids) > 0) {
-			rt.Fatalf("effect %s was carried out %d times; is it to be: %v", to, len(ids), must)
+		if must != (len(ids) > 0) || must != r.done[to] {
+			rt.Fatalf("effect %s was tried %d times, done: %v, is to be: %v", to, len(ids), r.done[to], must)
 		}
 		if same := slices.Compact(slices.Clone(ids)); len(same) > 1 || must && all[same[0]] {
 			rt.Fatalf("effect %s has ids %q", to, ids)

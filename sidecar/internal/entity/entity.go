@@ -9,6 +9,13 @@
 // When the user function breaks the protocol or the stream, the command fails
 // and the next one finds a new stream, to which all that is stored is replayed.
 // Commands that wait meanwhile go there too: the original proxy fails them.
+//
+// A forward or effect is carried out until its target has answered, also after
+// a crash, so it may arrive more than once, each time with the same id in its
+// metadata. When the way to a synchronous effect fails, the command fails, as
+// the protocol has it; the effect, and what was to come after it, is carried out
+// nevertheless. Nothing of an answer that asks for a restart is: it is undone as
+// a whole.
 package entity
 
 import (

@@ -3,6 +3,7 @@ package entity_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +201,30 @@ func TestFunctionDoesNotAnswer(t *testing.T) {
 		if _, err = w.runWithin(patient, log, "1", script{Break: "never"}); !errors.Is(err, mallee.ErrTimeout) {
 			t.Error(err)
 		}
+	})
+}
+
+// Nor does one that does not read make an entity wait for ever.
+func TestFunctionDoesNotRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, malleetest.Local, nil)
+		large := strings.Repeat("x", 1<<20)
+		for range 3 {
+			if _, err := w.run(log, "1", emit(large)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * idle)
+		w.function.dieAt("read nothing more")
+		start := time.Now()
+		if _, err := w.run(log, "1", emit("lost")); !errors.Is(err, mallee.ErrTimeout) {
+			t.Error(err)
+		}
+		if waited := time.Since(start); waited != entity.DefaultRelayTimeout {
+			t.Errorf("it takes %v", waited)
+		}
+		w.function.dieAt("")
+		w.gives(log, "1", read, list([]string{large, large, large}))
 	})
 }
 

@@ -58,6 +58,8 @@ type function struct {
 	forgets bool // what has come over the streams
 
 	mu      sync.Mutex
+	open    int        // streams now
+	most    int        // that were open at a time
 	streams [][]string // what has come over each stream, as text
 	die     string     // an event at which the function dies when it is replayed
 }
@@ -90,7 +92,15 @@ func (f *function) opened() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.streams = append(f.streams, nil)
+	f.open++
+	f.most = max(f.most, f.open)
 	return len(f.streams) - 1
+}
+
+func (f *function) closed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open--
 }
 
 func (f *function) note(stream int, what string) {
@@ -230,6 +240,7 @@ type eventSourcedServer struct {
 
 func (v eventSourcedServer) Handle(rpc eventsourcedpb.EventSourced_HandleServer) error {
 	stream, f := v.f.opened(), v.f
+	defer f.closed()
 	var state []string
 	for {
 		in, err := rpc.Recv()
@@ -248,7 +259,11 @@ func (v eventSourcedServer) Handle(rpc eventsourcedpb.EventSourced_HandleServer)
 		case *eventsourcedpb.EventSourcedStreamIn_Event:
 			event := string(m.Event.Payload.Value)
 			f.note(stream, event)
-			if f.dies(event) {
+			switch {
+			case f.dies(event):
+				return errDied
+			case f.dies("read nothing more"):
+				<-f.silent
 				return errDied
 			}
 			if state = append(state, event); int(m.Event.Sequence) != len(state) {
@@ -293,6 +308,7 @@ type valueServer struct {
 
 func (v valueServer) Handle(rpc valueentitypb.ValueEntity_HandleServer) error {
 	stream, f := v.f.opened(), v.f
+	defer f.closed()
 	var state []string
 	for {
 		in, err := rpc.Recv()

@@ -61,23 +61,20 @@ func (e *entity) ask(c *command.Command) (*answer, error) {
 // open makes sure that there is a stream whose user function has the state.
 func (e *entity) open() error {
 	if e.stream != nil {
-		e.kind.Slots.used(e)
+		e.stream.slot.use()
 		return nil
 	}
 	if e.closing != nil {
 		<-e.closing.ended // bounded by the CloseTimeout
 		e.closing = nil
 	}
-	if err := e.kind.Slots.take(e, e.kind.RelayTimeout); err != nil {
-		return err
-	}
-	s, err := openStream(e.kind.Function, e.kind.path, e.kind.RelayTimeout, e.kind.options...)
+	s, err := e.kind.openStream(e.leave)
 	if err != nil {
-		e.kind.Slots.leave(e)
 		return err
 	}
 	e.kind.Figures.Streams.Add(1)
 	e.stream = s
+	s.slot.use()
 	return e.replay(s)
 }
 
@@ -165,6 +162,10 @@ func (e *entity) writeAnswer(ctx context.Context, a *answer, out []*outgoing) er
 	if err != nil {
 		return err
 	}
+	e.kind.Figures.WrittenRows.Add(int64(n))
+	for i := range a.rows {
+		e.kind.Figures.WrittenBytes.Add(int64(len(a.rows[i].Value)))
+	}
 	first := e.machine.sequence() + 1
 	e.machine.written(a, versions[:n])
 	if e.courier != nil {
@@ -184,10 +185,6 @@ func (e *entity) write(ctx context.Context, ops []storage.Op) ([]uint64, error) 
 	versions, err := e.activation.Write(ctx, ops...)
 	if err != nil {
 		return nil, writeError(err)
-	}
-	e.kind.Figures.WrittenRows.Add(int64(len(ops)))
-	for i := range ops {
-		e.kind.Figures.WrittenBytes.Add(int64(len(ops[i].Value)))
 	}
 	return versions, nil
 }
@@ -241,9 +238,18 @@ func (e *entity) fail(ctx context.Context, err error) error {
 // hangUp ends the stream, if there is one.
 func (e *entity) hangUp() {
 	if e.stream != nil {
-		e.stream.end(e.kind.CloseTimeout, func() { e.kind.Slots.leave(e) })
+		e.stream.end(e.kind.CloseTimeout)
 		e.stream, e.closing = nil, e.stream
 	}
+}
+
+// leave ends the stream in a slot as soon as it is not used.
+func (e *entity) leave(from *slot) {
+	e.activation.Schedule(0, 0, func(context.Context) {
+		if e.stream != nil && e.stream.slot == from {
+			e.hangUp()
+		}
+	})
 }
 
 func (e *entity) unreadable(err error) error { return &fault{e.kind.texts.recovery, err} }

@@ -17,6 +17,7 @@ import (
 // costs no goroutine of ours; that it has ended is seen when it is used next.
 type stream struct {
 	rpc      grpc.ClientStream
+	slot     *slot
 	ctx      context.Context // of the stream alone: callers may come and go
 	cancel   context.CancelCauseFunc
 	patience *time.Timer   // cancels the stream
@@ -29,18 +30,31 @@ var (
 	handle      = &grpc.StreamDesc{StreamName: "handle", ServerStreams: true, ClientStreams: true}
 )
 
-func openStream(function grpc.ClientConnInterface, path string, limit time.Duration, options ...grpc.CallOption) (*stream, error) {
-	s := &stream{limit: limit, ended: make(chan struct{})}
+// openStream opens a stream once there is a place for it. Leave is called when
+// the place is needed for another one.
+func (k *kind) openStream(leave func(*slot)) (*stream, error) {
+	s := &stream{limit: k.RelayTimeout, ended: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.patience = time.AfterFunc(limit, func() { s.cancel(errPatience) })
-	rpc, err := function.NewStream(s.ctx, handle, path, options...)
+	s.patience = time.AfterFunc(s.limit, func() { s.cancel(errPatience) })
+	err := s.open(k, leave)
 	s.patience.Stop()
 	if err != nil {
+		s.slot.free()
+		if context.Cause(s.ctx) == errPatience {
+			return nil, mallee.ErrUnavailable.Errorf("there was no stream to the user function within %v", s.limit)
+		}
 		s.cancel(nil)
 		return nil, mallee.ErrUnavailable.Errorf("the user function cannot be reached: %v", err)
 	}
-	s.rpc = rpc
 	return s, nil
+}
+
+func (s *stream) open(k *kind, leave func(*slot)) (err error) {
+	if s.slot, err = k.Streams.take(s.ctx, leave); err != nil {
+		return err
+	}
+	s.rpc, err = k.Function.NewStream(s.ctx, handle, k.path, k.options...)
+	return err
 }
 
 // send returns io.EOF when the stream has ended, and receive then says why.
@@ -64,8 +78,8 @@ func (s *stream) done(err error) error {
 }
 
 // end half-closes the stream and lets the user function end it within a limit;
-// only then it is canceled. It does not wait; ended is called when it is over.
-func (s *stream) end(limit time.Duration, ended func()) {
+// only then it is canceled. It does not wait.
+func (s *stream) end(limit time.Duration) {
 	s.patience.Reset(limit)
 	go func() {
 		err := s.rpc.CloseSend()
@@ -74,7 +88,7 @@ func (s *stream) end(limit time.Duration, ended func()) {
 		}
 		s.patience.Stop()
 		s.cancel(nil)
-		ended()
+		s.slot.free()
 		close(s.ended)
 	}()
 }

@@ -3,6 +3,7 @@ package ingress_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -20,6 +21,9 @@ func BenchmarkUnary(b *testing.B) {
 	server := serverFunc(func(_ context.Context, _ *spec.Method, _ command.Metadata, x command.Exchange) error {
 		value, err := x.Recv()
 		if err != nil {
+			return err
+		}
+		if _, err := x.Recv(); err != io.EOF { // as the router does
 			return err
 		}
 		return x.Send(replyOf(value))

@@ -17,7 +17,8 @@ import (
 type body struct {
 	io.Reader
 	w        http.ResponseWriter
-	deadline time.Time // zero: none
+	deadline time.Time   // zero: none
+	timer    *time.Timer // runs while a read does; nil before the first
 
 	mu   sync.Mutex
 	over bool // the deadline is no longer to be set: w may be another request's
@@ -38,8 +39,12 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.deadline.IsZero() {
 		return b.Reader.Read(p)
 	}
-	timer := time.AfterFunc(time.Until(b.deadline), b.expire)
-	defer timer.Stop()
+	if left := time.Until(b.deadline); b.timer == nil {
+		b.timer = time.AfterFunc(left, b.expire)
+	} else {
+		b.timer.Reset(left)
+	}
+	defer b.timer.Stop()
 	return b.Reader.Read(p)
 }
 

@@ -35,7 +35,8 @@ type Config struct {
 	// concurrent use. Nil: always ready.
 	Ready func() bool
 
-	// Log gets what is wrong with connections. Defaults to slog.Default().
+	// Log gets, at level debug, what is wrong with requests of HTTP/JSON, which
+	// clients are not told. Defaults to slog.Default().
 	Log *slog.Logger
 }
 

@@ -34,7 +34,9 @@ func (h *Handler) serveJSON(w http.ResponseWriter, r *http.Request, to *route, v
 	ctx := r.Context()
 	value, err := h.readRequest(ctx, w, r, to, variables)
 	if err != nil {
-		answerText(w, requestStatus(err), "")
+		h.config.Log.DebugContext(ctx, "ingress: malformed request", "service", to.Service.Name, "method", to.Name, "error", err)
+		status := requestStatus(err)
+		answerText(w, status, http.StatusText(status))
 		return
 	}
 	md := append(metadataOf(r), command.Entry{Key: "grpc-accept-encoding", Text: identityName})
@@ -56,11 +58,7 @@ func requestStatus(err error) int {
 	}
 }
 
-// answerText answers with a text; an empty one is the status's own.
 func answerText(w http.ResponseWriter, status int, text string) {
-	if text == "" {
-		text = http.StatusText(status)
-	}
 	header := w.Header()
 	header.Set("Content-Type", textType)
 	header.Set("X-Content-Type-Options", "nosniff")
