@@ -27,9 +27,17 @@ func dial(c Config) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: pace, MinConnectTimeout: 5 * time.Second}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(c.MaxMessage), grpc.MaxCallSendMsgSize(c.MaxMessage)),
+		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
 		grpc.WithIdleTimeout(0)) // a connection that ends means that the function has gone
 }
+
+// Flow control, in bytes. Windows that are set are not measured: otherwise each
+// answer is followed by a ping, and by its answer. One message may be larger.
+const (
+	streamWindow = 64 << 10
+	connWindow   = 4 << 20
+)
 
 // proxyName is how the sidecar introduces itself.
 const proxyName = "mallee"

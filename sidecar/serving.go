@@ -71,7 +71,7 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 		return nil, fmt.Errorf("serve clients: %w", err)
 	}
 	opened.server = ingress.NewServer(handler, s.config.Log)
-	go func() { _ = opened.server.Serve(opened.listener) }() // ends with close
+	go func() { _ = opened.server.Serve(ingress.Listen(opened.listener)) }() // ends with close
 	events.Start(router, opened.node)
 	return opened, nil
 }

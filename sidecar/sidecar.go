@@ -24,6 +24,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/node"
 	"github.com/mallee-io/mallee/sidecar/internal/broker"
+	brokers "github.com/mallee-io/mallee/sidecar/internal/broker/dial"
 	"github.com/mallee-io/mallee/storage"
 )
 
@@ -58,8 +59,8 @@ type Config struct {
 	// RelayTimeout here, and its Name to "sidecar".
 	Node node.Config
 
-	// Broker is the URL of the broker of topics: nats://HOST:PORT, or
-	// kafka://HOST:PORT,… Defaults to none.
+	// Broker is the address of the broker of topics, nats://HOST:PORT,… or
+	// kafka://HOST:PORT,…; docs/eventing.md has its parameters. Defaults to none.
 	Broker string
 
 	// Strict refuses user functions that announce another protocol than 0.2,
@@ -117,7 +118,10 @@ func Start(ctx context.Context, c Config) (*Sidecar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start sidecar: %w", err)
 	}
-	topics, err := dialBroker(c.Broker)
+	var topics broker.Broker
+	if c.Broker != "" {
+		topics, err = brokers.Broker(c.Broker)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start sidecar: %w", errors.Join(err, conn.Close()))
 	}

@@ -81,31 +81,36 @@ func (s *services) messagePackages() (paths []string) {
 
 // readServices makes an actor interface of each service.
 func (m *model) readServices() (problems Problems) {
-	s := m.pkg.services
-	if s == nil {
+	if m.pkg.services == nil {
 		return nil
 	}
-	for _, file := range s.files {
+	for _, file := range m.pkg.services.files {
 		if len(file.Services) == 0 {
-			problems = append(problems, fmt.Sprintf("%s:1:1: has no services; name a file that has one", s.show(file.Desc.Path())))
+			problems = append(problems, m.pkg.services.show(file.Desc.Path())+":1:1: has no services; name a file that has one")
 		}
 		for _, service := range file.Services {
-			a := &actor{name: service.GoName, wireName: string(service.Desc.FullName()), doc: prose(service.Comments.Leading), service: true}
-			if pos, taken := m.declared(a.name); taken {
-				m.refuse(pos, "%s is a name that is generated for the service %s; call yours something else", a.name, a.wireName)
-			}
-			byName := make(map[string]*protogen.Method)
-			for _, rpc := range service.Methods {
-				if problem := m.readRPC(a, rpc); problem != "" {
-					problems = append(problems, s.at(rpc.Desc)+problem)
-				}
-				if other := byName[rpc.GoName]; other != nil {
-					problems = append(problems, fmt.Sprintf("%srpc %s and rpc %s have the same name %s in Go; rename one of them", s.at(rpc.Desc), other.Desc.Name(), rpc.Desc.Name(), rpc.GoName))
-				}
-				byName[rpc.GoName] = rpc
-			}
-			m.actors = append(m.actors, a)
+			problems = append(problems, m.readService(service)...)
 		}
+	}
+	return problems
+}
+
+func (m *model) readService(service *protogen.Service) (problems Problems) {
+	a := &actor{name: service.GoName, wireName: string(service.Desc.FullName()), doc: prose(service.Comments.Leading), service: true}
+	m.actors = append(m.actors, a)
+	if pos, taken := m.declared(a.name); taken {
+		m.refuse(pos, "%s is a name that is generated for the service %s; call yours something else", a.name, a.wireName)
+	}
+	byName := make(map[string]*protogen.Method)
+	for _, rpc := range service.Methods {
+		place := m.pkg.services.at(rpc.Desc)
+		if problem := m.readRPC(a, rpc); problem != "" {
+			problems = append(problems, place+problem)
+		}
+		if other := byName[rpc.GoName]; other != nil {
+			problems = append(problems, fmt.Sprintf("%srpc %s and rpc %s have the same name %s in Go; rename one of them", place, other.Desc.Name(), rpc.Desc.Name(), rpc.GoName))
+		}
+		byName[rpc.GoName] = rpc
 	}
 	return problems
 }

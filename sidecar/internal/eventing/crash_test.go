@@ -14,16 +14,24 @@ import (
 	"github.com/mallee-io/mallee/sidecar/internal/entity/rows"
 )
 
+// maxRuns bounds the time of the test: a run is hours of a cluster's life.
+const maxRuns = 20
+
 // Whatever crashes and fails when: each group gets all events of each entity,
 // the next one only after one is handled.
 func TestEventsComeAtLeastOnceAndInOrder(t *testing.T) {
 	t.Parallel()
+	runs, failed := 0, false
 	rapid.Check(t, func(rt *rapid.T) {
+		if runs++; runs > maxRuns && !failed {
+			return
+		}
 		plan := rapid.SliceOfN(rapid.Custom(drawStep), 1, 12).Draw(rt, "plan")
 		answers := rapid.SliceOfN(rapid.SampledFrom([]answer{handled, late, failing}), 0, 4).Draw(rt, "answers")
 		var wrong []string
 		synctest.Test(t, func(t *testing.T) { wrong = runPlan(t, plan, append(answers, handled)) })
 		if wrong := strings.Join(wrong, ""); wrong != "" {
+			failed = true
 			rt.Fatal(wrong)
 		}
 	})

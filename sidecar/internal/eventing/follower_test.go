@@ -129,8 +129,8 @@ func TestCommandsDoNotWaitForConsumers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, model(t, "Cart", "Mail"))
-		go_on := make(chan struct{})
-		w.function.answer = func(string) error { <-go_on; return nil }
+		goOn := make(chan struct{})
+		w.function.answer = func(string) error { <-goOn; return nil }
 		w.start()
 		defer w.stop()
 		for range 3 {
@@ -142,7 +142,7 @@ func TestCommandsDoNotWaitForConsumers(t *testing.T) {
 		if got := w.function.all(); len(got) != 1 {
 			t.Errorf("%q are under way at once", got)
 		}
-		close(go_on)
+		close(goOn)
 		synctest.Wait()
 		if got := w.function.all(); len(got) != 3 {
 			t.Errorf("in the end %q", got)

@@ -36,23 +36,25 @@ func (e *Eventing) Publish(ctx context.Context, m *spec.Method, r *command.Reply
 
 // publication makes an event of a reply.
 func publication(m *spec.Method, r *command.Reply) (*cloudEvent, error) {
-	e := &cloudEvent{attributes: make(map[string]string)}
-	for _, entry := range r.Metadata {
-		name, ok := strings.CutPrefix(strings.ToLower(entry.Key), broker.AttributePrefix)
-		switch {
-		case entry.Binary:
-		case ok:
-			e.missing(name, entry.Text)
-		case strings.EqualFold(entry.Key, broker.ContentType) && e.contentType == "":
-			e.contentType = entry.Text
-		}
-	}
 	data, contentType, eventType, err := content(r.Payload)
 	if err != nil {
 		return nil, err
 	}
-	e.data = data
-	e.missing(contentAttribute, contentTypeOf(e, contentType))
+	e := &cloudEvent{attributes: make(map[string]string), data: data}
+	for _, entry := range r.Metadata {
+		name := strings.ToLower(entry.Key)
+		attribute, ok := strings.CutPrefix(name, broker.AttributePrefix)
+		switch {
+		case entry.Binary:
+		case ok:
+			e.missing(attribute, entry.Text)
+		case name == broker.ContentType && e.contentType == "":
+			e.contentType = entry.Text
+		}
+	}
+	if e.contentType == "" {
+		e.contentType = contentType
+	}
 	e.takeContentType()
 	if e.contentType == anyContent {
 		eventType = r.Payload.TypeURL
@@ -63,12 +65,4 @@ func publication(m *spec.Method, r *command.Reply) (*cloudEvent, error) {
 	e.missing("type", eventType)
 	e.missing("time", time.Now().UTC().Format(time.RFC3339Nano))
 	return e, nil
-}
-
-// contentTypeOf is the one that a reply's metadata has set, or the usual one.
-func contentTypeOf(e *cloudEvent, usual string) string {
-	if e.contentType != "" {
-		return e.contentType
-	}
-	return usual
 }

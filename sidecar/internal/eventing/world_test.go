@@ -16,6 +16,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/malleetest"
+	"github.com/mallee-io/mallee/sidecar/internal/broker"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
 	"github.com/mallee-io/mallee/sidecar/internal/entity"
 	"github.com/mallee-io/mallee/sidecar/internal/entity/rows"
@@ -188,8 +189,11 @@ type world struct {
 	model    *spec.Model
 	eventing *eventing.Eventing
 	function *function
+	broker   broker.Broker
 	reports  chan string
 }
+
+func withBroker(c *eventing.Config) { c.Broker = broker.Memory() }
 
 func newWorld(t *testing.T, nodes int, m *spec.Model, set ...func(*eventing.Config)) *world {
 	w := &world{model: m, function: &function{}, reports: make(chan string, 1000)}
@@ -198,7 +202,7 @@ func newWorld(t *testing.T, nodes int, m *spec.Model, set ...func(*eventing.Conf
 	for _, f := range set {
 		f(&config)
 	}
-	w.eventing = eventing.New(config)
+	w.eventing, w.broker = eventing.New(config), config.Broker
 	w.Cluster = malleetest.Start(t, nodes, cartType(w.eventing, m.Service("shop.Cart")))
 	store.Store = w.Store()
 	return w

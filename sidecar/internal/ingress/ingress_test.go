@@ -198,7 +198,7 @@ func serve(t testing.TB, c ingress.Config) string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(listener)
+		_ = server.Serve(ingress.Listen(listener))
 	}()
 	t.Cleanup(func() {
 		_ = server.Close()

@@ -17,7 +17,7 @@ const (
 )
 
 // NewServer makes the server of a handler: HTTP/1.1 and HTTP/2 without TLS on one
-// port. The caller listens, serves and shuts down.
+// port. The caller listens, with Listen, serves and shuts down.
 //
 // A client that sends no whole header in ten seconds, does not answer a ping, or
 // takes no byte for a minute while some are due is disconnected; one that is idle

@@ -2,19 +2,23 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/mallee-io/mallee/sidecar/internal/broker"
 )
 
-// maxFetch bounds what is held of a partition that is not handled yet, in bytes,
-// unless one message is larger.
-const maxFetch = 1 << 20
+// Bounds of what is held of a partition that is not handled yet: twice as much,
+// or one message, whatever its size.
+const (
+	maxFetch = 1 << 20 // bytes
+	maxQueue = 1000    // messages
+)
 
 // Consume has a client of its own, as a member of the group, and a goroutine for
 // each partition that the member gets.
@@ -32,9 +36,33 @@ func (b *Broker) Consume(ctx context.Context, topic, group string, handle broker
 	}
 	m.client = client
 	defer client.CloseAllowingRebalance()
+	if err := b.check(ctx, client, topic); err != nil {
+		return err
+	}
 	err = m.poll(ctx)
 	m.leave()
 	return err
+}
+
+// check reports a topic that is not there: a member of a group would wait for it
+// without a word.
+func (b *Broker) check(ctx context.Context, client *kgo.Client, topic string) error {
+	request := kmsg.NewPtrMetadataRequest()
+	asked := kmsg.NewMetadataRequestTopic()
+	asked.Topic = &topic
+	request.Topics = []kmsg.MetadataRequestTopic{asked}
+	request.AllowAutoTopicCreation = b.config.Create
+	response, err := request.RequestWith(ctx, client)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err == nil && len(response.Topics) == 1 {
+		err = kerr.ErrorForCode(response.Topics[0].ErrorCode)
+	}
+	if err != nil {
+		return fmt.Errorf("consume topic %s of Kafka: %w", topic, err)
+	}
+	return nil
 }
 
 // member is one member of a group.
@@ -67,8 +95,7 @@ func (m *member) poll(ctx context.Context) error {
 	}
 }
 
-// worker is that of a partition, which is not fetched until it has done what it
-// has.
+// worker is that of a partition.
 func (m *member) worker(partition int32) *worker {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,7 +105,6 @@ func (m *member) worker(partition int32) *worker {
 		m.workers[partition] = w
 		go w.run()
 	}
-	m.client.PauseFetchPartitions(w.self())
 	return w
 }
 
@@ -143,7 +169,5 @@ func (m *member) leave() {
 
 // commit tells the group what is done. When that fails it comes again.
 func (m *member) commit(ctx context.Context, client *kgo.Client) {
-	if err := client.CommitMarkedOffsets(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return
-	}
+	_ = client.CommitMarkedOffsets(ctx)
 }

@@ -17,9 +17,11 @@ type worker struct {
 	stop      func()
 	done      chan struct{}
 
-	mu    sync.Mutex
-	queue []*kgo.Record
-	more  chan struct{} // has an element when queue may have
+	mu     sync.Mutex
+	queue  []*kgo.Record
+	bytes  int           // in queue
+	paused bool          // the partition is not fetched
+	more   chan struct{} // has an element when queue may have
 }
 
 func newWorker(m *member, partition int32) *worker {
@@ -32,40 +34,72 @@ func newWorker(m *member, partition int32) *worker {
 // self names the partition to the client.
 func (w *worker) self() map[string][]int32 { return map[string][]int32{w.of.topic: {w.partition}} }
 
+// give queues messages. While there are many, the partition is not fetched. To
+// pause is not for few: the client goes on only when the fetch that is under way
+// has ended, which may take seconds.
 func (w *worker) give(records []*kgo.Record) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.queue = append(w.queue, records...)
-	w.mu.Unlock()
+	for _, r := range records {
+		w.bytes += len(r.Key) + len(r.Value)
+	}
+	if !w.paused && (w.bytes > maxFetch || len(w.queue) > maxQueue) {
+		w.paused = true
+		w.of.client.PauseFetchPartitions(w.self())
+	}
 	select {
 	case w.more <- struct{}{}:
 	default:
 	}
 }
 
-func (w *worker) take() []*kgo.Record {
+// take is the next message; nil: there is none.
+func (w *worker) take() *kgo.Record {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	records := w.queue
-	w.queue = nil
-	return records
+	if len(w.queue) == 0 {
+		w.queue = nil
+		w.resume()
+		return nil
+	}
+	r := w.queue[0]
+	w.queue[0] = nil
+	w.queue = w.queue[1:]
+	w.bytes -= len(r.Key) + len(r.Value)
+	return r
+}
+
+// resume lets the partition be fetched, by the next worker too. Mu is held.
+func (w *worker) resume() {
+	if w.paused {
+		w.paused = false
+		w.of.client.ResumeFetchPartitions(w.self())
+	}
 }
 
 func (w *worker) run() {
 	defer close(w.done)
-	defer w.cancel()
+	defer w.end()
 	for {
 		select {
 		case <-w.more:
 		case <-w.stopping:
 			return
 		}
-		for _, r := range w.take() {
+		for r := w.take(); r != nil; r = w.take() {
 			if !w.handle(r) {
 				return
 			}
 		}
-		w.of.client.ResumeFetchPartitions(w.self())
 	}
+}
+
+func (w *worker) end() {
+	w.cancel()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.resume()
 }
 
 // handle handles a message until it succeeds, unless the worker stops.

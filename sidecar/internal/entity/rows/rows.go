@@ -6,9 +6,10 @@
 //	s                            the last snapshot      cloudstate.eventsourced.EventSourcedSnapshot
 //	v                            the state of a value   google.protobuf.Any
 //	o/<number, 24 hex digits>    a forward or effect    mallee.sidecar.v1.Outgoing
-//	g/<consumer group>           what it has consumed   (of package eventing)
+//	g/<consumer group>           what it has consumed   mallee.sidecar.v1.Consumed
+//	x/<16 digits>/<group>        an event it set aside  mallee.sidecar.v1.Unhandled
 //
-// It is pure.
+// It is pure, but for what reads how far consumers are.
 package rows
 
 import (
