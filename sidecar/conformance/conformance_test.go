@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -46,7 +47,7 @@ func (l library) conforms(t *testing.T) {
 	})
 	say(l.name, "%s of the function; %s of the sidecar", sum(models), sum(proxies))
 	for why, numbers := range skipped(models, proxies) {
-		say(l.name, "  skipped %v: %s", numbers, why)
+		say(l.name, "  skipped %s: %s", spans(numbers), why)
 	}
 }
 
@@ -68,6 +69,22 @@ func skipped(tallies ...*sidecartest.Tally) iter.Seq2[string, []int] {
 	}
 }
 
+// spans are sorted numbers, for a person.
+func spans(numbers []int) string {
+	var parts []string
+	for i := 0; i < len(numbers); {
+		first := numbers[i]
+		for i++; i < len(numbers) && numbers[i] == numbers[i-1]+1; i++ {
+		}
+		part := strconv.Itoa(first)
+		if last := numbers[i-1]; last > first {
+			part += "-" + strconv.Itoa(last)
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
 // say prints a line for the person who runs the tests, passed or not.
 func say(name, format string, args ...any) {
 	fmt.Printf("%-20s %s\n", name, fmt.Sprintf(format, args...))
@@ -78,7 +95,7 @@ func sum(c *sidecartest.Tally) string {
 	parts := []string{fmt.Sprintf("%d checks passed", len(c.Passed))}
 	if len(c.Failed) > 0 {
 		slices.Sort(c.Failed)
-		parts = append(parts, fmt.Sprintf("%d FAILED %v", len(c.Failed), c.Failed))
+		parts = append(parts, fmt.Sprintf("%d FAILED (%s)", len(c.Failed), spans(c.Failed)))
 	}
 	if len(c.Skipped) > 0 {
 		parts = append(parts, fmt.Sprintf("%d skipped", len(c.Skipped)))
