@@ -124,6 +124,6 @@ func (s *serving) close(ctx context.Context) error {
 
 // serves is for health checks.
 func (s *Sidecar) serves() bool {
-	waits, _ := s.ready()
+	_, waits := s.ready()
 	return waits == nil
 }

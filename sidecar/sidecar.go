@@ -189,7 +189,7 @@ func (c *Config) validate() error {
 // the sidecar waits for.
 func (s *Sidecar) Ready(ctx context.Context) error {
 	for {
-		err, changed := s.ready()
+		changed, err := s.ready()
 		if err == nil {
 			return nil
 		}
@@ -206,16 +206,16 @@ func (s *Sidecar) Ready(ctx context.Context) error {
 var errStopped = mallee.ErrUnavailable.Errorf("the sidecar has stopped")
 
 // ready is nil while commands can be served.
-func (s *Sidecar) ready() (waits error, changed <-chan struct{}) {
+func (s *Sidecar) ready() (changed <-chan struct{}, waits error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.serving == nil:
-		return s.waiting, s.changed
+		return s.changed, s.waiting
 	case !s.reached:
-		return mallee.ErrUnavailable.Errorf("the user function at %s cannot be reached", s.config.Function), s.changed
+		return s.changed, mallee.ErrUnavailable.Errorf("the user function at %s cannot be reached", s.config.Function)
 	}
-	return nil, s.changed
+	return s.changed, nil
 }
 
 // note changes what ready looks at.
