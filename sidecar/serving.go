@@ -90,6 +90,8 @@ func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventin
 			types, figures = append(types, entity.Type(service, config)), append(figures, counted)
 		case spec.Action, spec.Stateless:
 			types = append(types, router.ActionType(service))
+		case spec.Replicated:
+			s.config.Log.Warn("replicated entities are not served yet, their clients get UNIMPLEMENTED", "service", service.Name)
 		}
 	}
 	return types, figures

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -92,7 +93,9 @@ func (w *workshop) fetch(dir string, args ...string) (printed string) {
 	w.Helper()
 	out, why := w.execute(dir, args)
 	if why != "" {
-		w.skip("it cannot be fetched: %s", why)
+		w.Log(why)
+		first, _, _ := strings.Cut(why, "\n")
+		w.skip("it cannot be fetched: %s", first)
 	}
 	return out
 }
@@ -119,7 +122,8 @@ func (w *workshop) execute(dir string, args []string) (printed, why string) {
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		return "", strings.Join(args, " ") + ": " + err.Error() + "\n" + complaint.String() + out.String()
+		all := strings.TrimSpace(complaint.String() + out.String())
+		return "", fmt.Sprintf("%s: %v: %s", strings.Join(args, " "), err, all)
 	}
 	return out.String(), ""
 }
