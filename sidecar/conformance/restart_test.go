@@ -42,26 +42,26 @@ func restarts(t *testing.T, w *workshop, program []string) {
 	defer func() { stop() }()
 	c := newCarts(t, addrs[0])
 
-	c.each(func(id string) error { return c.says(id, "A", emit("A")...) })
-	c.each(func(id string) error { return c.says(id, "AB", emit("B")...) })
-	c.answers("entity-1", http.StatusOK, `{"message":"AB"}`)
+	c.each(func(id string) error { return c.says(id, "123456", emit("1", "2", "3", "4", "5", "6")...) }) // a snapshot is due
+	c.each(func(id string) error { return c.says(id, "123456A", emit("A")...) })
+	c.answers("entity-1", http.StatusOK, `{"message":"123456A"}`)
 	c.fails("entity-1", "no such thing", fail("no such thing")...)
 	if w.library.unreadable {
 		c.fails("entity-1", "", emit("unreadable")...)
 	}
-	c.must(c.says("entity-1", "ABC", emit("C")...))
+	c.must(c.says("entity-1", "123456AC", emit("C")...))
 
 	stop()
 	if err := c.says("entity-1", ""); err == nil {
 		t.Error("a command succeeds without a user function")
 	}
 	stop = w.startAt(addrs[0], program, w.library.env)
-	c.eventually(func() error { return c.says("entity-1", "ABC") })
+	c.eventually(func() error { return c.says("entity-1", "123456AC") })
 	c.each(func(id string) error {
 		if id == "entity-1" {
 			return nil
 		}
-		return c.says(id, "ABD", emit("D")...)
+		return c.says(id, "123456AD", emit("D")...)
 	})
 }
 
@@ -81,8 +81,11 @@ func connect(t *testing.T, addr string) *grpc.ClientConn {
 	return conn
 }
 
-func emit(value string) []*tckevents.RequestAction {
-	return []*tckevents.RequestAction{{Action: &tckevents.RequestAction_Emit{Emit: &tckevents.Emit{Value: value}}}}
+func emit(values ...string) (actions []*tckevents.RequestAction) {
+	for _, v := range values {
+		actions = append(actions, &tckevents.RequestAction{Action: &tckevents.RequestAction_Emit{Emit: &tckevents.Emit{Value: v}}})
+	}
+	return actions
 }
 
 func fail(message string) []*tckevents.RequestAction {

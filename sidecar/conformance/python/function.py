@@ -6,7 +6,7 @@ from google.api import annotations_pb2  # the library looks for it
 
 from cloudstate.cloudstate import CloudState
 from cloudstate.entity_pb2 import Forward, SideEffect
-from cloudstate.event_sourced_context import EventSourcedCommandContext
+from cloudstate.event_sourced_context import EventSourcedCommandContext, SnapshotContext
 from cloudstate.event_sourced_entity import EventSourcedEntity
 from sidecartest import eventsourced_pb2 as tck
 
@@ -23,7 +23,8 @@ model = EventSourcedEntity(
     services["EventSourcedTckModel"],
     [tck.DESCRIPTOR],
     lambda entity_id: State(),
-    persistence_id="event-sourced-tck-model",  # no snapshots: the library cannot read them
+    persistence_id="event-sourced-tck-model",
+    snapshot_every=5,
 )
 
 
@@ -31,6 +32,11 @@ def call(target, id, **more):
     to = target(service_name=two.full_name, command_name="Call", **more)
     to.payload.Pack(tck.Request(id=id))
     return to
+
+
+@model.snapshot()
+def snapshot(state: State, context: SnapshotContext):
+    return tck.Persisted(value=state.text)
 
 
 @model.event_handler(tck.Persisted)
