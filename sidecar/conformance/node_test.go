@@ -29,7 +29,7 @@ func TestNode(t *testing.T) {
 func nodeSupport() library {
 	return library{
 		name:       "node-support 0.0.3",
-		needs:      []string{"npm", "c++", "make"},
+		needs:      []string{"npm", "c++", "make", "python3"},
 		proxies:    except("a stateless function is asked in another way than an action", 37, 38, 39, 40, 41, 42, 43, 44, 45),
 		unreadable: true,
 		more:       stateless,

@@ -19,12 +19,12 @@ import (
 	"github.com/mallee-io/mallee/sidecar/sidecartest"
 )
 
-// carts is the model of event sourced entities, as clients see it.
-type carts struct {
+// client calls the model of event sourced entities.
+type client struct {
 	*testing.T
-	ctx    context.Context
-	client tckevents.EventSourcedTckModelClient
-	side   *sidecar.Sidecar
+	ctx   context.Context
+	model tckevents.EventSourcedTckModelClient
+	side  *sidecar.Sidecar
 }
 
 // entities is how many there are: more than the threads of any library.
@@ -40,7 +40,7 @@ func restarts(t *testing.T, w *workshop, program []string) {
 	}
 	stop := w.startAt(addrs[0], program, w.library.env)
 	defer func() { stop() }()
-	c := newCarts(t, addrs[0])
+	c := newClient(t, addrs[0])
 
 	c.each(func(id string) error { return c.says(id, "123456", emit("1", "2", "3", "4", "5", "6")...) }) // a snapshot is due
 	c.each(func(id string) error { return c.says(id, "123456A", emit("A")...) })
@@ -65,11 +65,11 @@ func restarts(t *testing.T, w *workshop, program []string) {
 	})
 }
 
-func newCarts(t *testing.T, function string) *carts {
+func newClient(t *testing.T, function string) *client {
 	side := start(t, function, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*sidecartest.Patience)
 	t.Cleanup(cancel)
-	return &carts{t, ctx, tckevents.NewEventSourcedTckModelClient(connect(t, side.Addr())), side}
+	return &client{t, ctx, tckevents.NewEventSourcedTckModelClient(connect(t, side.Addr())), side}
 }
 
 func connect(t *testing.T, addr string) *grpc.ClientConn {
@@ -93,8 +93,8 @@ func fail(message string) []*tckevents.RequestAction {
 }
 
 // says is the error of a command that is not answered as it should be.
-func (c *carts) says(id, want string, actions ...*tckevents.RequestAction) error {
-	got, err := c.client.Process(c.ctx, &tckevents.Request{Id: id, Actions: actions})
+func (c *client) says(id, want string, actions ...*tckevents.RequestAction) error {
+	got, err := c.model.Process(c.ctx, &tckevents.Request{Id: id, Actions: actions})
 	if err == nil && got.GetMessage() != want {
 		err = fmt.Errorf("%q, want %q", got.GetMessage(), want)
 	}
@@ -105,16 +105,16 @@ func (c *carts) says(id, want string, actions ...*tckevents.RequestAction) error
 }
 
 // fails expects an error with a text in it.
-func (c *carts) fails(id, text string, actions ...*tckevents.RequestAction) {
+func (c *client) fails(id, text string, actions ...*tckevents.RequestAction) {
 	c.Helper()
-	got, err := c.client.Process(c.ctx, &tckevents.Request{Id: id, Actions: actions})
+	got, err := c.model.Process(c.ctx, &tckevents.Request{Id: id, Actions: actions})
 	if err == nil || !strings.Contains(err.Error(), text) {
 		c.Errorf("%s: %v, %v; want a failure with %q", id, got, err, text)
 	}
 }
 
 // answers makes a call over HTTP.
-func (c *carts) answers(id string, status int, want string) {
+func (c *client) answers(id string, status int, want string) {
 	c.Helper()
 	url := "http://" + c.side.Addr() + "/tck/model/eventsourced/" + id
 	req, err := http.NewRequestWithContext(c.ctx, http.MethodPost, url, strings.NewReader("{}"))
@@ -130,7 +130,7 @@ func (c *carts) answers(id string, status int, want string) {
 }
 
 // each calls all entities at once.
-func (c *carts) each(call func(id string) error) {
+func (c *client) each(call func(id string) error) {
 	c.Helper()
 	done := make(chan error, entities)
 	for i := range entities {
@@ -143,7 +143,7 @@ func (c *carts) each(call func(id string) error) {
 
 // eventually repeats a call until it succeeds: the sidecar needs a moment to
 // find the user function again.
-func (c *carts) eventually(call func() error) {
+func (c *client) eventually(call func() error) {
 	c.Helper()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
@@ -156,7 +156,7 @@ func (c *carts) eventually(call func() error) {
 	}
 }
 
-func (c *carts) must(err error) {
+func (c *client) must(err error) {
 	c.Helper()
 	if err != nil {
 		c.Fatal(err)
