@@ -2,14 +2,9 @@ package conformance_test
 
 import (
 	"context"
-	"fmt"
-	"iter"
 	"log/slog"
 	"maps"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/mallee-io/mallee/node"
@@ -75,62 +70,11 @@ func (l library) conforms(t *testing.T) {
 		t.Run("More", func(t *testing.T) { l.more(t, function) })
 	}
 	t.Run("Restart", func(t *testing.T) { restarts(t, w, program) })
-	say(l.name, "%s of the function; %s of the sidecar", sum(models), sum(proxies))
-	for why, numbers := range skipped(models, proxies) {
-		say(l.name, "  skipped %s: %s", spans(numbers), why)
+	if models == nil {
+		say(l.name, "FAILED: it does not tell what it has")
+		return
 	}
-}
-
-// skipped are the checks that were not made, by their reasons.
-func skipped(tallies ...*sidecartest.Tally) iter.Seq2[string, []int] {
-	checks := map[string][]int{}
-	for _, tally := range tallies {
-		for _, number := range slices.Sorted(maps.Keys(tally.Skipped)) {
-			why := tally.Skipped[number]
-			checks[why] = append(checks[why], number)
-		}
-	}
-	return func(yield func(string, []int) bool) {
-		for _, why := range slices.Sorted(maps.Keys(checks)) {
-			if !yield(why, checks[why]) {
-				return
-			}
-		}
-	}
-}
-
-// spans are sorted numbers, for a person.
-func spans(numbers []int) string {
-	var parts []string
-	for i := 0; i < len(numbers); {
-		first := numbers[i]
-		for i++; i < len(numbers) && numbers[i] == numbers[i-1]+1; i++ {
-		}
-		part := strconv.Itoa(first)
-		if last := numbers[i-1]; last > first {
-			part += "-" + strconv.Itoa(last)
-		}
-		parts = append(parts, part)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// say prints a line for the person who runs the tests, passed or not.
-func say(name, format string, args ...any) {
-	fmt.Printf("%-20s %s\n", name, fmt.Sprintf(format, args...))
-}
-
-// sum is a tally in a few words.
-func sum(c *sidecartest.Tally) string {
-	parts := []string{fmt.Sprintf("%d checks passed", len(c.Passed))}
-	if len(c.Failed) > 0 {
-		slices.Sort(c.Failed)
-		parts = append(parts, fmt.Sprintf("%d FAILED (%s)", len(c.Failed), spans(c.Failed)))
-	}
-	if len(c.Skipped) > 0 {
-		parts = append(parts, fmt.Sprintf("%d skipped", len(c.Skipped)))
-	}
-	return strings.Join(parts, ", ")
+	report(l.name, models, proxies)
 }
 
 // beside starts a sidecar beside the user function, with a recorder between

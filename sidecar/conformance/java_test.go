@@ -11,7 +11,7 @@ import (
 func TestJava(t *testing.T) {
 	library{
 		name:  "java-support 0.6.0",
-		needs: []string{"java", "mvn"},
+		needs: []string{"java", "javac", "mvn"},
 		build: func(w *workshop) []string { return buildJava(w, "0.6.0") },
 	}.conforms(t)
 }
@@ -21,7 +21,7 @@ func TestJava05(t *testing.T) {
 	const effects = "the library loses side effects"
 	library{
 		name:    "java-support 0.5.2",
-		needs:   []string{"java", "mvn"},
+		needs:   []string{"java", "javac", "mvn"},
 		build:   func(w *workshop) []string { return buildJava(w, "0.5.2") },
 		models:  map[int]string{82: effects, 83: effects, 84: effects, 85: effects, 86: effects},
 		proxies: map[int]string{92: effects},

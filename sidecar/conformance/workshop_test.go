@@ -122,8 +122,8 @@ func (w *workshop) execute(dir string, args []string) (printed, why string) {
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		all := strings.TrimSpace(complaint.String() + out.String())
-		return "", fmt.Sprintf("%s: %v: %s", strings.Join(args, " "), err, all)
+		all := strings.ReplaceAll(complaint.String()+out.String(), "\x1b[0m", "") // of Maven, even without colors
+		return "", fmt.Sprintf("%s: %v: %s", strings.Join(args, " "), err, strings.TrimSpace(all))
 	}
 	return out.String(), ""
 }
