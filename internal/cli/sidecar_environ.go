@@ -41,6 +41,7 @@ type translation struct {
 // set sets a setting that nobody has set.
 func (t *translation) set(name, text string) {
 	if t.given[name] == "" {
+		t.given[name] = text
 		t.added = append(t.added, name+"="+text)
 	}
 }
