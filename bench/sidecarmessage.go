@@ -38,8 +38,8 @@ func appendMessage(b []byte, key, text string) []byte {
 	return protowire.AppendString(b, text)
 }
 
-// stringIn is the field num of a message that has only strings.
-func stringIn(msg []byte, num protowire.Number) (string, error) {
+// textOf is the text of a Message.
+func textOf(msg []byte) (string, error) {
 	for len(msg) > 0 {
 		field, typ, n := protowire.ConsumeTag(msg)
 		if n < 0 || typ != protowire.BytesType {
@@ -49,15 +49,13 @@ func stringIn(msg []byte, num protowire.Number) (string, error) {
 		if m < 0 {
 			return "", protowire.ParseError(m)
 		}
-		if field == num {
+		if field == 2 {
 			return string(v), nil
 		}
 		msg = msg[n+m:]
 	}
 	return "", nil
 }
-
-func textOf(msg []byte) (string, error) { return stringIn(msg, 2) }
 
 // descriptors are what the user function's compiler of .proto files would make.
 func descriptors() ([]byte, error) {

@@ -76,10 +76,6 @@ func TestCommandsWaitForRestart(t *testing.T) {
 // sidecar keeps fewer streams, so that all entities are served, and actions.
 func TestPythonHasFewThreads(t *testing.T) {
 	t.Parallel()
-	python := func(spec *cloudstatepb.EntitySpec) {
-		spec.ServiceInfo.SupportLibraryName = "cloudstate-python-support"
-		spec.ServiceInfo.ProtocolMinorVersion = 0
-	}
 	t.Run("one for each CPU", func(t *testing.T) {
 		t.Parallel()
 		p := start(t, sidecartest.Config{Threads: runtime.NumCPU(), Spec: python}, sidecar.Config{})
@@ -123,6 +119,28 @@ func TestPythonHasFewThreads(t *testing.T) {
 		has(t, "")(p.events("it", emit("A"), forward))
 		has(t, "A")(p.events("it"))
 	})
+}
+
+func python(spec *cloudstatepb.EntitySpec) {
+	spec.ServiceInfo.SupportLibraryName = "cloudstate-python-support"
+	spec.ServiceInfo.ProtocolMinorVersion = 0
+}
+
+// Python's library makes snapshots, but ends a stream that begins with one: its
+// entities get all of their events.
+func TestPythonCannotReadSnapshots(t *testing.T) {
+	t.Parallel()
+	p := start(t, sidecartest.Config{Spec: python}, sidecar.Config{MaxStreams: 1})
+	p.Expect(t, sidecartest.Discover)
+	for _, want := range []string{"ABCDEF", "ABCDEFABCDEF"} { // a snapshot comes with each
+		has(t, want)(p.events("it", emit("A"), emit("B"), emit("C"), emit("D"), emit("E"), emit("F")))
+		has(t, "")(p.events("other"))
+		call := p.Expect(t, sidecartest.EventSourced)
+		if init := call.NextIn().(*eventsourcedpb.EventSourcedStreamIn).GetInit(); init.GetSnapshot() != nil {
+			t.Errorf("a stream begins with %v", init)
+		}
+		p.Expect(t, sidecartest.EventSourced)
+	}
 }
 
 // Python's actions end with an error of the call where they raise.

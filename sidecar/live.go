@@ -21,6 +21,7 @@ const askAgain = 30 * time.Second
 func (s *Sidecar) live(ctx context.Context) {
 	defer close(s.done)
 	go s.reporting(ctx)
+	s.config.Log.Info("waiting for the user function", "function", s.config.Function)
 	var last *cloudstatepb.EntitySpec
 	for {
 		declared := s.discover(ctx)
@@ -28,6 +29,7 @@ func (s *Sidecar) live(ctx context.Context) {
 			return
 		}
 		s.note(func() { s.reached = true })
+		s.config.Log.Info("the user function has answered", "function", s.config.Function)
 		if !proto.Equal(declared, last) {
 			s.retire()
 			if err := s.serve(ctx, declared); err != nil {
@@ -36,7 +38,7 @@ func (s *Sidecar) live(ctx context.Context) {
 			}
 			last = declared
 		}
-		if !s.awaitReturn(ctx, last) {
+		if !s.awaitReturn(ctx) {
 			return
 		}
 	}
@@ -44,7 +46,7 @@ func (s *Sidecar) live(ctx context.Context) {
 
 // awaitReturn returns true when the user function has to be asked again: it was
 // lost, or what it has declared cannot be served, and some time has passed.
-func (s *Sidecar) awaitReturn(ctx context.Context, last *cloudstatepb.EntitySpec) bool {
+func (s *Sidecar) awaitReturn(ctx context.Context) bool {
 	s.mu.Lock()
 	served := s.serving != nil
 	s.mu.Unlock()

@@ -80,7 +80,7 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
 	config := entity.Config{
 		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
-		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Streams: s.streams(model), Log: s.config.Log,
+		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Streams: s.streams(model), WholeReplay: python(model), Log: s.config.Log,
 	}
 	for _, service := range model.Services {
 		switch service.Kind {
@@ -90,6 +90,8 @@ func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventin
 			types, figures = append(types, entity.Type(service, config)), append(figures, counted)
 		case spec.Action, spec.Stateless:
 			types = append(types, router.ActionType(service))
+		case spec.Replicated:
+			s.config.Log.Warn("replicated entities are not served yet, their clients get UNIMPLEMENTED", "service", service.Name)
 		}
 	}
 	return types, figures
@@ -99,13 +101,19 @@ func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventin
 // which has as many of them as there are CPUs; one stays for all other calls.
 func (s *Sidecar) streams(model *spec.Model) *entity.Streams {
 	n := s.config.MaxStreams
-	if n == 0 && strings.HasPrefix(model.Library, "cloudstate-python-support") {
+	if n == 0 && python(model) {
 		n = max(1, runtime.NumCPU()-1)
 	}
 	if n == 0 {
 		return nil
 	}
 	return entity.NewStreams(n)
+}
+
+// python reports whether the user function has Python's library. No version of it
+// can read a snapshot that it has made.
+func python(model *spec.Model) bool {
+	return strings.HasPrefix(model.Library, "cloudstate-python-support")
 }
 
 // close lets calls finish and the entities leave, in this order.

@@ -64,7 +64,7 @@ type Config struct {
 	Broker string
 
 	// Strict refuses user functions that announce another protocol than 0.2,
-	// and does not ask a second time what was refused.
+	// and asks one that it cannot serve only again when it has restarted.
 	Strict bool
 
 	// RelayTimeout bounds how long the user function may take to answer a command

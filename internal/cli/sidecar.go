@@ -94,7 +94,8 @@ func sidecarConfig(ctx context.Context, s *config.Config, log *slog.Logger) (c s
 	own := s.Sidecar
 	c = sidecar.Config{
 		Function: own.Function, Listen: own.HTTP, Management: unlessPortZero(own.Management), Metrics: unlessPortZero(own.Metrics),
-		Broker: own.Broker, Strict: own.Strict == "on", RelayTimeout: own.RelayTimeout, Passivation: own.Passivation, MaxMessage: int(own.MaxMessage), Log: log,
+		Broker: own.Broker, Strict: own.Strict == "on", RelayTimeout: own.RelayTimeout, Passivation: own.Passivation,
+		MaxStreams: int(own.MaxStreams), MaxMessage: int(own.MaxMessage), Log: log,
 	}
 	secure, err := s.TLS.Config()
 	if err != nil {

@@ -81,6 +81,7 @@ type Sidecar struct {
 	Strict              string
 	RelayTimeout        time.Duration
 	Passivation         time.Duration
+	MaxStreams          int64
 	MaxMessage          int64
 }
 
@@ -151,6 +152,7 @@ func (s *Settings) table() []Setting {
 		{Name: "sidecar.strict", Default: "off", Doc: "user functions that announce another protocol than 0.2 are refused", value: choice(&s.Sidecar.Strict, "on", "off")},
 		{Name: "sidecar.relay_timeout", Default: "1m", Doc: "how long the user function may take to answer a command", value: duration(&s.Sidecar.RelayTimeout, time.Millisecond, 24*time.Hour)},
 		{Name: "sidecar.passivation", Default: "30s", Doc: "how long an entity without commands is kept in memory, where the user function does not say", value: duration(&s.Sidecar.Passivation, time.Millisecond, 24*time.Hour)},
+		{Name: "sidecar.max_streams", Default: "0", Doc: "entities that have a stream to the user function at once; 0: no limit, or with Python's library one less than there are CPUs", value: count(&s.Sidecar.MaxStreams, 0, 1<<30)},
 		{Name: "sidecar.max_message", Default: "12582912", Doc: "bytes of the largest message of the user function and of clients", value: count(&s.Sidecar.MaxMessage, 1, 1<<30)},
 	}
 }

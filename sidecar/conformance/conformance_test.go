@@ -2,12 +2,9 @@ package conformance_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"os"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/mallee-io/mallee/node"
@@ -28,6 +25,31 @@ type library struct {
 	env []string
 	// models and proxies have the checks that it does not pass, and the reasons.
 	models, proxies map[int]string
+	// streams bound those of entities while the checks are made, where less are
+	// used otherwise than the checks want.
+	streams int
+	// unreadable says that the function chokes on an event with this text.
+	unreadable bool
+	// more checks what only this function has. Nil: nothing.
+	more func(t *testing.T, function string)
+}
+
+// except gives many checks the same reason.
+func except(why string, numbers ...int) map[int]string {
+	all := map[int]string{}
+	for _, n := range numbers {
+		all[n] = why
+	}
+	return all
+}
+
+// merge puts the checks of many reasons together.
+func merge(parts ...map[int]string) map[int]string {
+	all := map[int]string{}
+	for _, part := range parts {
+		maps.Copy(all, part)
+	}
+	return all
 }
 
 // conforms makes all checks of a user function and of a sidecar beside it, and
@@ -37,48 +59,42 @@ func (l library) conforms(t *testing.T) {
 		t.Skip("MALLEE_TEST_CONFORMANCE is not set")
 	}
 	w := newWorkshop(t, l)
-	function := w.start(l.build(w), l.env)
+	program := l.build(w)
+	function := w.start(program, l.env)
 	var models, proxies *sidecartest.Tally
 	t.Run("Models", func(t *testing.T) { models = sidecartest.Models(t, function, l.models) })
 	t.Run("Proxies", func(t *testing.T) {
-		proxies = sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar { return beside(t, function) }, l.proxies)
+		proxies = sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar { return beside(t, l, function) }, l.proxies)
 	})
-	say(l.name, "%s of the function; %s of the sidecar", sum(models), sum(proxies))
-	for _, tally := range []*sidecartest.Tally{models, proxies} {
-		for _, number := range slices.Sorted(maps.Keys(tally.Skipped)) {
-			say(l.name, "check %d skipped: %s", number, tally.Skipped[number])
-		}
+	if l.more != nil {
+		t.Run("More", func(t *testing.T) { l.more(t, function) })
 	}
-}
-
-// say prints a line for the person who runs the tests, passed or not.
-func say(name, format string, args ...any) {
-	fmt.Printf("%-20s %s\n", name, fmt.Sprintf(format, args...))
-}
-
-// sum is a tally in a few words.
-func sum(c *sidecartest.Tally) string {
-	parts := []string{fmt.Sprintf("%d checks passed", len(c.Passed))}
-	if len(c.Failed) > 0 {
-		slices.Sort(c.Failed)
-		parts = append(parts, fmt.Sprintf("%d FAILED %v", len(c.Failed), c.Failed))
+	t.Run("Restart", func(t *testing.T) { restarts(t, w, program) })
+	if models == nil {
+		say(l.name, "FAILED: it does not tell what it has")
+		return
 	}
-	if len(c.Skipped) > 0 {
-		parts = append(parts, fmt.Sprintf("%d skipped", len(c.Skipped)))
-	}
-	return strings.Join(parts, ", ")
+	report(l.name, models, proxies)
 }
 
 // beside starts a sidecar beside the user function, with a recorder between
 // them. Both end with the test.
-func beside(t *testing.T, function string) sidecartest.Sidecar {
+func beside(t *testing.T, l library, function string) sidecartest.Sidecar {
 	between := sidecartest.Intercept(t, function)
+	s := start(t, between.Addr(), l.streams)
+	return sidecartest.Sidecar{Addr: s.Addr(), Record: between.Recorder}
+}
+
+// start starts a sidecar that ends with the test, and waits until it serves
+// clients. Streams bound those of entities; 0: as the sidecar does by itself.
+func start(t *testing.T, function string, streams int) *sidecar.Sidecar {
 	log := slog.New(slog.DiscardHandler)
 	s, err := sidecar.Start(t.Context(), sidecar.Config{
-		Function: between.Addr(),
-		Listen:   "127.0.0.1:0",
-		Node:     node.Config{Store: storage.Memory(), Log: log},
-		Log:      log,
+		Function:   function,
+		Listen:     "127.0.0.1:0",
+		Node:       node.Config{Store: storage.Memory(), Log: log},
+		MaxStreams: streams,
+		Log:        log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -95,5 +111,5 @@ func beside(t *testing.T, function string) sidecartest.Sidecar {
 	if err := s.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return sidecartest.Sidecar{Addr: s.Addr(), Record: between.Recorder}
+	return s
 }

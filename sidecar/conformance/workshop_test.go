@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -92,7 +93,9 @@ func (w *workshop) fetch(dir string, args ...string) (printed string) {
 	w.Helper()
 	out, why := w.execute(dir, args)
 	if why != "" {
-		w.skip("it cannot be fetched: %s", why)
+		w.Log(why)
+		first, _, _ := strings.Cut(why, "\n")
+		w.skip("it cannot be fetched: %s", first)
 	}
 	return out
 }
@@ -119,7 +122,8 @@ func (w *workshop) execute(dir string, args []string) (printed, why string) {
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		return "", strings.Join(args, " ") + ": " + err.Error() + "\n" + complaint.String() + out.String()
+		all := strings.ReplaceAll(complaint.String()+out.String(), "\x1b[0m", "") // of Maven, even without colors
+		return "", fmt.Sprintf("%s: %v: %s", strings.Join(args, " "), err, strings.TrimSpace(all))
 	}
 	return out.String(), ""
 }
@@ -132,15 +136,23 @@ func (w *workshop) start(args, env []string) (addr string) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	host, port, err := net.SplitHostPort(addrs[0])
+	w.Cleanup(w.startAt(addrs[0], args, env))
+	return addrs[0]
+}
+
+// startAt starts the user function at an address; stop ends it, and must be
+// called.
+func (w *workshop) startAt(addr string, args, env []string) (stop func()) {
+	w.Helper()
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		w.Fatal(err)
 	}
-	log, err := os.Create(filepath.Join(w.dir, "function.log"))
+	log, err := os.OpenFile(filepath.Join(w.dir, "function.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		w.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- procs.Attached{
@@ -148,16 +160,17 @@ func (w *workshop) start(args, env []string) (addr string) {
 			Out: log, Err: log, Patience: 5 * time.Second,
 		}.Run(ctx)
 	}()
-	w.Cleanup(func() {
-		stop()
+	stop = func() {
+		cancel()
 		if err := errors.Join(<-ended, log.Close()); err != nil {
 			w.Errorf("%v; see %s", err, log.Name())
 		}
-	})
-	if err := listens(addrs[0], ended); err != nil {
+	}
+	if err := listens(addr, ended); err != nil {
+		stop()
 		w.Fatalf("%v; see %s", err, log.Name())
 	}
-	return addrs[0]
+	return stop
 }
 
 // listens waits until something listens at the address. An error of the process

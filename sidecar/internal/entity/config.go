@@ -56,6 +56,10 @@ type Config struct {
 	// commands that ask for more fail. Defaults to DefaultMaxOutgoing.
 	MaxOutgoing int
 
+	// WholeReplay gives event sourced entities all of their events instead of a
+	// snapshot and those after it, for user functions that cannot read snapshots.
+	WholeReplay bool
+
 	// PassMetadata gives the metadata of a call to the entity. The protocol's own
 	// proxy never does, and its conformance tests want none.
 	PassMetadata bool

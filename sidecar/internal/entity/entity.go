@@ -74,7 +74,7 @@ func newKind(s *spec.Service, c Config) *kind {
 func (k *kind) newMachine(id string) machine {
 	d := dialog{texts: k.texts, service: k.service.Name, table: k.table, id: id}
 	if k.service.Kind == spec.EventSourced {
-		return &eventSourced{dialog: d}
+		return &eventSourced{dialog: d, whole: k.WholeReplay}
 	}
 	return &value{dialog: d}
 }

@@ -14,6 +14,7 @@ import (
 // eventSourced is the protocol of entities whose state is the sum of events.
 type eventSourced struct {
 	dialog
+	whole    bool   // no snapshot is given to the user function
 	count    uint64 // of events until now; also the number of the last one
 	snapshot uint64 // version of the snapshot's row; 0: there is none
 }
@@ -29,7 +30,7 @@ var eventSourcedTexts = texts{
 func (m *eventSourced) begin(head storage.Row) (proto.Message, error) {
 	m.last, m.count, m.snapshot = 0, 0, head.Version
 	init := &eventsourcedpb.EventSourcedInit{ServiceName: m.service, EntityId: m.id}
-	if head.Version != 0 {
+	if head.Version != 0 && !m.whole {
 		snapshot, err := rows.DecodeSnapshot(head)
 		if err != nil {
 			return nil, err

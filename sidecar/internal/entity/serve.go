@@ -97,7 +97,7 @@ func (e *entity) replay(s *stream) error {
 	if e.kind.head == rows.Value {
 		return nil
 	}
-	if head.Version != 0 {
+	if e.machine.sequence() > 0 {
 		e.kind.Figures.LoadedSnapshots.Add(1)
 	}
 	s.patience.Reset(s.limit)

@@ -40,11 +40,13 @@ public class Model {
 
   @CommandHandler
   public Optional<Response> process(Request request, CommandContext context) {
+    String answer = state; // to which the library adds the events after this
     boolean forwarded = false;
     for (RequestAction action : request.getActionsList()) {
       switch (action.getActionCase()) {
         case EMIT:
           context.emit(Persisted.newBuilder().setValue(action.getEmit().getValue()).build());
+          answer += action.getEmit().getValue();
           break;
         case FORWARD:
           context.forward(callOfTwo(action.getForward().getId()));
@@ -60,7 +62,7 @@ public class Model {
           throw new IllegalArgumentException("a command without an action");
       }
     }
-    return forwarded ? Optional.empty() : Optional.of(Response.newBuilder().setMessage(state).build());
+    return forwarded ? Optional.empty() : Optional.of(Response.newBuilder().setMessage(answer).build());
   }
 
   private ServiceCall callOfTwo(String id) {
