@@ -125,8 +125,12 @@ func (n *Node) lookUp(ctx context.Context, id mallee.ID) (placement.Grant, error
 // release gives the grant of a stopped activation back.
 func (n *Node) release(id mallee.ID, epoch uint64) { n.releaseTo(id, epoch, 0) }
 
-// releaseTo gives it back for another node.
+// releaseTo gives it back for another node. A node that has ended gives nothing
+// back: after Abort grants end with the lease, as after a crash.
 func (n *Node) releaseTo(id mallee.ID, epoch uint64, to placement.NodeID) {
+	if n.ended.Err() != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(n.ended, n.config.CallTimeout)
 	defer cancel()
 	err := n.config.Placement.Release(ctx, id, placement.Grant{Node: n.ID(), Epoch: epoch}, to)
