@@ -52,7 +52,13 @@ func TestNothingLeavesANodeWhoseLeaseHasEnded(t *testing.T) {
 		if _, err := ann.Give(t.Context(), "sword", 1); err != nil {
 			t.Fatal(err)
 		}
+		if err := host.Ready(); err != nil {
+			t.Error(err)
+		}
 		time.Sleep(ttl)
+		if host.Ready() == nil {
+			t.Error("it says that it is ready")
+		}
 		written := store.writes
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -30,6 +30,18 @@ func (n *Node) AdminHandler() http.Handler {
 	}.Handler()
 }
 
+// Ready is nil while calls can be made through the node: it holds its lease, and
+// is not stopping.
+func (n *Node) Ready() error {
+	if n.stopping.Load() {
+		return n.errStopping()
+	}
+	if !n.owns() {
+		return mallee.ErrUnavailable.Errorf("node %s has lost its lease", n.config.Name)
+	}
+	return nil
+}
+
 // Collector reads the figures that /metrics has, for programs with a page of
 // their own.
 func (n *Node) Collector() prometheus.Collector { return newMetrics(n) }

@@ -56,7 +56,7 @@ func (p *pages) close() (err error) {
 
 // pageReady answers 200 while commands can be served.
 func (s *Sidecar) pageReady(w http.ResponseWriter, _ *http.Request) {
-	if _, waits := s.ready(); waits != nil {
+	if waits := s.serves(); waits != nil {
 		http.Error(w, waits.Error(), http.StatusInternalServerError) // as Cloudstate's probes have it
 		return
 	}

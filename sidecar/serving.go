@@ -62,7 +62,7 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 			err = errors.Join(err, opened.node.Stop(leaving))
 		}
 	}()
-	handler, err := ingress.New(ingress.Config{Model: model, Server: router, MaxMessage: s.config.MaxMessage, Ready: s.serves, Log: s.config.Log})
+	handler, err := ingress.New(ingress.Config{Model: model, Server: router, MaxMessage: s.config.MaxMessage, Ready: func() bool { return s.serves() == nil }, Log: s.config.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,13 @@ func (s *serving) close(ctx context.Context) error {
 	return errors.Join(err, s.node.Stop(ctx))
 }
 
-// serves is for health checks.
-func (s *Sidecar) serves() bool {
-	_, waits := s.ready()
-	return waits == nil
+// serves is nil while commands can be served, for health checks.
+func (s *Sidecar) serves() error {
+	if _, waits := s.ready(); waits != nil {
+		return waits
+	}
+	if n := s.Node(); n != nil { // it may just have been retired
+		return n.Ready()
+	}
+	return errStopped
 }

@@ -205,7 +205,7 @@ func (s *Sidecar) Ready(ctx context.Context) error {
 
 var errStopped = mallee.ErrUnavailable.Errorf("the sidecar has stopped")
 
-// ready is nil while commands can be served.
+// ready is nil while clients are served and the user function is connected.
 func (s *Sidecar) ready() (changed <-chan struct{}, waits error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
