@@ -18,7 +18,7 @@ import (
 
 // Status implements placementpb.AdminServer.
 func (s *Server) Status(ctx context.Context, req *placementpb.StatusRequest) (*placementpb.StatusResponse, error) {
-	return atLeader(ctx, s, req, s.status, client.Status)
+	return atLeader(ctx, s, req, s.status, process.Status)
 }
 
 func (s *Server) status(ctx context.Context, l *leader, _ *placementpb.StatusRequest) (*placementpb.StatusResponse, error) {
@@ -123,7 +123,7 @@ const (
 
 // Actors implements placementpb.AdminServer.
 func (s *Server) Actors(ctx context.Context, req *placementpb.ActorsRequest) (*placementpb.ActorsResponse, error) {
-	return atLeader(ctx, s, req, s.actors, client.Actors)
+	return atLeader(ctx, s, req, s.actors, process.Actors)
 }
 
 func (s *Server) actors(_ context.Context, l *leader, req *placementpb.ActorsRequest) (*placementpb.ActorsResponse, error) {
@@ -150,7 +150,7 @@ func placedPB(id mallee.ID, g driver.Grant) *placementpb.Placed {
 
 // Find implements placementpb.AdminServer.
 func (s *Server) Find(ctx context.Context, req *placementpb.FindRequest) (*placementpb.FindResponse, error) {
-	return atLeader(ctx, s, req, s.find, client.Find)
+	return atLeader(ctx, s, req, s.find, process.Find)
 }
 
 func (s *Server) find(_ context.Context, l *leader, req *placementpb.FindRequest) (*placementpb.FindResponse, error) {
@@ -187,7 +187,7 @@ func (s *Server) find(_ context.Context, l *leader, req *placementpb.FindRequest
 
 // Tell implements placementpb.AdminServer.
 func (s *Server) Tell(ctx context.Context, req *placementpb.TellRequest) (*placementpb.TellResponse, error) {
-	return atLeader(ctx, s, req, s.tell, client.Tell)
+	return atLeader(ctx, s, req, s.tell, process.Tell)
 }
 
 func (s *Server) tell(_ context.Context, l *leader, req *placementpb.TellRequest) (*placementpb.TellResponse, error) {
@@ -246,7 +246,7 @@ func (l *leader) sessionOf(m *driver.Member) (*session, error) {
 
 // Migrate implements placementpb.AdminServer.
 func (s *Server) Migrate(ctx context.Context, req *placementpb.MigrateRequest) (*placementpb.MigrateResponse, error) {
-	return atLeader(ctx, s, req, s.migrate, client.Migrate)
+	return atLeader(ctx, s, req, s.migrate, process.Migrate)
 }
 
 func (s *Server) migrate(_ context.Context, l *leader, req *placementpb.MigrateRequest) (*placementpb.MigrateResponse, error) {

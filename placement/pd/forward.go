@@ -29,7 +29,7 @@ const forwardPatience = etcdPatience + time.Second
 func atLeader[Q, R any](
 	ctx context.Context, s *Server, req *Q,
 	here func(context.Context, *leader, *Q) (*R, error),
-	there func(client, context.Context, *Q, ...grpc.CallOption) (*R, error),
+	there func(process, context.Context, *Q, ...grpc.CallOption) (*R, error),
 ) (*R, error) {
 	if err := s.await(ctx); err != nil {
 		return nil, statusOf(err)
@@ -58,8 +58,8 @@ func atLeader[Q, R any](
 	return r, nil
 }
 
-// client asks another process of the placement driver.
-type client struct {
+// process asks another process of the placement driver.
+type process struct {
 	placementpb.PlacementClient
 	placementpb.AdminClient
 }
@@ -77,7 +77,7 @@ func newOthers(t TLS) (*others, error) {
 	return &others{tls: config, conns: make(map[string]*grpc.ClientConn)}, err
 }
 
-func (o *others) client(addr string) (client, error) {
+func (o *others) client(addr string) (process, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	conn := o.conns[addr]
@@ -88,11 +88,11 @@ func (o *others) client(addr string) (client, error) {
 		}
 		var err error
 		if conn, err = grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(secure)); err != nil {
-			return client{}, fmt.Errorf("reach the leader at %s: %w", addr, err)
+			return process{}, fmt.Errorf("reach the leader at %s: %w", addr, err)
 		}
 		o.conns[addr] = conn
 	}
-	return client{placementpb.NewPlacementClient(conn), placementpb.NewAdminClient(conn)}, nil
+	return process{placementpb.NewPlacementClient(conn), placementpb.NewAdminClient(conn)}, nil
 }
 
 // http reaches them over HTTP.

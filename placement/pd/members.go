@@ -110,7 +110,7 @@ func (s *Server) listMembers(ctx context.Context) (all []record, revision int64,
 
 // Join implements placementpb.PlacementServer.
 func (s *Server) Join(ctx context.Context, req *placementpb.JoinRequest) (*placementpb.JoinResponse, error) {
-	return atLeader(ctx, s, req, s.join, client.Join)
+	return atLeader(ctx, s, req, s.join, process.Join)
 }
 
 func (s *Server) join(ctx context.Context, l *leader, req *placementpb.JoinRequest) (*placementpb.JoinResponse, error) {

@@ -139,7 +139,7 @@ func (s *Server) readSettings(ctx context.Context) (settings, error) {
 
 // Settings implements placementpb.AdminServer.
 func (s *Server) Settings(ctx context.Context, req *placementpb.SettingsRequest) (*placementpb.SettingsResponse, error) {
-	return atLeader(ctx, s, req, s.changeSettings, client.Settings)
+	return atLeader(ctx, s, req, s.changeSettings, process.Settings)
 }
 
 func (s *Server) changeSettings(ctx context.Context, l *leader, req *placementpb.SettingsRequest) (*placementpb.SettingsResponse, error) {
