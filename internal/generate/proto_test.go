@@ -106,7 +106,7 @@ func TestProtosLieBelowTheirPath(t *testing.T) {
 	for _, c := range []generate.Config{
 		{Protos: []string{"gone.proto"}},
 		{Protos: []string{"../nowhere.proto"}},
-		{Protos: []string{"a.proto"}, ProtoPath: []string{os.TempDir()}},
+		{Protos: []string{"a.proto"}, ProtoPath: []string{t.TempDir()}},
 	} {
 		c.Dir = dir
 		_, err := generate.Run(t.Context(), c)
