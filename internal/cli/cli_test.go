@@ -48,8 +48,8 @@ func (o *output) String() string {
 
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errOut bytes.Buffer
-	code = cli.Run(t.Context(), args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut})
+	out, errOut := newOutput(), newOutput() // children print there too
+	code = cli.Run(t.Context(), args, cli.Streams{In: strings.NewReader(""), Out: out, Err: errOut})
 	return code, out.String(), errOut.String()
 }
 
