@@ -63,16 +63,10 @@ func (*eventSourced) message() proto.Message { return &eventsourcedpb.EventSourc
 func (m *eventSourced) answered(message proto.Message) (*answer, error) {
 	said := message.(*eventsourcedpb.EventSourcedStreamOut)
 	reply := said.GetReply()
-	switch {
-	case said.GetFailure() != nil:
-		return nil, m.failed(said.GetFailure())
-	case reply == nil:
-		return nil, &fault{m.texts.message, errEmpty}
-	}
-	if err := m.expects(reply.CommandId); err != nil {
+	a, err := m.take(said.GetFailure(), reply, reply == nil)
+	if err != nil {
 		return nil, err
 	}
-	a := &answer{action: reply.ClientAction, effects: reply.SideEffects}
 	if reply.ClientAction.GetFailure().GetRestart() {
 		return &answer{action: a.action, restart: true}, nil
 	}

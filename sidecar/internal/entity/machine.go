@@ -91,12 +91,25 @@ func (d *dialog) next(c *command.Command, pass bool) *cloudstatepb.Command {
 	return asked
 }
 
-// expects refuses the answer to anything but the latest command.
-func (d *dialog) expects(id int64) error {
-	if id != d.last {
-		return &fault{d.reply, fmt.Errorf("the user function has answered command %d; the latest is %d", id, d.last)}
+// replied is the reply of either kind.
+type replied interface {
+	GetCommandId() int64
+	GetClientAction() *cloudstatepb.ClientAction
+	GetSideEffects() []*cloudstatepb.SideEffect
+}
+
+// take takes what both kinds have in their answers. Anything but a reply to the
+// latest command is a fault.
+func (d *dialog) take(f *cloudstatepb.Failure, r replied, empty bool) (*answer, error) {
+	switch {
+	case f != nil:
+		return nil, d.failed(f)
+	case empty:
+		return nil, &fault{d.message, errEmpty}
+	case r.GetCommandId() != d.last:
+		return nil, &fault{d.reply, fmt.Errorf("the user function has answered command %d; the latest is %d", r.GetCommandId(), d.last)}
 	}
-	return nil
+	return &answer{action: r.GetClientAction(), effects: r.GetSideEffects()}, nil
 }
 
 func (d *dialog) failed(f *cloudstatepb.Failure) error {

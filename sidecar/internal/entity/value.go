@@ -54,18 +54,9 @@ func (*value) message() proto.Message { return &valueentitypb.ValueEntityStreamO
 func (m *value) answered(message proto.Message) (*answer, error) {
 	said := message.(*valueentitypb.ValueEntityStreamOut)
 	reply := said.GetReply()
-	switch {
-	case said.GetFailure() != nil:
-		return nil, m.failed(said.GetFailure())
-	case reply == nil:
-		return nil, &fault{m.texts.message, errEmpty}
-	}
-	if err := m.expects(reply.CommandId); err != nil {
-		return nil, err
-	}
-	a := &answer{action: reply.ClientAction, effects: reply.SideEffects}
-	if reply.StateAction == nil {
-		return a, nil
+	a, err := m.take(said.GetFailure(), reply, reply == nil)
+	if err != nil || reply.StateAction == nil {
+		return a, err
 	}
 	return a, m.record(a, reply.StateAction)
 }
