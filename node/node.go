@@ -231,6 +231,9 @@ func (c *Config) validate() error {
 	if c.CallTimeout < 0 {
 		return mallee.ErrInvalid.Errorf("call timeout %v is negative", c.CallTimeout)
 	}
+	if err := checkCertificates(c.TLS, time.Now()); err != nil {
+		return err
+	}
 	names := make(map[string]bool, len(c.Types))
 	for i := range c.Types {
 		if err := c.Types[i].Validate(); err != nil {
