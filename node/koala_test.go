@@ -152,7 +152,10 @@ func (h *pythonHost) answer(conn net.Conn, r *koala.RPCRequest, body []byte) {
 		default:
 		}
 	}
-	v, err := h.run(r, args)
+	h.mu.Lock()
+	run := h.run
+	h.mu.Unlock()
+	v, err := run(r, args)
 	if err != nil { // as a host does: without a body
 		h.send(conn, &koala.RPCResponse{RequestID: r.RequestID, ErrorCode: koala.UnknownException, ErrorStr: err.Error()}, nil)
 		return
@@ -230,9 +233,16 @@ func koalaCluster(t testing.TB, nodes int) (*pythonHost, []*node.Node, []string)
 	return h, all, addrs
 }
 
+// answers is how the host answers calls from now on; one-way ones may come still.
+func (h *pythonHost) answers(run func(*koala.RPCRequest, pickle.Tuple) (any, error)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.run = run
+}
+
 // room is the game's Room in Python: it calls its participants back.
 func (h *pythonHost) room(addr func(player string) string) {
-	h.run = func(r *koala.RPCRequest, args pickle.Tuple) (any, error) {
+	h.answers(func(r *koala.RPCRequest, args pickle.Tuple) (any, error) {
 		switch r.ServiceName + "." + r.MethodName {
 		case "Room.join":
 			return int64(0), nil
@@ -249,7 +259,7 @@ func (h *pythonHost) room(addr func(player string) string) {
 			return []any{pickle.Dict{{Key: "Player", Value: r.ActorID}, {Key: "Score", Value: args[0]}}}, nil
 		}
 		return nil, errors.New("Traceback (most recent call last):\nAttributeError: " + r.MethodName)
-	}
+	})
 }
 
 func TestCallsOfAKoalaHost(t *testing.T) {
@@ -319,13 +329,13 @@ func TestCallsToAKoalaHost(t *testing.T) {
 	if line, err := ann.Chat(t.Context(), "hi"); err != nil || line != "ann (1 items): hi" {
 		t.Errorf("chat: %q, %v", line, err)
 	}
-	h.run = func(*koala.RPCRequest, pickle.Tuple) (any, error) { return "no number", nil }
+	h.answers(func(*koala.RPCRequest, pickle.Tuple) (any, error) { return "no number", nil })
 	if _, err := game.RoomOf(n, "x").Join(t.Context(), ann.ID()); !errors.Is(err, mallee.ErrInvalid) || !strings.Contains(err.Error(), "expected int for int, got str") {
 		t.Errorf("a result of another type: %v", err)
 	}
-	h.run = func(*koala.RPCRequest, pickle.Tuple) (any, error) {
+	h.answers(func(*koala.RPCRequest, pickle.Tuple) (any, error) {
 		return nil, errors.New("Traceback (most recent call last):\nKeyError: 5")
-	}
+	})
 	if _, err := game.RoomOf(n, "x").Join(t.Context(), ann.ID()); err == nil || mallee.SafeToRetry(err) || !strings.Contains(err.Error(), "unknown exception: KeyError: 5") {
 		t.Errorf("an exception: %v", err)
 	}
