@@ -122,6 +122,9 @@ func TestSidecarStops(t *testing.T) {
 	live.through(all[0].conn, all[1].conn, fourth.conn)
 	live.goOn()
 	spread(t, "late", all[0], all[1], fourth)
+	for i := 0; i < 20 && fourth.Node().Stats().Served == 0; i++ { // where entities go is chance
+		spread(t, fmt.Sprint("later", i, "-"), all[0], all[1])
+	}
 	live.end()
 	for i, n := range []*node.Node{all[0].Node(), all[1].Node(), third, fourth.Node()} {
 		if n.Stats().Served == 0 {
