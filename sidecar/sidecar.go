@@ -12,6 +12,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,33 +140,19 @@ func Start(ctx context.Context, c Config) (*Sidecar, error) {
 }
 
 func (c *Config) complete() {
-	if c.Function == "" {
-		c.Function = DefaultFunction
-	}
-	if c.Listen == "" {
-		c.Listen = DefaultListen
-	}
-	if c.RelayTimeout == 0 {
-		c.RelayTimeout = DefaultRelayTimeout
-	}
-	if c.Passivation == 0 {
-		c.Passivation = DefaultPassivation
-	}
-	if c.MaxMessage == 0 {
-		c.MaxMessage = DefaultMaxMessage
-	}
+	c.Function = cmp.Or(c.Function, DefaultFunction)
+	c.Listen = cmp.Or(c.Listen, DefaultListen)
+	c.RelayTimeout = cmp.Or(c.RelayTimeout, DefaultRelayTimeout)
+	c.Passivation = cmp.Or(c.Passivation, DefaultPassivation)
+	c.MaxMessage = cmp.Or(c.MaxMessage, DefaultMaxMessage)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
 	if c.Node.Log == nil {
 		c.Node.Log = c.Log
 	}
-	if c.Node.CallTimeout == 0 {
-		c.Node.CallTimeout = c.RelayTimeout
-	}
-	if c.Node.Name == "" {
-		c.Node.Name = "sidecar"
-	}
+	c.Node.CallTimeout = cmp.Or(c.Node.CallTimeout, c.RelayTimeout)
+	c.Node.Name = cmp.Or(c.Node.Name, "sidecar")
 	if c.Node.Store == nil && c.Node.PD == nil && c.Node.Placement == nil {
 		c.Node.Store = storage.Memory()
 	}

@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -95,11 +96,11 @@ type Follower interface {
 }
 
 func (c Config) withDefaults() Config {
-	set(&c.RelayTimeout, DefaultRelayTimeout)
-	set(&c.IdleTimeout, DefaultIdleTimeout)
-	set(&c.CloseTimeout, DefaultCloseTimeout)
-	set(&c.MaxMessage, DefaultMaxMessage)
-	set(&c.MaxOutgoing, DefaultMaxOutgoing)
+	c.RelayTimeout = cmp.Or(c.RelayTimeout, DefaultRelayTimeout)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, DefaultIdleTimeout)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, DefaultCloseTimeout)
+	c.MaxMessage = cmp.Or(c.MaxMessage, DefaultMaxMessage)
+	c.MaxOutgoing = cmp.Or(c.MaxOutgoing, DefaultMaxOutgoing)
 	if c.Figures == nil {
 		c.Figures = &Figures{}
 	}
@@ -107,11 +108,4 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.Default()
 	}
 	return c
-}
-
-func set[T comparable](field *T, to T) {
-	var zero T
-	if *field == zero {
-		*field = to
-	}
 }

@@ -4,6 +4,7 @@
 package eventing
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -77,9 +78,9 @@ type Eventing struct {
 // New makes the eventing of a user function. Until Start nothing is consumed:
 // followers wait. Publish works.
 func New(c Config) *Eventing {
-	set(&c.Timeout, DefaultTimeout)
-	set(&c.Attempts, DefaultAttempts)
-	set(&c.SweepEvery, DefaultSweepEvery)
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.Attempts = cmp.Or(c.Attempts, DefaultAttempts)
+	c.SweepEvery = cmp.Or(c.SweepEvery, DefaultSweepEvery)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -128,11 +129,4 @@ func (e *Eventing) run(f func()) bool {
 		e.running.Go(f)
 	}
 	return !e.stopped
-}
-
-func set[T comparable](field *T, to T) {
-	var zero T
-	if *field == zero {
-		*field = to
-	}
 }
