@@ -10,7 +10,7 @@ type Electorate struct {
 
 // Replica is this node's copy of one replicated value. It is implemented by the
 // runtime. Its methods are safe for concurrent use; they do not block, but for
-// Wait.
+// Wait and Refresh.
 type Replica interface {
 	// Read calls f with the copy, which is nil as long as there is no value, and f
 	// must neither change nor keep. Other changes wait meanwhile.
@@ -27,9 +27,19 @@ type Replica interface {
 	Deleted() bool
 	// Wait returns when all changes that this node has made until now, of any value,
 	// have reached as many replicas as asked for and, unless that is Local, the
-	// store. Its error says how far they have come: they stay, and spread.
+	// store. Local waits too while the node has just started and does not have yet
+	// what the others have; until then changes fail. Its error says how far they have come: they stay, and spread.
 	Wait(ctx context.Context, c Consistency) error
+	// Refresh returns when this node has all that a majority of the members had when
+	// it was called, so that a change which somebody has waited for by Majority is
+	// seen. Its error leaves the copy as it is.
+	Refresh(ctx context.Context) error
 	// Watch gives a channel that gets a value after changes, its own and others',
 	// one for all those since the last that was taken. Stop ends it.
 	Watch() (changes <-chan struct{}, stop func())
 }
+
+// Handle is a view of a Replica in the words of one kind: On gives it. The handles
+// of this package are PNCounter, GCounter, ORSet, GSet, Register, Flag, ORMap and
+// Vote.
+type Handle[T any] interface{ On(r Replica) T }

@@ -68,6 +68,13 @@ func (m *Machine) Removed() bool { panic("not yet") }
 // one included, of how many members.
 func (m *Machine) Reached(seq uint64) (have, members int) { panic("not yet") }
 
+// Ask asks the others what they have. Heard reports whether a majority of the
+// members, this one included, has answered, and all that they had then is here.
+func (m *Machine) Ask(now time.Duration) (question uint64) { panic("not yet") }
+
+// Heard is about a question of Ask.
+func (m *Machine) Heard(question uint64) bool { panic("not yet") }
+
 // Durable takes note of what the store has.
 func (m *Machine) Durable(c *crdt.Clock) { panic("not yet") }
 

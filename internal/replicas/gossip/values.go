@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"errors"
 	"iter"
 
 	"github.com/mallee-io/mallee/crdt"
@@ -13,6 +14,9 @@ type Batch struct {
 	Body []byte     // effects and deletions: see AppendBatch
 }
 
+// ErrNotBegun says that the process is not a replica yet.
+var ErrNotBegun = errors.New("this process does not have the replicated values yet")
+
 // Values has this process's copies of all values. Its methods are safe for
 // concurrent use.
 type Values struct{}
@@ -23,11 +27,15 @@ func NewValues(now func() int64) *Values { panic("not yet") }
 // Begin gives the replica its ID, before its first change, and its clock.
 func (v *Values) Begin(id crdt.ReplicaID) { panic("not yet") }
 
-// Open is the copy of a value. Its Wait is not implemented: that is for who knows
-// how far changes have come.
+// Reset forgets everything but who watches, until the next Begin. Changes fail with
+// ErrNotBegun meanwhile.
+func (v *Values) Reset() { panic("not yet") }
+
+// Open is the copy of a value. Its Wait and Refresh are not implemented: they are for
+// who knows how far changes have come.
 func (v *Values) Open(name string) *Cell { panic("not yet") }
 
-// Cell is one value's copy; it implements crdt.Replica but for Wait.
+// Cell is one value's copy; it implements crdt.Replica but for Wait and Refresh.
 type Cell struct{}
 
 // Clock is what has been seen, the sealed batches of this replica included.
