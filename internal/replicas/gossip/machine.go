@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -131,10 +132,15 @@ func (m *Machine) Receive(now time.Duration, from Peer, body []byte) error {
 	}
 	p := m.peers[from]
 	switch {
-	case p == nil || !m.member || m.removed || x.sender == m.id:
+	case p == nil || !m.member || m.removed:
 		return nil // of nobody who is known to be alive; it comes again
-	case m.clock.Forgotten(x.sender) && x.kind != kindRemoved:
-		m.send(from, appendHeader(nil, kindRemoved, crdt.ReplicaID(x.sender)))
+	case x.kind == kindRemoved:
+		m.removed = x.sender == m.id
+		return nil
+	case x.sender == m.id:
+		return fmt.Errorf("node %d says that it is replica %d, and so does this one", from, m.id)
+	case m.clock.Forgotten(x.sender):
+		m.send(from, appendHeader(nil, kindRemoved, x.sender))
 		return nil
 	}
 	switch x.kind {
@@ -143,7 +149,7 @@ func (m *Machine) Receive(now time.Duration, from Peer, body []byte) error {
 	case kindDigest:
 		return m.takeDigest(now, from, p, &x)
 	case kindFetch:
-		return m.serve(from, x.rest)
+		return m.serve(now, from, x.rest)
 	case kindEntries:
 		return m.takeEntries(now, from, x.rest)
 	case kindTail:
@@ -152,8 +158,6 @@ func (m *Machine) Receive(now time.Duration, from Peer, body []byte) error {
 		return m.takeAgain(now, from, x.rest)
 	case kindOffer:
 		m.takeOffer(now, from, p)
-	case kindRemoved:
-		m.removed = m.removed || x.sender == m.id
 	}
 	return nil
 }

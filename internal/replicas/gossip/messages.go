@@ -16,7 +16,7 @@ import (
 //	tail     the fetch's token, and batches that were seen since the first part
 //	again    the fetch's token: the transfer has to start again
 //	offer    nothing: who gets it lacks what can only be fetched
-//	removed  nothing; not who says it stands there, but who has been removed
+//	removed  nothing; who has been removed stands there instead of who says it
 const version = 1
 
 type kind byte
@@ -90,7 +90,7 @@ func (d *digest) parse(b []byte) error {
 type fetch struct {
 	token uint64     // comes back with the answer
 	tail  bool       // for batches since clock, rather than entries
-	after string     // for entries after this name
+	after string     // for entries after this cursor: see Values.Entries
 	clock crdt.Clock // with tail
 }
 
@@ -109,20 +109,20 @@ func (f *fetch) parse(b []byte) error {
 type entries struct {
 	token  uint64
 	after  string
-	done   bool       // there are no more
+	next   string     // what to ask for after these: "" if there are no more
 	before crdt.Clock // what had been seen when they were read, or more
 	until  crdt.Clock // nothing of them is later
 	body   []byte     // see appendEntry
 }
 
 func (e *entries) append(b []byte) []byte {
-	b = appendBool(appendString(binary.AppendUvarint(b, e.token), e.after), e.done)
+	b = appendString(appendString(binary.AppendUvarint(b, e.token), e.after), e.next)
 	return append(e.until.Append(e.before.Append(b)), e.body...)
 }
 
 func (e *entries) parse(b []byte) error {
 	r := reader{b: b}
-	e.token, e.after, e.done = r.uvarint(), string(r.bytes()), r.bool()
+	e.token, e.after, e.next = r.uvarint(), string(r.bytes()), string(r.bytes())
 	e.before, e.until = r.clock(), r.clock()
 	if r.bad {
 		return r.err("a part of the whole state")
@@ -143,6 +143,12 @@ func parseEntries(b []byte) (all []Entry, err error) {
 		all = append(all, Entry{Name: string(r.bytes()), Deleted: r.bool(), State: r.bytes()})
 	}
 	return all, r.err("a part of the whole state")
+}
+
+func parseToken(b []byte) (token uint64, rest []byte, err error) {
+	r := reader{b: b}
+	token = r.uvarint()
+	return token, r.b, r.err("an answer to a question for the whole state")
 }
 
 func parseBatches(b []byte) (all []Batch, err error) {

@@ -3,6 +3,7 @@ package gossip
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/mallee-io/mallee/crdt"
 )
