@@ -9,8 +9,7 @@ import (
 // Apply applies the next batch of another replica, sealing the open one first, so
 // that what this replica changes afterwards has seen it and what it has changed
 // before has not. Early: something has to be applied before it; it was not. What
-// has been seen already changes nothing. After an error the batch counts as not seen,
-// though a part of it may have been applied.
+// has been seen already changes nothing. The batch is one that was sealed or parsed.
 func (v *Values) Apply(b *Batch) (early bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -56,7 +55,7 @@ func (v *Values) apply(b *Batch, name string, effect []byte) error {
 	}
 	changed, err := value.Apply(b.At, &b.Seen, effect)
 	if err != nil {
-		return err // what was made for it is left to the next that comes
+		return err
 	}
 	if changed || value != s.value {
 		v.put(s, value, false)

@@ -91,6 +91,9 @@ func (v *Values) sealLarge() {
 
 // sizeOf is about what a change brings to a batch.
 func sizeOf(d *crdt.Delta) int {
+	if d == nil {
+		return 0
+	}
 	n := slotSize + len(d.Value)
 	for _, x := range d.Removed {
 		n += len(x) + 16
