@@ -125,7 +125,7 @@ func (p *proc) changeAny(name string) error {
 }
 
 // delta is a change of a kind.
-func (w *world) delta(k crdt.Kind, depth int) *crdt.Delta {
+func (w *simWorld) delta(k crdt.Kind, depth int) *crdt.Delta {
 	d := &crdt.Delta{Kind: k}
 	some := func() (list []string) {
 		for range 1 + w.random.IntN(2) {
@@ -161,7 +161,7 @@ func (w *world) delta(k crdt.Kind, depth int) *crdt.Delta {
 	return d
 }
 
-func (w *world) mapDelta(d *crdt.Delta, key string, depth int) {
+func (w *simWorld) mapDelta(d *crdt.Delta, key string, depth int) {
 	kinds := simKinds
 	if depth == 2 {
 		kinds = simKinds[:6]

@@ -11,7 +11,7 @@ import (
 // proc is a process, and those that follow it after crashes.
 type proc struct {
 	name  string
-	world *world
+	world *simWorld
 	life  int // counts crashes, so that what was meant for an earlier life is lost
 	alive bool
 
@@ -33,7 +33,7 @@ type ask struct {
 	need   []crdt.Dot // what its answer must not lack
 }
 
-func (w *world) start(p *proc) {
+func (w *simWorld) start(p *proc) {
 	if p.alive {
 		return
 	}
@@ -46,7 +46,7 @@ func (w *world) start(p *proc) {
 	p.every(300*time.Millisecond, 600*time.Millisecond, p.flush)
 }
 
-func (w *world) crash(p *proc) {
+func (w *simWorld) crash(p *proc) {
 	if !p.alive {
 		return
 	}
@@ -67,7 +67,7 @@ func (p *proc) end() {
 	p.world.after(p.world.between(0, 3*time.Second), func() { p.world.start(p) })
 }
 
-func (w *world) expire(node gossip.Peer) {
+func (w *simWorld) expire(node gossip.Peer) {
 	if w.live[node] != nil {
 		delete(w.live, node)
 		w.relist()

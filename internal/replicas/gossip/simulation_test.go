@@ -43,10 +43,10 @@ type batch struct {
 	at time.Duration
 }
 
-func (w *world) ended() bool { return w.now >= simEnd }
+func (w *simWorld) ended() bool { return w.now >= simEnd }
 
-func newWorld(seed uint64, verbose bool) *world {
-	w := &world{
+func newWorld(seed uint64, verbose bool) *simWorld {
+	w := &simWorld{
 		verbose: verbose, sum: make(figures), random: rand.New(rand.NewPCG(seed, 7)),
 		cut: make(map[[2]*proc]int), slow: make(map[[2]*proc]int), live: make(map[gossip.Peer]*proc),
 		history: &history{
@@ -67,7 +67,7 @@ func newWorld(seed uint64, verbose bool) *world {
 	return w
 }
 
-func simulate(w *world) *world {
+func simulate(w *simWorld) *simWorld {
 	w.runUntil(simTrouble)
 	w.calm = true
 	w.say("no more faults")
@@ -93,7 +93,7 @@ func simulate(w *world) *world {
 }
 
 // unwell says what is not yet as it has to be in the end.
-func (w *world) unwell() string {
+func (w *simWorld) unwell() string {
 	var first *proc
 	var state []byte
 	given := make(map[crdt.ReplicaID]bool)
@@ -164,7 +164,7 @@ func show(v *gossip.Values) string {
 }
 
 // checkHistory compares what all have with what was done.
-func (w *world) checkHistory() {
+func (w *simWorld) checkHistory() {
 	p := w.procs[0]
 	clock := p.values.Clock()
 	has := func(d crdt.Dot) bool {
@@ -200,7 +200,7 @@ func (w *world) checkHistory() {
 }
 
 // again applies the batches to nothing, in the order in which they were made.
-func (w *world) again(has func(crdt.Dot) bool) *gossip.Values {
+func (w *simWorld) again(has func(crdt.Dot) bool) *gossip.Values {
 	v := gossip.NewStaged(new(crdt.Clock))
 	var list []*batch
 	for at, b := range w.batches {

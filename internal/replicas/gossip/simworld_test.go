@@ -12,8 +12,8 @@ import (
 	"github.com/mallee-io/mallee/internal/replicas/gossip"
 )
 
-// world is everything.
-type world struct {
+// simWorld is everything.
+type simWorld struct {
 	random *rand.Rand
 	now    time.Duration
 	queue  events
@@ -60,12 +60,12 @@ func (e *events) Pop() any {
 	return last
 }
 
-func (w *world) after(d time.Duration, do func()) {
+func (w *simWorld) after(d time.Duration, do func()) {
 	w.seq++
 	heap.Push(&w.queue, event{w.now + d, w.seq, do})
 }
 
-func (w *world) runUntil(end time.Duration) {
+func (w *simWorld) runUntil(end time.Duration) {
 	for len(w.queue) > 0 && w.queue[0].at <= end && w.failure == "" {
 		e := heap.Pop(&w.queue).(event)
 		w.now = e.at
@@ -74,27 +74,27 @@ func (w *world) runUntil(end time.Duration) {
 	w.now = end
 }
 
-func (w *world) say(format string, args ...any) {
+func (w *simWorld) say(format string, args ...any) {
 	if w.verbose {
 		w.log = append(w.log, fmt.Sprintf("%8.3f  ", w.now.Seconds())+fmt.Sprintf(format, args...))
 	}
 }
 
-func (w *world) fail(format string, args ...any) {
+func (w *simWorld) fail(format string, args ...any) {
 	if w.failure == "" {
 		w.failure = fmt.Sprintf(format, args...)
 		w.say("FAILURE: %s", w.failure)
 	}
 }
 
-func (w *world) chance(one int) bool { return w.random.IntN(one) == 0 }
+func (w *simWorld) chance(one int) bool { return w.random.IntN(one) == 0 }
 
-func (w *world) between(least, most time.Duration) time.Duration {
+func (w *simWorld) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(w.random.Int64N(int64(most-least)+1))
 }
 
 // travels is how long a message takes, for each copy that arrives.
-func (w *world) travels(from, to *proc) (delays []time.Duration) {
+func (w *simWorld) travels(from, to *proc) (delays []time.Duration) {
 	copies := 1
 	if !w.calm {
 		if w.chance(15) {
@@ -114,7 +114,7 @@ func (w *world) travels(from, to *proc) (delays []time.Duration) {
 }
 
 // send lets a message travel, or not, to the present life of a process.
-func (w *world) send(from, to *proc, do func()) {
+func (w *simWorld) send(from, to *proc, do func()) {
 	life := to.life
 	for _, d := range w.travels(from, to) {
 		w.after(d, func() {
@@ -127,7 +127,7 @@ func (w *world) send(from, to *proc, do func()) {
 
 // faults
 
-func (w *world) trouble() {
+func (w *simWorld) trouble() {
 	if w.calm {
 		return
 	}
@@ -156,7 +156,7 @@ func (w *world) trouble() {
 }
 
 // cutLinks cuts a process off from some others, in one direction or both.
-func (w *world) cutLinks(p *proc) {
+func (w *simWorld) cutLinks(p *proc) {
 	d, kind := w.between(0, 4*time.Second), w.random.IntN(3)
 	for _, other := range w.procs {
 		if other == p || w.chance(3) {
@@ -171,7 +171,7 @@ func (w *world) cutLinks(p *proc) {
 	}
 }
 
-func (w *world) link(how map[[2]*proc]int, a, b *proc, d time.Duration) {
+func (w *simWorld) link(how map[[2]*proc]int, a, b *proc, d time.Duration) {
 	l := [2]*proc{a, b}
 	how[l]++
 	w.say("%s to %s is bad for %v", a.name, b.name, d)
@@ -179,7 +179,7 @@ func (w *world) link(how map[[2]*proc]int, a, b *proc, d time.Duration) {
 }
 
 // relist tells the processes who is alive, each a little later.
-func (w *world) relist() {
+func (w *simWorld) relist() {
 	w.moved = w.now
 	for _, p := range w.procs {
 		life := p.life
@@ -203,7 +203,7 @@ type store struct {
 }
 
 // load is what the store has, staged.
-func (w *world) load() *gossip.Values {
+func (w *simWorld) load() *gossip.Values {
 	v := gossip.NewStaged(&w.store.base)
 	if err := v.Load(w.store.entries); err != nil {
 		w.fail("load: %v", err)
@@ -228,7 +228,7 @@ type keeper struct {
 }
 
 // place gives the keeper to somebody, if it is nowhere.
-func (w *world) place() {
+func (w *simWorld) place() {
 	if k := w.keeper; k != nil && k.at.life == k.life && w.live[k.at.node] == k.at {
 		return
 	}
@@ -265,7 +265,7 @@ func (w *world) place() {
 }
 
 // valid reports whether the keeper can write. A write that fails ends it.
-func (w *world) valid(k *keeper) bool {
+func (w *simWorld) valid(k *keeper) bool {
 	return k == w.keeper && k.term == w.store.term && k.at.life == k.life && k.at.machine != nil && k.at.machine.Synced()
 }
 
@@ -277,7 +277,7 @@ func (k *keeper) newID() crdt.ReplicaID {
 }
 
 // keep is what the keeper does every now and then.
-func (w *world) keep(k *keeper) {
+func (w *simWorld) keep(k *keeper) {
 	if !w.valid(k) {
 		return
 	}
@@ -308,7 +308,7 @@ func (w *world) keep(k *keeper) {
 	w.after(w.between(100*time.Millisecond, 600*time.Millisecond), func() { w.keep(k) })
 }
 
-func (w *world) flush(k *keeper) {
+func (w *simWorld) flush(k *keeper) {
 	s := &w.store
 	batches, clock, ok := k.at.machine.Since(w.now, &s.durable)
 	if !ok {
@@ -320,7 +320,7 @@ func (w *world) flush(k *keeper) {
 	k.at.soon()
 }
 
-func (w *world) checkpoint(k *keeper) {
+func (w *simWorld) checkpoint(k *keeper) {
 	s, after := &w.store, ""
 	s.entries, s.log = nil, nil
 	for {
@@ -339,7 +339,7 @@ func (w *world) checkpoint(k *keeper) {
 }
 
 // call calls the keeper from a process; answer runs if it and its answer arrive.
-func (w *world) call(p *proc, do func(k *keeper) (answer func())) {
+func (w *simWorld) call(p *proc, do func(k *keeper) (answer func())) {
 	w.place()
 	k := w.keeper
 	if k == nil {
