@@ -288,7 +288,7 @@ func (w *simWorld) keep(k *keeper) {
 	case w.chance(3):
 		w.flush(k)
 	}
-	gone, checkpoint := p.machine.Census(w.now, &gossip.Census{Given: s.given, Base: s.base})
+	gone, checkpoint := p.machine.Census(w.now, &gossip.Census{Given: s.given, Last: s.lastID, Base: s.base})
 	if checkpoint && !w.chance(3) {
 		w.checkpoint(k)
 	}
@@ -301,7 +301,7 @@ func (w *simWorld) keep(k *keeper) {
 		w.sum["removed"] += len(gone)
 		s.given = slices.DeleteFunc(slices.Clone(s.given), func(id crdt.ReplicaID) bool { return slices.Contains(gone, id) })
 		if !w.chance(3) { // or it ends here, and the next one finds out
-			p.machine.Census(w.now, &gossip.Census{Given: s.given, Base: s.base})
+			p.machine.Census(w.now, &gossip.Census{Given: s.given, Last: s.lastID, Base: s.base})
 		}
 	}
 	p.drain()
