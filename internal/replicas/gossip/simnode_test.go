@@ -97,7 +97,7 @@ func (p *proc) register() {
 // look looks who is alive.
 func (p *proc) look() {
 	w := p.world
-	p.listed = w.live[p.node] == p
+	p.listed = p.alive && w.live[p.node] == p
 	if p.machine == nil {
 		return
 	}

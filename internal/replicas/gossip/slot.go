@@ -133,6 +133,9 @@ func (t *slots) all() iter.Seq[*slot] {
 func (b *bucket) list() []*slot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.slots) == 0 {
+		return nil
+	}
 	all := make([]*slot, 0, len(b.slots))
 	for _, s := range b.slots {
 		all = append(all, s)
