@@ -24,7 +24,7 @@ type draws struct {
 // delta is a change of a kind.
 func (g draws) delta(t *rapid.T, kind crdt.Kind, depth int) *crdt.Delta {
 	d := &crdt.Delta{Kind: kind}
-	odd := g.wild && rapid.IntRange(0, 9).Draw(t, "odd") == 0
+	odd := g.wild && rapid.IntRange(0, 9+g.many(90)).Draw(t, "odd") == 0
 	switch kind {
 	case crdt.KindGCounter:
 		d.Increment = rapid.Uint64Range(0, 5).Draw(t, "increment")
@@ -66,11 +66,16 @@ func (g draws) delta(t *rapid.T, kind crdt.Kind, depth int) *crdt.Delta {
 	return d
 }
 
-func (g draws) names(t *rapid.T, label string) []string {
-	names := make([]string, rapid.IntRange(0, 2).Draw(t, label))
+// many is n if there are many.
+func (g draws) many(n int) int {
 	if g.wide {
-		names = make([]string, rapid.IntRange(0, 12).Draw(t, label))
+		return n
 	}
+	return 0
+}
+
+func (g draws) names(t *rapid.T, label string) []string {
+	names := make([]string, rapid.IntRange(0, 2+g.many(10)).Draw(t, label))
 	for i := range names {
 		names[i] = g.name(t)
 	}
@@ -85,11 +90,7 @@ func (g draws) name(t *rapid.T) string {
 }
 
 func (g draws) entries(t *rapid.T, label string, depth int) (all []crdt.Entry) {
-	most := 2
-	if g.wide {
-		most = 12
-	}
-	for range rapid.IntRange(0, most).Draw(t, label) {
+	for range rapid.IntRange(0, 2+g.many(10)).Draw(t, label) {
 		kind := rapid.SampledFrom(kinds).Draw(t, "entry")
 		if depth == 0 {
 			kind = crdt.KindPNCounter
@@ -97,7 +98,7 @@ func (g draws) entries(t *rapid.T, label string, depth int) (all []crdt.Entry) {
 			kind = crdt.KindORMap
 		}
 		e := crdt.Entry{Key: g.name(t), Delta: g.delta(t, kind, depth-1)}
-		if g.wild && rapid.IntRange(0, 50).Draw(t, "nothing") == 0 {
+		if g.wild && rapid.IntRange(0, 50).Draw(t, "nothing") == 0 && !g.wide {
 			e.Delta = nil
 		}
 		all = append(all, e)

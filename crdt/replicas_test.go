@@ -106,7 +106,7 @@ func (w *world) change() {
 	w.now += rapid.Int64Range(-2, 2).Draw(w.T, "time")
 	before, pending := w.encoding(n.value), n.value.Pending()
 	view := n.value.View(crdt.Electorate{Self: n.id, Members: []crdt.ReplicaID{n.id}})
-	err := w.changes(n, d)
+	err := w.try(n, d)
 	if can := possible(view, d); can != (err == nil) {
 		w.Fatalf("%v over %s: %v, possible: %v", d, show(view), err, can)
 	}
@@ -123,8 +123,8 @@ func (w *world) change() {
 	w.check(n)
 }
 
-// changes changes a counter by Count as well.
-func (w *world) changes(n *node, d *crdt.Delta) error {
+// try makes a change, of a counter by Count as well.
+func (w *world) try(n *node, d *crdt.Delta) error {
 	by := d.Change
 	switch {
 	case d.Kind == crdt.KindGCounter && d.Increment < 1<<63:
