@@ -17,14 +17,13 @@ func clocks(t *rapid.T, n int) []crdt.Clock {
 	removed := crdt.ReplicaID(rapid.IntRange(0, 4).Draw(t, "removed"))
 	all := make([]crdt.Clock, n)
 	for i := range all {
-		forgets := rapid.Bool().Draw(t, "forgets")
 		for r := crdt.ReplicaID(1); r <= 6; r++ {
 			seq := rapid.Uint64Range(0, 3).Draw(t, "seq")
 			if r <= removed && r != 2 {
 				seq = 7
 			}
 			all[i].See(crdt.Dot{Replica: r, Seq: seq})
-			if r <= removed && r != 2 && forgets {
+			if r <= removed && r != 2 && rapid.Bool().Draw(t, "forgets") {
 				all[i].Forget(r)
 			}
 		}
