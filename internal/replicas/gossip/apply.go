@@ -18,7 +18,7 @@ func (v *Values) Apply(b *Batch) (early bool, err error) {
 		return false, nil
 	case b.At.Replica == v.at.Replica:
 		return false, fmt.Errorf("batch %d of this replica, which has not made it yet", b.At.Seq)
-	case b.At.Seq != v.clock.Seen(b.At.Replica)+1 || !v.clock.Includes(&b.Seen):
+	case b.At.Seq != v.clock.Seen(b.At.Replica)+1 || !v.ready(&b.Seen):
 		return true, nil
 	}
 	v.seal()
@@ -33,6 +33,20 @@ func (v *Values) Apply(b *Batch) (early bool, err error) {
 	}
 	v.clock.See(b.At)
 	return false, nil
+}
+
+// ready reports whether all has been seen that a batch's replica had seen. What that
+// one had forgotten is forgotten.
+func (v *Values) ready(seen *crdt.Clock) bool {
+	if v.clock.Includes(seen) {
+		return true
+	}
+	learned := v.clock.Clone()
+	if learned.Learn(seen); !learned.Includes(seen) {
+		return false
+	}
+	v.learn(seen)
+	return true
 }
 
 func (v *Values) apply(b *Batch, name string, effect []byte) error {
