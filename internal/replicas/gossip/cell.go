@@ -50,9 +50,15 @@ func (c *Cell) Change(d *crdt.Delta) error {
 	if size > MaxChange {
 		return fmt.Errorf("%w: it has %d bytes, and at most %d travel", crdt.ErrIllegal, size, MaxChange)
 	}
-	return c.change(d.Kind, size, func(v *crdt.Value, at crdt.Dot) error {
-		return v.Change(at, c.values.now(), d)
-	})
+	for {
+		err := c.change(d.Kind, size, func(v *crdt.Value, at crdt.Dot) error {
+			return v.Change(at, c.values.now(), d)
+		})
+		if err != errFull {
+			return err
+		}
+		c.values.sealLarge()
+	}
 }
 
 // Count changes a counter.
@@ -78,10 +84,15 @@ func (c *Cell) change(kind crdt.Kind, size int, f func(*crdt.Value, crdt.Dot) er
 	if value.Kind() != kind {
 		return crdt.ErrKind
 	}
-	if err := f(value, c.values.at); err != nil {
+	if c.values.size.Add(int64(size)) > openSize {
+		err = errFull
+	} else {
+		err = f(value, c.values.at)
+	}
+	if err != nil {
+		c.values.size.Add(-int64(size))
 		return err
 	}
-	c.values.size.Add(int64(size))
 	changed = s.value == nil || s.dirty || value.Pending()
 	if s.value == nil {
 		c.values.put(s, value, false) // even if it is empty: others learn its kind
