@@ -158,7 +158,7 @@ func (p *proc) loseLease() {
 	w.expire(p.node)
 	most := simLag
 	if w.chance(2) {
-		most = 3 * simRemove
+		most = 5 * simRemove
 	}
 	w.after(w.between(0, most), func() {
 		if p.life != life {
