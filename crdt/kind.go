@@ -14,3 +14,5 @@ const (
 	KindORMap                     // keys with values of any kind; of an update and a remove at the same time the update wins
 	KindVote                      // each replica votes for or against
 )
+
+func (k Kind) known() bool { return k >= KindGCounter && k <= KindVote }
