@@ -25,6 +25,7 @@ type ledger struct {
 	durable crdt.Clock // what the store has
 	log     []stored   // the rows behind the checkpoint
 	bytes   int        // of these
+	whole   int        // bytes of the checkpoint, as far as they have been seen
 	stale   []stored   // what has no meaning any more
 }
 
@@ -85,8 +86,9 @@ func (l *ledger) load(ctx context.Context) (*gossip.Values, error) {
 }
 
 func (l *ledger) loadCheckpoint(ctx context.Context, values *gossip.Values) error {
+	l.whole = 0
 	var pending []byte // the begin of an entry
-	n := uint64(0)
+	n := 0
 	for row, err := range l.store.List(ctx, storage.Range{Table: table, Key1: valuesKey(l.head.Generation)}) {
 		if err != nil {
 			return err
@@ -95,11 +97,10 @@ func (l *ledger) loadCheckpoint(ctx context.Context, values *gossip.Values) erro
 			break // left over
 		}
 		n++
-		piece, err := parseValuesRow(row, valuesRow(l.head.Generation, n))
-		if err != nil {
+		if err := checkRow(row, valuesRow(l.head.Generation, n), 1); err != nil {
 			return err
 		}
-		pending = append(pending, piece...)
+		pending, l.whole = append(pending, row.Value[1:]...), l.whole+len(row.Value)
 		entries, rest := cutEntries(pending)
 		if len(entries) == 0 {
 			continue
@@ -206,21 +207,31 @@ func (l *ledger) writeLog(ctx context.Context, generation uint64, behind int, ba
 			pending = pending[maxRow:]
 		}
 	}
-	return rows, bytes, put(append(clock.Append([]byte{rowVersion, rowEnd}), pending...))
+	err = put(append(clock.Append([]byte{rowVersion, rowEnd}), pending...))
+	return rows, bytes, err
 }
 
-// clean deletes some of what has no meaning any more.
+// clean deletes some of the rows that have no meaning any more.
 func (l *ledger) clean(ctx context.Context) error {
-	n := min(len(l.stale), maxDeletes)
+	left, err := l.remove(ctx, l.stale)
+	l.stale = left
+	return err
+}
+
+// remove deletes some rows of one key1, and returns those that are left.
+func (l *ledger) remove(ctx context.Context, rows []stored) (left []stored, err error) {
+	n := min(len(rows), maxDeletes)
+	if n == 0 {
+		return nil, nil
+	}
 	ops := make([]storage.Op, n)
-	for i, row := range l.stale[:n] {
+	for i, row := range rows[:n] {
 		ops[i] = storage.Delete(row.key, row.version)
 	}
 	if _, err := l.write(ctx, ops...); err != nil {
-		return err
+		return rows, err
 	}
-	l.stale = l.stale[n:]
-	return nil
+	return rows[n:], nil
 }
 
 // maxDeletes is how many rows are deleted at once: etcd takes 128.
