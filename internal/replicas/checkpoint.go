@@ -59,6 +59,18 @@ func (c *checkpoint) step(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
+// folded reports whether a replica has been removed since the checkpoint began: some
+// values have been read before, others after it.
+func (c *checkpoint) folded() bool {
+	clock := c.values.Clock()
+	for r := range c.base.All() {
+		if clock.Forgotten(r) {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *checkpoint) put(ctx context.Context) error {
 	n := min(len(c.next), maxRow)
 	c.head.Rows++
@@ -75,7 +87,7 @@ func (l *ledger) complete(ctx context.Context, c *checkpoint, batches []gossip.B
 	if err != nil {
 		return err
 	}
-	c.head.Next = l.head.Next // IDs may have been given out meanwhile
+	c.head.Next, c.head.Given = l.head.Next, l.head.Given // as they are now
 	if err := l.writeHead(ctx, c.head); err != nil {
 		return err
 	}

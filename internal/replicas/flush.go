@@ -49,7 +49,7 @@ func (s *Service) flushAll(need func() (*life, crdt.Clock)) {
 func (s *Service) flushTo(ctx context.Context, l *life, need *crdt.Clock) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.CallTimeout)
 	defer cancel()
-	b, err := MalleeReplicasOf(s.config.Caller, keeperKey).Flush(ctx, need.Append(nil))
+	b, err := s.keeper().Flush(ctx, need.Append(nil))
 	durable, _, parsed := crdt.ParseClock(b)
 	if err == nil {
 		err = parsed
@@ -69,7 +69,7 @@ func (s *Service) flushTo(ctx context.Context, l *life, need *crdt.Clock) error 
 func (s *Service) promised() (*life, crdt.Clock) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life == nil || !s.waits.stored(s.life) {
+	if s.life == nil || !s.waits.unstored(s.life) {
 		return nil, crdt.Clock{}
 	}
 	return s.life, s.own()
@@ -133,6 +133,7 @@ func (s *Service) since(l *life, store *crdt.Clock) (batches []gossip.Batch, clo
 	}
 	clock = store.Clone()
 	for i := range batches {
+		clock.Learn(&batches[i].Seen)
 		clock.See(batches[i].At)
 	}
 	hint(s.kick) // what was open has been sealed
@@ -149,4 +150,23 @@ func (s *Service) noteDurable(l *life, durable *crdt.Clock) {
 		s.progress()
 		hint(s.kick)
 	}
+}
+
+// census takes the machine's, for the keeper.
+func (s *Service) census(l *life, from *ledger) (gone []crdt.ReplicaID, checkpoint bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone, checkpoint = l.machine.Census(s.now(), &gossip.Census{Given: from.head.Given, Base: from.base})
+	if s.life == l {
+		s.progress()
+		hint(s.kick)
+	}
+	return gone, checkpoint
+}
+
+// returned tells the machine that a replica has come back.
+func (s *Service) returned(l *life, id crdt.ReplicaID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.machine.Returned(id)
 }

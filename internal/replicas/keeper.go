@@ -2,8 +2,9 @@ package replicas
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/crdt"
@@ -21,6 +22,8 @@ type MalleeReplicas interface {
 	// Join gives a node the ID of a new replica, and names the node from which it gets
 	// the values. When that is itself, it has them, and an ID, already.
 	Join(ctx context.Context, node uint64) (id, source uint64, err error)
+	// Return reports whether a replica still is one, whose node has got another ID.
+	Return(ctx context.Context, id uint64) (known bool, err error)
 	// Flush returns when the store has all that a clock says, and tells what it has.
 	Flush(ctx context.Context, clock []byte) (durable []byte, err error)
 }
@@ -33,12 +36,15 @@ const keeperKey = "keeper"
 type keeper struct {
 	self    *mallee.Self
 	service *Service
+	ctx     context.Context
 	end     context.CancelFunc
 	ended   chan struct{} // closed when the goroutine has ended
 
 	writing sync.Mutex // held for each use of the ledger
 	ledger  *ledger
-	life    *life // the replica of this node, which has what the ledger has
+	life    *life       // the replica of this node, which has what the store has
+	open    *checkpoint // under way
+	due     bool        // one is to begin
 
 	mu      sync.Mutex
 	opened  bool
@@ -49,26 +55,31 @@ type keeper struct {
 	wake    chan struct{} // a hint that wanted has changed
 }
 
+// keeperIdle is for ever: the keeper has something to do while nobody calls it.
+const keeperIdle = 1 << 62 // nanoseconds
+
 // Types adds the keeper to actor types; the types that were given stay as they are.
 func (s *Service) Types(types []mallee.Type) []mallee.Type {
 	if !s.config.Keeps {
 		return types
 	}
 	keeper := MalleeReplicasType(s.newKeeper, func(t *mallee.Type) {
-		t.Interleave = true
+		t.Interleave, t.IdleTimeout = true, keeperIdle
 		t.Release = func(actor any) { actor.(*keeper).end() }
 	})
 	return append(types[:len(types):len(types)], keeper)
 }
 
-func (s *Service) newKeeper(self *mallee.Self) *keeper {
-	ctx, end := context.WithCancel(s.ctx)
-	k := &keeper{
-		self: self, service: s, end: end, ended: make(chan struct{}),
-		changed: make(chan struct{}), wake: make(chan struct{}, 1),
-	}
-	go k.run(ctx)
+func (s *Service) newKeeper(self *mallee.Self) MalleeReplicas {
+	k := &keeper{self: self, service: s, ended: make(chan struct{}), changed: make(chan struct{}), wake: make(chan struct{}, 1)}
+	k.ctx, k.end = context.WithCancel(s.ctx)
 	return k
+}
+
+// OnActivate begins what the keeper does besides its turns.
+func (k *keeper) OnActivate(context.Context) error {
+	go k.run()
+	return nil
 }
 
 // OnDeactivate lets a write end that is under way, so that the next keeper need not
@@ -95,11 +106,26 @@ func (k *keeper) Join(ctx context.Context, node uint64) (id, source uint64, err 
 	}
 	k.writing.Lock()
 	defer k.writing.Unlock()
-	fresh, err := k.ledger.newID(ctx)
+	fresh, err := k.ledger.give(ctx)
 	if err != nil {
 		return 0, 0, mallee.ErrStorage.Errorf("give out the ID of a replica: %v", err)
 	}
 	return uint64(fresh), uint64(own), nil
+}
+
+// Return implements MalleeReplicas.
+func (k *keeper) Return(ctx context.Context, id uint64) (known bool, err error) {
+	defer lend(ctx, "Return")()
+	if err := k.until(ctx, func() bool { return k.opened }); err != nil {
+		return false, err
+	}
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	known = slices.Contains(k.ledger.head.Given, crdt.ReplicaID(id))
+	if known {
+		k.service.returned(k.life, crdt.ReplicaID(id))
+	}
+	return known, nil
 }
 
 // Flush implements MalleeReplicas.
@@ -116,7 +142,7 @@ func (k *keeper) Flush(ctx context.Context, clock []byte) (durable []byte, err e
 		return nil, err
 	}
 	k.want(&need)
-	if err := k.until(ctx, func() bool { return k.durable.Includes(&need) }); err != nil {
+	if err := k.until(ctx, func() bool { return covers(&k.durable, &need) }); err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
@@ -174,9 +200,10 @@ func (k *keeper) tell(change func()) {
 var errKeeperEnded = mallee.ErrUnavailable.Errorf("the keeper of the replicated values has ended")
 
 // run is the goroutine.
-func (k *keeper) run(ctx context.Context) {
+func (k *keeper) run() {
 	defer close(k.ended)
-	err := k.open(ctx)
+	ctx := k.ctx
+	err := k.prepare(ctx)
 	if err == nil {
 		err = k.work(ctx)
 	}
@@ -190,8 +217,8 @@ func (k *keeper) run(ctx context.Context) {
 	k.self.DeactivateNow()
 }
 
-// open makes the node's replica have all that the store has.
-func (k *keeper) open(ctx context.Context) (err error) {
+// prepare makes the node's replica have all that the store has.
+func (k *keeper) prepare(ctx context.Context) (err error) {
 	a := k.self.Activation()
 	if k.ledger, err = openLedger(ctx, a.Store(), a.Write); err != nil {
 		return err
@@ -211,23 +238,22 @@ func (k *keeper) announce() {
 	k.tell(func() { k.durable = durable })
 }
 
-// errRemoved ends a keeper whose node's replica has been removed. The next one begins
-// with what the store has.
-var errRemoved = errors.New("the replica of this node has been removed")
-
-// work flushes when somebody wants it, and deletes and writes checkpoints otherwise.
+// work does what there is to do.
 func (k *keeper) work(ctx context.Context) error {
-	var open *checkpoint
-	for {
-		busy, err := k.step(ctx, &open)
+	ticker := time.NewTicker(censusEvery)
+	defer ticker.Stop()
+	for count := true; ; {
+		busy, err := k.step(ctx, count)
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		if busy {
+		if count = false; busy {
 			continue
 		}
 		select {
 		case <-k.wake:
+		case <-ticker.C:
+			count = true
 		case <-k.life.over:
 			return errRemoved
 		case <-ctx.Done():
@@ -236,62 +262,74 @@ func (k *keeper) work(ctx context.Context) error {
 	}
 }
 
-// step does one of the things that there are to do.
-func (k *keeper) step(ctx context.Context, open **checkpoint) (busy bool, err error) {
+// censusEvery is how often the keeper looks for replicas that do not come back.
+const censusEvery = time.Second
+
+// step does one thing: to flush comes first, a checkpoint last. It reports whether
+// there is more to do.
+func (k *keeper) step(ctx context.Context, count bool) (busy bool, err error) {
 	k.writing.Lock()
 	defer k.writing.Unlock()
 	l := k.ledger
-	flushed := true
+	if count {
+		if err := k.census(ctx); err != nil {
+			return false, err
+		}
+	}
 	if k.wants() {
-		if flushed, err = k.flush(ctx); err != nil {
+		if err := k.flush(ctx); err != nil {
 			return false, err
 		}
 	}
 	switch {
 	case len(l.stale) > 0:
 		return true, l.clean(ctx)
-	case *open == nil && (!flushed || l.long(k.service.config.CheckpointAfter)):
-		*open, err = l.begin(ctx, k.service.values)
-		return true, err
-	case *open == nil:
-		return false, nil
-	}
-	done, err := (*open).step(ctx)
-	if err != nil || !done {
+	case k.open != nil:
+		return true, k.advance(ctx)
+	case k.due || l.bytes > max(l.whole, k.service.config.CheckpointAfter) || len(l.log) > maxLog:
+		k.open, err = l.begin(ctx, k.service.values)
+		k.due = false
 		return true, err
 	}
-	err = k.complete(ctx, *open)
-	*open = nil
-	return true, err
+	return false, nil
 }
 
 func (k *keeper) wants() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.err == nil && !k.durable.Includes(&k.wanted)
+	return k.err == nil && !covers(&k.durable, &k.wanted)
 }
 
-// flush writes all that the node's replica has and the store has not. It reports
-// false when some of it is not to be had as batches any more: that takes a checkpoint.
-func (k *keeper) flush(ctx context.Context) (ok bool, err error) {
+// flush writes all that the node's replica has and the store has not. What is not to
+// be had as batches any more takes a checkpoint.
+func (k *keeper) flush(ctx context.Context) error {
 	batches, clock, ok := k.service.since(k.life, &k.ledger.durable)
 	if !ok {
-		return false, nil
-	}
-	if err := k.ledger.append(ctx, batches, &clock); err != nil {
-		return false, err
-	}
-	k.announce()
-	return true, nil
-}
-
-// complete ends a checkpoint. One that has been outrun by changes is begun anew.
-func (k *keeper) complete(ctx context.Context, c *checkpoint) error {
-	batches, clock, ok := k.service.since(k.life, &c.base)
-	if !ok {
-		k.self.Log().Warn("a checkpoint of the replicated values begins anew: more has changed meanwhile than is retained")
+		k.due = k.open == nil
 		return nil
 	}
+	if err := k.ledger.append(ctx, batches, &clock); err != nil {
+		return err
+	}
+	k.announce()
+	return nil
+}
+
+// advance goes on with the checkpoint. One that does not fit together any more is
+// begun anew.
+func (k *keeper) advance(ctx context.Context) error {
+	done, err := k.open.step(ctx)
+	if err != nil || !done {
+		return err
+	}
+	c := k.open
+	k.open, k.due = nil, true
+	batches, clock, ok := k.service.since(k.life, &c.base)
+	if !ok || c.folded() {
+		k.self.Log().Warn("a checkpoint of the replicated values begins anew: too much has changed meanwhile")
+		return nil
+	}
+	k.due = false
 	if err := k.ledger.complete(ctx, c, batches, &clock); err != nil {
 		return err
 	}
@@ -299,7 +337,24 @@ func (k *keeper) complete(ctx context.Context, c *checkpoint) error {
 	return nil
 }
 
+// census removes the replicas that do not come back.
+func (k *keeper) census(ctx context.Context) error {
+	l := k.ledger
+	gone, checkpoint := k.service.census(k.life, l)
+	k.due = k.due || checkpoint && k.open == nil
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := l.forget(ctx, gone); err != nil {
+		return err
+	}
+	k.self.Log().Info("replicas that do not come back are removed", "replicas", gone)
+	k.service.census(k.life, l)
+	return nil
+}
+
 var (
 	_ MalleeReplicas     = (*keeper)(nil)
+	_ mallee.Activator   = (*keeper)(nil)
 	_ mallee.Deactivator = (*keeper)(nil)
 )

@@ -66,14 +66,20 @@ func (l *ledger) writeHead(ctx context.Context, h head) error {
 	return nil
 }
 
-// newID gives out the ID of a replica.
-func (l *ledger) newID(ctx context.Context) (crdt.ReplicaID, error) {
+// give gives out the ID of a replica.
+func (l *ledger) give(ctx context.Context) (id crdt.ReplicaID, err error) {
 	h := l.head
+	id = h.Next
 	h.Next++
-	if err := l.writeHead(ctx, h); err != nil {
-		return 0, err
-	}
-	return crdt.ReplicaID(h.Next - 1), nil
+	h.Given = append(h.Given[:len(h.Given):len(h.Given)], id)
+	return id, l.writeHead(ctx, h)
+}
+
+// forget takes back the IDs of replicas that are removed.
+func (l *ledger) forget(ctx context.Context, gone []crdt.ReplicaID) error {
+	h := l.head
+	h.Given = slices.DeleteFunc(slices.Clone(h.Given), func(id crdt.ReplicaID) bool { return slices.Contains(gone, id) })
+	return l.writeHead(ctx, h)
 }
 
 // load reads all that the store has: exactly what the clock durable says.
@@ -160,6 +166,7 @@ func applyFlush(values *gossip.Values, flush []byte, clock *crdt.Clock) error {
 		if err != nil {
 			return err
 		}
+		values.Learn(&b.Seen)
 		switch early, err := values.Apply(&b); {
 		case err != nil:
 			return err
@@ -234,5 +241,7 @@ func (l *ledger) remove(ctx context.Context, rows []stored) (left []stored, err 
 	return rows[n:], nil
 }
 
-// maxDeletes is how many rows are deleted at once: etcd takes 128.
-const maxDeletes = 64
+const (
+	maxDeletes = 64      // rows that are deleted at once: etcd takes 128
+	maxLog     = 1 << 16 // rows of the log before a checkpoint is due, however short they are
+)

@@ -118,8 +118,7 @@ func (s *Service) progress() {
 		s.removed()
 		return
 	}
-	if !isClosed(s.ready) && (!l.fetches || l.machine.Synced()) {
-		l.fetches = false
+	if !isClosed(s.ready) && l.machine.Synced() {
 		close(s.ready)
 	}
 	if s.waits.settle(l, s.values) {
@@ -135,6 +134,7 @@ func (s *Service) leave() {
 		return
 	}
 	s.life.machine.Leave(s.now())
+	s.life.machine.Tick(s.now())
 	out := s.life.machine.Outbox()
 	s.mu.Unlock()
 	s.send(out)

@@ -32,8 +32,8 @@ func (s *Service) watch() {
 	}
 }
 
-// poll learns which nodes have copies: those that can have the keeper, and those that
-// have sent something. This node is one of them.
+// poll learns which nodes have copies: this one, those that can have the keeper, and
+// those that have sent something.
 func (s *Service) poll(ctx context.Context) error {
 	members, err := s.config.Members(ctx)
 	if err != nil {
@@ -43,14 +43,14 @@ func (s *Service) poll(ctx context.Context) error {
 	defer s.mu.Unlock()
 	own := gossip.Peer(s.config.Self())
 	speaks := make(map[gossip.Peer]bool, len(s.speaks))
-	s.live = append(s.live[:0], own)
+	s.live = s.live[:0]
 	for i := range members {
 		m := &members[i]
 		at := gossip.Peer(m.ID)
 		if s.speaks[at] {
 			speaks[at] = true
 		}
-		if _, keeps := m.Hosts(keeperID.Type); at != own && !m.Foreign && (keeps || speaks[at]) {
+		if _, keeps := m.Hosts(keeperID.Type); at == own || !m.Foreign && (keeps || speaks[at]) {
 			s.live = append(s.live, at)
 		}
 	}

@@ -42,11 +42,12 @@ var headKey = storage.Key{Table: table, Key1: logKey, Key2: "head"}
 
 // head is the row that says what the others mean.
 type head struct {
-	Version    int    `json:"version"`
-	Next       uint64 `json:"next"`       // the ID of the next replica
-	Generation uint64 `json:"generation"` // of the checkpoint and of the log behind it; 0: there is no checkpoint
-	Rows       int    `json:"rows"`       // of the checkpoint
-	Clock      []byte `json:"clock"`      // that the checkpoint is at, before the log is applied
+	Version    int              `json:"version"`
+	Next       crdt.ReplicaID   `json:"next"`       // the ID of the next replica
+	Given      []crdt.ReplicaID `json:"given"`      // those that have not been removed, in ascending order
+	Generation uint64           `json:"generation"` // of the checkpoint and of the log behind it; 0: there is no checkpoint
+	Rows       int              `json:"rows"`       // of the checkpoint
+	Clock      []byte           `json:"clock"`      // what had been seen when the checkpoint began
 }
 
 const headVersion = 1
@@ -78,7 +79,9 @@ func damaged(key storage.Key, err error) error {
 }
 
 // generationPrefix is what the rows of a generation of the log begin with.
-func generationPrefix(generation uint64) string { return fmt.Sprintf("%s%016x/", logPrefix, generation) }
+func generationPrefix(generation uint64) string {
+	return fmt.Sprintf("%s%016x/", logPrefix, generation)
+}
 
 func logRow(generation uint64, number int) storage.Key {
 	return storage.Key{Table: table, Key1: logKey, Key2: fmt.Sprintf("%s%016x", generationPrefix(generation), number)}

@@ -70,6 +70,8 @@ type Service struct {
 	kick    chan struct{} // the loop has something to do
 	urge    chan struct{} // somebody waits for the store
 	look    chan struct{} // the members may have changed
+	alone   chan struct{} // the replica has been removed
+	renamed chan struct{} // the node has another ID
 
 	mu      sync.Mutex // guards the rest, and the machine
 	life    *life      // nil: the node is no replica
@@ -90,15 +92,17 @@ func New(c Config) *Service {
 		c.CheckpointAfter = DefaultCheckpointAfter
 	}
 	s := &Service{
-		config: c,
-		values: gossip.NewValues(func() int64 { return time.Now().UnixMilli() }),
-		zero:   time.Now(),
-		inbox:  make(chan letter, inboxLetters),
-		kick:   make(chan struct{}, 1),
-		urge:   make(chan struct{}, 1),
-		look:   make(chan struct{}, 1),
-		ready:  make(chan struct{}),
-		speaks: make(map[gossip.Peer]bool),
+		config:  c,
+		values:  gossip.NewValues(func() int64 { return time.Now().UnixMilli() }),
+		zero:    time.Now(),
+		inbox:   make(chan letter, inboxLetters),
+		kick:    make(chan struct{}, 1),
+		urge:    make(chan struct{}, 1),
+		look:    make(chan struct{}, 1),
+		alone:   make(chan struct{}, 1),
+		renamed: make(chan struct{}, 1),
+		ready:   make(chan struct{}),
+		speaks:  make(map[gossip.Peer]bool),
 	}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	return s
@@ -117,6 +121,7 @@ func (s *Service) start() {
 		s.running.Go(s.watch)
 		s.running.Go(s.flush)
 		s.running.Go(s.join)
+		s.running.Go(s.rename)
 	})
 }
 

@@ -53,20 +53,16 @@ type wait struct {
 }
 
 // settle lets go those whose wait is over. It reports whether some wait for the store.
-func (w *waits) settle(l *life, v *gossip.Values) (stored bool) {
+func (w *waits) settle(l *life, v *gossip.Values) (unstored bool) {
 	store := l.machine.StoreHas()
 	for c := range w.reach {
 		for e := w.reach[c].Front(); e != nil; e = w.reach[c].Front() {
 			seq := e.Value.(*wait).seq
-			durable := store.Covers(crdt.Dot{Replica: l.id, Seq: seq})
 			have, members := l.machine.Reached(seq)
-			if !durable || !enough(crdt.Consistency(c), have, members) {
+			if seq > store.Seen(l.id) || !enough(crdt.Consistency(c), have, members) {
 				break
 			}
 			w.reach[c].Remove(e).(*wait).done <- nil
-		}
-		if e := w.reach[c].Back(); e != nil && !store.Covers(crdt.Dot{Replica: l.id, Seq: e.Value.(*wait).seq}) {
-			stored = true
 		}
 	}
 	each(&w.heard, func(x *wait) bool { return l.machine.Heard(x.question) })
@@ -74,7 +70,18 @@ func (w *waits) settle(l *life, v *gossip.Values) (stored bool) {
 		clock := v.Clock()
 		each(&w.have, func(x *wait) bool { return covers(&clock, x.clock) })
 	}
-	return stored
+	return w.unstored(l)
+}
+
+// unstored reports whether somebody waits for what the store does not have.
+func (w *waits) unstored(l *life) bool {
+	store := l.machine.StoreHas()
+	for c := range w.reach {
+		if last := w.reach[c].Back(); last != nil && last.Value.(*wait).seq > store.Seen(l.id) {
+			return true
+		}
+	}
+	return false
 }
 
 func enough(c crdt.Consistency, have, members int) bool {
@@ -186,7 +193,7 @@ func (s *Service) reach(ctx context.Context, c crdt.Consistency) error {
 	have, members := l.machine.Reached(seq)
 	store := l.machine.StoreHas()
 	switch {
-	case store.Covers(crdt.Dot{Replica: l.id, Seq: seq}):
+	case seq <= store.Seen(l.id):
 		return gaveUp(ctx, "%d of %d nodes have the changes, and the store has them", have, members)
 	case s.unkept != nil:
 		return gaveUp(ctx, "%d of %d nodes have the changes, and the store does not: %v", have, members, s.unkept)
