@@ -2,7 +2,7 @@ package crdt
 
 import "iter"
 
-// GSet is a Handle of a set that only grows.
+// GSet is a Handle of a set that only grows. Its elements are as those of an ORSet.
 type GSet[E any] struct{ elements[E] }
 
 // On is the handle of a replica.
