@@ -325,3 +325,26 @@ func FuzzMachine(f *testing.F) {
 		_ = m.Figures()
 	})
 }
+
+// What 50,000 changes a second on three nodes cost in all: each op is what happens in
+// 5 ms, when each node ends a batch of 83 changes, and gets those of the others.
+func BenchmarkMachine(b *testing.B) {
+	f := newFleet(b, 3, gossip.MachineConfig{})
+	f.run(2 * time.Second)
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range 250 {
+			f.count(1+i%3, counters[i%len(counters)])
+		}
+		f.run(5 * time.Millisecond)
+		c := f.vals[0].Clock()
+		f.nodes[0].Durable(&c)
+	}
+	for i, m := range f.nodes {
+		if s := m.Figures(); s.Resent > 0 {
+			b.Errorf("node %d: %+v", i+1, s)
+		}
+	}
+}
+
+var counters = []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"}
