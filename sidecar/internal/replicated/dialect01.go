@@ -6,7 +6,7 @@ import (
 	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb"
-	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb/v01"
+	v01 "github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb/v01"
 )
 
 // dialect01 is protocol 0.1, where a whole value is a state of its own.

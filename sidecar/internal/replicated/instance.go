@@ -60,8 +60,7 @@ func (i *instance) offer(c *Call) (taken bool, err error) {
 	case i.over:
 		return false, nil
 	case len(i.calls)+len(i.waiting) >= i.server.MaxCommands:
-		i.figures.FailedCommands.Add(1)
-		return true, mallee.ErrOverloaded.Errorf("%d commands to entity %q of %s are not done, more than may be", i.server.MaxCommands, i.id, i.service.Name).BeforeRun()
+		return false, mallee.ErrOverloaded.Errorf("%d commands to entity %q of %s are not done, more than may be", i.server.MaxCommands, i.id, i.service.Name).BeforeRun()
 	}
 	c.instance = i
 	if i.machine == nil {

@@ -210,6 +210,7 @@ func (m *machine) replied(s said, now time.Time) error {
 		x.at = ended
 	}
 	if err := m.change(x, s.change, a); err != nil {
+		x.at = asked // it still is
 		return err
 	}
 	if x.at == open && x.left && !m.over {

@@ -206,3 +206,12 @@ func must(err error) {
 		panic(err)
 	}
 }
+
+// lose makes the value one of another kind, as that of another node may do.
+func (n *copies) lose(name mallee.ID, k crdt.Kind) {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	c := n.cell(name)
+	c.value = crdt.NewValue(k)
+	c.tell()
+}

@@ -68,36 +68,41 @@ func ID(s *spec.Service, id string) mallee.ID {
 // Open gives a command to an entity. It does not wait: commands to one entity
 // reach it in the order in which they are opened.
 func (s *Server) Open(c *command.Command, id string) (*Call, error) {
-	service := c.On.Service
-	name := ID(service, id)
+	figures := s.figures[c.On.Service]
+	figures.Commands.Add(1)
+	call, err := s.open(c, key{c.On.Service, id})
+	if err != nil {
+		figures.FailedCommands.Add(1)
+	}
+	return call, err
+}
+
+func (s *Server) open(c *command.Command, at key) (*Call, error) {
+	name := ID(at.service, at.id)
 	if err := name.Validate(); err != nil {
 		return nil, err
 	}
-	s.figures[service].Commands.Add(1)
+	replica := s.Replicas.Replica(name)
 	call := &Call{command: c, streams: c.On.ServerStreams, limit: s.MaxBehind, changed: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	switch {
+	case s.closed:
 		return nil, mallee.ErrUnavailable.Errorf("the sidecar has stopped").BeforeRun()
-	}
-	if s.draining && c.On.ServerStreams {
+	case replica.Deleted():
+		return nil, command.Failed(isDeleted)
+	case s.draining && call.streams:
 		call.complete()
 	}
-	at := key{service, id}
 	last := s.instances[at]
 	if last != nil {
 		if taken, err := last.offer(call); taken || err != nil {
 			return call, err
 		}
 	}
-	i := newInstance(s, at, s.Replicas.Replica(name), last)
-	if i.replica.Deleted() {
-		s.figures[service].FailedCommands.Add(1)
-		return nil, command.Failed(isDeleted)
-	}
+	i := newInstance(s, at, replica, last)
 	s.instances[at] = i
-	s.running.Add(1)
-	go i.run()
+	s.aside(i.run)
 	_, err := i.offer(call)
 	return call, err
 }
@@ -109,7 +114,6 @@ func (s *Server) ended(i *instance) {
 	if s.instances[i.key] == i {
 		delete(s.instances, i.key)
 	}
-	s.running.Done()
 }
 
 func (s *Server) all() (all []*instance) {

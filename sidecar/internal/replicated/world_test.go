@@ -98,7 +98,7 @@ func (w *world) watch(payload string) *caller { return w.call(1, payload) }
 
 func (w *world) call(method int, payload string) *caller {
 	on := w.service.Methods[method]
-	ctx, leave := context.WithCancel(w.t.Context())
+	ctx, leave := context.WithCancel(context.Background())
 	c := &caller{leave: leave}
 	var err error
 	c.Call, err = w.server.Open(&command.Command{On: on, Payload: command.Payload{TypeURL: on.InputURL(), Value: []byte(payload)}}, "it")
@@ -108,6 +108,12 @@ func (w *world) call(method int, payload string) *caller {
 	}
 	go c.receive(ctx)
 	return c
+}
+
+// leaves lets a caller go.
+func (w *world) leaves(c *caller) {
+	c.leave()
+	synctest.Wait()
 }
 
 // receive behaves as a router does.
