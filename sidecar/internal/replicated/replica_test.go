@@ -152,7 +152,9 @@ func (c *cell) Change(d *crdt.Delta) error {
 	if err := v.Change(at, n.time, d); err != nil {
 		return err
 	}
-	c.value = v
+	if c.value = v; !v.Pending() { // an older write of a register
+		return nil
+	}
 	c.commit(batch{at: at, seen: n.clock.Clone(), name: c.name, effect: v.AppendEffect([]byte{}, at)})
 	return nil
 }
