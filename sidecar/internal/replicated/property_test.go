@@ -545,4 +545,3 @@ func modelOf(v *crdt.View) *model {
 	}
 	return m
 }
-

@@ -55,12 +55,12 @@ func New(c Config) *Server {
 // Figures are those of one of the model's replicated services.
 func (s *Server) Figures(service *spec.Service) *Figures { return s.figures[service] }
 
-// ID is the name of the replicated value of an entity: its type is the service
-// and the persistence id, so that two services never share one.
+// ID is the name of the replicated value of an entity: its type has the service
+// and the persistence id in it, so that two services never share one.
 func ID(s *spec.Service, id string) mallee.ID {
 	typ := s.Name
 	if s.PersistenceID != s.Name {
-		typ += "." + s.PersistenceID
+		typ += ":" + s.PersistenceID
 	}
 	return mallee.ID{Type: typ, Key: id}
 }
@@ -78,11 +78,10 @@ func (s *Server) Open(c *command.Command, id string) (*Call, error) {
 }
 
 func (s *Server) open(c *command.Command, at key) (*Call, error) {
-	name := ID(at.service, at.id)
-	if err := name.Validate(); err != nil {
+	if err := (mallee.ID{Type: at.service.Name, Key: at.id}).Validate(); err != nil {
 		return nil, err
 	}
-	replica := s.Replicas.Replica(name)
+	replica := s.Replicas.Replica(ID(at.service, at.id))
 	call := &Call{command: c, streams: c.On.ServerStreams, limit: s.MaxBehind, changed: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
