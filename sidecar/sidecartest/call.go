@@ -190,6 +190,16 @@ func (c *Call) endsWell() {
 	}
 }
 
+// nothingElse expects that all messages until now are claimed.
+func (c *Call) nothingElse() {
+	c.t.Helper()
+	for _, e := range c.Events() {
+		if !e.claimed && e.Message != nil {
+			c.t.Fatalf("%s: %s was not expected\n%s", c.Method, short(e.Message), c)
+		}
+	}
+}
+
 // String is what has happened in the call, for a person.
 func (c *Call) String() string {
 	c.rec.mu.Lock()

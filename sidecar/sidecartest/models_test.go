@@ -1,8 +1,13 @@
 package sidecartest_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb"
 	"github.com/mallee-io/mallee/sidecar/sidecartest"
 )
 
@@ -24,11 +29,30 @@ func TestModels(t *testing.T) {
 			}
 		})
 	})
+	t.Run("Reversed", func(t *testing.T) { // the order of elements does not count
+		t.Parallel()
+		sidecartest.Models(t, sidecartest.Start(t, sidecartest.Config{Misbehave: reversed}).Addr(), nil)
+	})
 	t.Run("Intercepted", func(t *testing.T) {
 		t.Parallel()
 		f := sidecartest.Start(t, sidecartest.Config{})
 		sidecartest.Models(t, sidecartest.Intercept(t, f.Addr()).Addr(), nil)
 	})
+}
+
+func reversed(_ context.Context, _ proto.Message, out []proto.Message) ([]proto.Message, error) {
+	for _, m := range out {
+		m, ok := m.(*crdtpb.CrdtStreamOut)
+		if !ok {
+			continue
+		}
+		change := m.GetReply().GetStateAction().GetUpdate()
+		slices.Reverse(change.GetGset().GetAdded())
+		slices.Reverse(change.GetOrset().GetAdded())
+		slices.Reverse(change.GetOrmap().GetAdded())
+		slices.Reverse(change.GetOrmap().GetUpdated())
+	}
+	return out, nil
 }
 
 // stateless skips the checks of actions, which protocol 0.1 does not have.

@@ -20,7 +20,7 @@ const (
 	EventSourced = "/cloudstate.eventsourced.EventSourced/handle"
 	ValueEntity  = "/cloudstate.valueentity.ValueEntity/handle"
 
-	CRDT         = "/cloudstate.crdt.Crdt/handle"
+	CRDT = "/cloudstate.crdt.Crdt/handle"
 
 	ActionUnary       = "/cloudstate.action.ActionProtocol/handleUnary"
 	ActionStreamedIn  = "/cloudstate.action.ActionProtocol/handleStreamedIn"
