@@ -186,22 +186,28 @@ func (s *side01) newAction(old *v01.CrdtStateAction) *crdtpb.CrdtStateAction {
 		if isNothing(a.Create) {
 			return nil
 		}
-		return crChanges(ownVote(newState(a.Create)), old.GetWriteConsistency())
+		return crChanges(ownVotes(newState(a.Create)), old.GetWriteConsistency())
 	case *v01.CrdtStateAction_Update:
-		return crChanges(newDelta(a.Update), old.GetWriteConsistency())
+		return crChanges(ownVotes(newDelta(a.Update)), old.GetWriteConsistency())
 	case *v01.CrdtStateAction_Delete:
 		return crDeletes(old.GetWriteConsistency())
 	}
 	return nil
 }
 
-// ownVote leaves out of a vote what user functions do not decide. In 0.2 they
+// ownVotes leaves out of votes what user functions do not decide. In 0.2 they
 // leave it out themselves.
-func ownVote(d *crdtpb.CrdtDelta) *crdtpb.CrdtDelta {
-	if v := d.GetVote(); v != nil {
+func ownVotes(delta *crdtpb.CrdtDelta) *crdtpb.CrdtDelta {
+	if v := delta.GetVote(); v != nil {
 		v.VotesFor, v.TotalVoters = 0, 0
 	}
-	return d
+	for _, e := range delta.GetOrmap().GetAdded() {
+		ownVotes(e.GetDelta())
+	}
+	for _, e := range delta.GetOrmap().GetUpdated() {
+		ownVotes(e.GetDelta())
+	}
+	return delta
 }
 
 // isNothing reports whether a value was made as it is at first. Registers are

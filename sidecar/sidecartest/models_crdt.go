@@ -65,7 +65,15 @@ func (d *crTalk) follow(steps []crStep) *crTalk {
 	return d
 }
 
-func (d *crTalk) passivate() { d.Helper(); d.complete().end() }
+// passivate ends it as a sidecar does with an entity that nobody needs. The
+// library that speaks protocol 0.1 leaves its own side open.
+func (d *crTalk) passivate() {
+	d.Helper()
+	d.complete()
+	if d.old == nil {
+		d.end()
+	}
+}
 
 // crStep is a command, and what comes from other nodes before it.
 type crStep struct {
