@@ -5,13 +5,14 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/storage"
 )
 
 // Self is an actor's view of its own activation: who it is, its timers, its
 // log, and the way to call others. The constructor of the actor gets it.
-// Its methods are for the actor's turns; Invoke, Send, Kick, Bind and Log for any
-// goroutine.
+// Its methods are for the actor's turns; Invoke, Replica, Send, Kick, Bind and Log
+// for any goroutine.
 type Self struct{ activation Activation }
 
 // Activation is what the runtime gives to one activation; Self is its face.
@@ -42,6 +43,9 @@ type Activation interface {
 	// OnMoved registers what is told, in turns, that sessions which were from
 	// first to last are at another place now; 0: they have ended.
 	OnMoved(told func(first, last, to uint64))
+	// Replica is the node's copy of a replicated value; nil where the runtime
+	// keeps none.
+	Replica(id ID) crdt.Replica
 	KeepAlive(d time.Duration)
 	// Deactivate ends the activation after the current turn.
 	Deactivate(reason Reason)
@@ -68,6 +72,10 @@ func (s *Self) Log() *slog.Logger { return s.activation.Log() }
 func (s *Self) Invoke(ctx context.Context, id ID, call Call) error {
 	return s.activation.Invoke(ctx, id, call)
 }
+
+// Replica is the node's copy of a replicated value, for NewReplicated and for
+// handles of package crdt. It is nil where the runtime keeps none.
+func (s *Self) Replica(id ID) crdt.Replica { return s.activation.Replica(id) }
 
 // Activation is what the runtime has given to Self, for runtimes that build on
 // it.

@@ -7,7 +7,7 @@ import (
 )
 
 // ReplicaID names a replica for ever: none is given twice, and later ones are
-// greater. 0 names nobody; atoms of replicas that have been removed are under it.
+// greater. 0 names nobody: what removed replicas have counted is under it.
 type ReplicaID uint64
 
 // Dot names one batch of changes of a replica. Its batches are numbered from 1 on.
@@ -86,18 +86,85 @@ func (c *Clock) find(r ReplicaID) (int, bool) {
 	return slices.BinarySearchFunc(c.seen, r, func(d Dot, r ReplicaID) int { return cmp.Compare(d.Replica, r) })
 }
 
-// Merge takes in all that another clock has seen.
-func (c *Clock) Merge(o *Clock) { panic("not yet") }
+// Merge takes in all that another clock has seen. What that one has forgotten is
+// forgotten.
+func (c *Clock) Merge(o *Clock) {
+	c.seen = slices.DeleteFunc(c.seen, func(d Dot) bool { return o.Forgotten(d.Replica) })
+	for _, d := range o.seen {
+		c.See(d)
+	}
+	c.forgotten = max(c.forgotten, o.forgotten)
+}
 
-// Includes reports whether all that another clock has seen has been seen.
-func (c *Clock) Includes(o *Clock) bool { panic("not yet") }
+// Learn makes known the replicas that another clock knows, whose batches may not have
+// been seen, and forgets those that it has forgotten.
+func (c *Clock) Learn(o *Clock) {
+	c.seen = slices.DeleteFunc(c.seen, func(d Dot) bool { return o.Forgotten(d.Replica) })
+	for _, d := range o.seen {
+		c.See(Dot{Replica: d.Replica})
+	}
+	c.forgotten = max(c.forgotten, o.forgotten)
+}
 
-// Append appends the clock's encoding.
-func (c *Clock) Append(b []byte) []byte { panic("not yet") }
+// Knows reports whether a replica is known, and has not been forgotten.
+func (c *Clock) Knows(r ReplicaID) bool {
+	_, ok := c.find(r)
+	return ok
+}
+
+// Equal reports whether another clock has seen the same, knows the same replicas, and
+// has forgotten the same.
+func (c *Clock) Equal(o *Clock) bool {
+	return c.forgotten == o.forgotten && slices.Equal(c.seen, o.seen)
+}
+
+// Includes reports whether all that another clock has seen has been seen. What that
+// one has forgotten must be forgotten too: how much of it there was is not known.
+func (c *Clock) Includes(o *Clock) bool {
+	if c.forgotten < o.forgotten {
+		return false
+	}
+	for _, d := range c.seen {
+		if o.Forgotten(d.Replica) {
+			return false
+		}
+	}
+	for _, d := range o.seen {
+		if d.Seq > 0 && !c.Covers(d) {
+			return false
+		}
+	}
+	return true
+}
+
+// Append appends the clock's encoding. Equal clocks have equal encodings.
+func (c *Clock) Append(b []byte) []byte {
+	b = appendUvarint(appendUvarint(b, uint64(c.forgotten)), uint64(len(c.seen)))
+	for _, d := range c.seen {
+		b = appendUvarint(appendUvarint(b, uint64(d.Replica)), d.Seq)
+	}
+	return b
+}
 
 // ParseClock reads what Append wrote, and returns the bytes after it. A clock of
-// more than MaxReplicas is refused.
-func ParseClock(b []byte) (c Clock, rest []byte, err error) { panic("not yet") }
+// more than MaxReplicas is refused. ErrMalformed: it is not the encoding of a clock.
+func ParseClock(b []byte) (c Clock, rest []byte, err error) {
+	r := reader{rest: b}
+	c.forgotten = ReplicaID(r.uvarint())
+	n := r.count(2)
+	if r.check(n <= MaxReplicas) && n > 0 {
+		c.seen = make([]Dot, n)
+	}
+	for i := range c.seen {
+		d := Dot{ReplicaID(r.uvarint()), r.uvarint()}
+		r.check(d.Replica > 0 && d.Replica != c.forgotten && (i == 0 || d.Replica > c.seen[i-1].Replica))
+		c.seen[i] = d
+	}
+	if r.err != nil {
+		return Clock{}, nil, r.err
+	}
+	return c, r.rest, nil
+}
 
 // MaxReplicas bounds a clock that comes from elsewhere.
 const MaxReplicas = 65536

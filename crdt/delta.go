@@ -62,3 +62,11 @@ const (
 	Majority                    // more than half of the members, and the store
 	All                         // all members, and the store
 )
+
+// count is the change of a counter.
+func (d *Delta) count() int64 {
+	if d.Kind == KindGCounter {
+		return int64(d.Increment)
+	}
+	return d.Change
+}

@@ -14,3 +14,27 @@ const (
 	KindORMap                     // keys with values of any kind; of an update and a remove at the same time the update wins
 	KindVote                      // each replica votes for or against
 )
+
+func (k Kind) String() string {
+	switch k {
+	case KindGCounter:
+		return "GCounter"
+	case KindPNCounter:
+		return "PNCounter"
+	case KindGSet:
+		return "GSet"
+	case KindORSet:
+		return "ORSet"
+	case KindRegister:
+		return "Register"
+	case KindFlag:
+		return "Flag"
+	case KindORMap:
+		return "ORMap"
+	case KindVote:
+		return "Vote"
+	}
+	return "unknown"
+}
+
+func (k Kind) known() bool { return k >= KindGCounter && k <= KindVote }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/storage"
 )
 
@@ -112,6 +113,14 @@ func (a *Activation) Log() *slog.Logger {
 // Invoke calls another actor.
 func (a *Activation) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) error {
 	return a.table.runtime.config.Caller.Invoke(ctx, id, call)
+}
+
+// Replica is the node's copy of a replicated value; nil: it keeps none.
+func (a *Activation) Replica(id mallee.ID) crdt.Replica {
+	if a.table.runtime.config.Replicas == nil {
+		return nil
+	}
+	return a.table.runtime.config.Replicas(id)
 }
 
 // OnLoad registers a state to read before OnActivate.

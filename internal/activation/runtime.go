@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/storage"
 )
 
-// Config is what a Runtime needs of its node. All fields are required.
+// Config is what a Runtime needs of its node. All fields are required but where
+// they say so.
 type Config struct {
 	Node        string        // name of the node, for errors
 	CallTimeout time.Duration // of calls whose ctx has no deadline
@@ -21,6 +23,8 @@ type Config struct {
 	Reminders   ReminderService
 	Sessions    SessionService
 	Log         *slog.Logger
+	// Replicas gives the node's copies of replicated values. Nil: it keeps none.
+	Replicas func(id mallee.ID) crdt.Replica
 	// Release gives back the grant of an activation that has fully stopped.
 	Release func(id mallee.ID, epoch uint64)
 	// Owns reports whether the node may still act for its actors. It is asked

@@ -168,7 +168,7 @@ func (k *Koala) lifeOf(node placement.NodeID) *koalaLife {
 
 // Send sends a Request to a member, or a Reply to the connection on which its
 // Request came. Hosts know nothing else: after a Cancel the answer is dropped
-// when it comes, and a Handoff is refused.
+// when it comes, a Handoff is refused, and Gossip is lost.
 func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 	l := k.lifeOf(from)
 	if l == nil {
@@ -177,6 +177,8 @@ func (k *Koala) Send(from, to placement.NodeID, m *Message) error {
 	switch m.Kind {
 	case Activate: // a host takes calls in their order, and activates by itself
 		l.handler.Receive(to, &Message{Kind: Reply, Call: m.Call})
+		return nil
+	case Gossip:
 		return nil
 	case Edge:
 		return l.order(to, m)

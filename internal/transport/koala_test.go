@@ -568,8 +568,10 @@ func TestKoalaUnreachable(t *testing.T) {
 	if err := n.Send(nodeID, 77, &transport.Message{Kind: transport.Handoff, Encoding: transport.Pickle}); !errors.Is(err, mallee.ErrInvalid) {
 		t.Errorf("an actor is handed over: %v", err)
 	}
-	if err := n.Send(nodeID, 77, &transport.Message{Kind: transport.Activate, Call: 8}); err != nil {
-		t.Error(err)
+	for _, kind := range []transport.Kind{transport.Gossip, transport.Activate} { // a host does not hear of either
+		if err := n.Send(nodeID, 77, &transport.Message{Kind: kind, Call: 8}); err != nil {
+			t.Error(err)
+		}
 	}
 	if m := next(t, n.got, "answer"); m.from != 77 || m.Kind != transport.Reply || m.Call != 8 || m.Error != nil {
 		t.Errorf("got %+v", m.Message)

@@ -116,7 +116,7 @@ func parseMeta(m *Message, b []byte, names *names) error {
 	}
 	sections := b[metaKind+1]
 	m.Kind = Kind(b[metaKind])
-	if m.Kind < Request || m.Kind > Ack {
+	if m.Kind < Request || m.Kind > Gossip {
 		return fmt.Errorf("meta of a message: kind %d is not known", m.Kind)
 	}
 	r := metaReader{rest: b[metaKind+2:], names: names}

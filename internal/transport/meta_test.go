@@ -32,6 +32,7 @@ func samples() []transport.Message {
 		{Kind: transport.Edge, Call: 4, Method: "take", Timeout: time.Second},
 		{Kind: transport.Order, Call: 1 << 40, Actor: mallee.ID{Type: "Player", Key: "1"}, Method: "push"},
 		{Kind: transport.Ack, Call: 1 << 40},
+		{Kind: transport.Gossip},
 		{
 			Kind: transport.Request, Call: 2, Actor: mallee.ID{Type: "A", Key: "b"}, Chain: []activation.Hop{{Turn: 1}},
 			Trace: transport.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=b"},
@@ -73,7 +74,7 @@ func TestMetaRefusesWhatItDoesNotKnow(t *testing.T) {
 		"":                             "ends too early",
 		"\x00\x02\x01\x00\x00":         "a meta of version 2: this node speaks version 1",
 		"\x10RpcRequest":               "begins with 0x10",
-		"\x00\x01\x09\x00\x00":         "kind 9 is not known",
+		"\x00\x01\x0a\x00\x00":         "kind 10 is not known",
 		"\x00\x01\x02\x02\x00\xff\x7f": "ends too early",
 	} {
 		if _, err := transport.ParseMeta([]byte(b)); err == nil || !strings.Contains(err.Error(), want) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/placement"
+	"github.com/mallee-io/mallee/wire"
 )
 
 // patience is how long a test waits for what must come.
@@ -419,6 +421,38 @@ func TestOrders(t *testing.T) {
 			if err := a.send(2, &order); err == nil || isUnreachable(err) {
 				t.Errorf("an order of nobody: %v", err)
 			}
+		}
+	})
+}
+
+// Gossip needs no connection: it is lost without one, and makes one for the next.
+// It goes to a node that is closed, too, and may fill a frame.
+func TestGossip(t *testing.T) {
+	onAll(t, func(t *testing.T, f fabric) {
+		a, b := join(t, f, 1), join(t, f, 2)
+		m := transport.Message{Kind: transport.Gossip, Body: bytes.Repeat([]byte("g"), wire.MaxFrameBody)}
+		_, tcp := f.(*overTCP)
+		err := a.send(2, &m)
+		if tcp && !isUnreachable(err) {
+			t.Errorf("without a connection: %v", err)
+		}
+		for end := time.Now().Add(patience); err != nil; runtime.Gosched() { // nothing says when there is a connection
+			if err = a.send(2, &m); err != nil && time.Now().After(end) {
+				t.Fatal(err)
+			}
+		}
+		b.Close(2)
+		if err := a.send(2, &transport.Message{Kind: transport.Gossip, Body: []byte("more")}); err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range []int{len(m.Body), 4} {
+			if got := next(t, b.got, "message"); got.Kind != transport.Gossip || got.from != 1 || len(got.Body) != size {
+				t.Errorf("from %s came kind %d with %d bytes, want %d", got.from, got.Kind, len(got.Body), size)
+			}
+		}
+		m.Body = append(m.Body, 'g')
+		if err := a.send(2, &m); tcp && !errors.Is(err, mallee.ErrInvalid) {
+			t.Errorf("more than a frame takes: %v", err)
 		}
 	})
 }

@@ -219,7 +219,10 @@ func checkSize(meta, body []byte, m *Message) *mallee.Error {
 	if len(meta) <= wire.MaxFrameMeta && len(body) <= wire.MaxFrameBody {
 		return nil
 	}
-	if m.Kind == Reply {
+	switch m.Kind {
+	case Gossip:
+		return mallee.ErrInvalid.Errorf("%d bytes of replicated values: at most %d can be sent to another node", len(body), wire.MaxFrameBody).BeforeRun()
+	case Reply:
 		return mallee.ErrInvalid.Errorf("the result has %d bytes, and at most %d can be sent to another node", len(body), wire.MaxFrameBody)
 	}
 	return mallee.ErrInvalid.Errorf("the arguments of %s.%s have %d bytes and their address %d: at most %d and %d can be sent to another node",

@@ -49,7 +49,8 @@ func backoff(failures int) time.Duration {
 	return pause/2 + rand.N(pause/2)
 }
 
-// connection finds the connection to a node. A request dials where there is none.
+// connection finds the connection to a node. A request dials where there is none,
+// and gossip lets dial without waiting for it: it comes again.
 func (l *life) connection(to placement.NodeID, m *Message) (*conn, error) {
 	l.mu.RLock()
 	k := l.ties[to]
@@ -58,12 +59,20 @@ func (l *life) connection(to placement.NodeID, m *Message) (*conn, error) {
 		return k.conn, nil
 	}
 	l.mu.RUnlock()
-	if !m.Kind.asks() {
+	if !m.Kind.asks() && m.Kind != Gossip {
 		return nil, unavailable("the connection to node %s has ended", to)
 	}
 	a, err := l.attempt(to)
 	if err != nil {
 		return nil, err
+	}
+	if m.Kind == Gossip {
+		select {
+		case <-a.done:
+			return a.conn, a.err
+		default:
+			return nil, unavailable("node %s is not connected yet", to)
+		}
 	}
 	timer := time.NewTimer(min(m.Timeout, 2*l.config.DialTimeout))
 	defer timer.Stop()

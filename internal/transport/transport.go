@@ -24,7 +24,7 @@ type Network interface {
 	// Send returns an error when the message has certainly not arrived. What
 	// asks for something may wait for a connection, up to its Timeout; the
 	// other kinds, which a Handler may send, do not block, and need a connection
-	// that is there. It keeps nothing of m.
+	// that is there: a Gossip begins to make one, for the next. It keeps nothing of m.
 	// Messages between two nodes arrive in the order in which they were sent.
 	Send(from, to placement.NodeID, m *Message) error
 }
@@ -49,6 +49,7 @@ const (
 	Edge     // a question for the gateway of the receiver's process: Method is its name. Without a Call it is an order that has no number
 	Order    // an order for that gateway: Method is its name, Actor who sends it, if it is one, and Call its number among all from this node
 	Ack      // of Orders: Call is the number up to which all have arrived
+	Gossip   // of replicated values; a Body alone
 )
 
 // asks reports whether a message begins an exchange, so that it may dial and
@@ -58,7 +59,7 @@ func (k Kind) asks() bool { return k == Request || k == Handoff || k == Activate
 // validate says why a message cannot be sent, or taken.
 func (m *Message) validate() error {
 	switch m.Kind {
-	case Reply, Cancel, Ack:
+	case Reply, Cancel, Ack, Gossip:
 		return nil
 	case Edge, Order:
 		if m.Actor == (mallee.ID{}) {

@@ -2,76 +2,144 @@ package gossip
 
 import (
 	"errors"
-	"iter"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/mallee-io/mallee/crdt"
 )
-
-// Batch is what one replica has changed between two numbers.
-type Batch struct {
-	At   crdt.Dot   // whose, and its number
-	Seen crdt.Clock // what the replica had seen when it sealed the batch, its own batches left out
-	Body []byte     // effects and deletions: see AppendBatch
-}
 
 // ErrNotBegun says that the process is not a replica yet.
 var ErrNotBegun = errors.New("this process does not have the replicated values yet")
 
 // Values has this process's copies of all values. Its methods are safe for
 // concurrent use.
-type Values struct{}
+//
+// A cell that is dirty has changed in the open batch. Whoever holds its lock may
+// change it again without another: the batch cannot end before the cell has given
+// its effect to it, and nothing of others is applied before that. To make a cell
+// dirty takes mu for reading.
+//
+// Locks are taken in this order: mu, bucket.mu, slot.mu, dirty.mu.
+type Values struct {
+	now             func() int64
+	changed         chan struct{}
+	values, deleted atomic.Int64
+	size            atomic.Int64 // of the open batch, about
+	electorate      atomic.Pointer[crdt.Electorate]
+	slots           slots
+
+	mu     sync.RWMutex // held for writing, what is open being sealed, all is as the clock says
+	clock  crdt.Clock
+	at     crdt.Dot // what the open batch will have; no replica before Begin. Who holds a dirty slot may read it too
+	sealed []Batch  // since the last Seal
+
+	dirty struct {
+		mu    sync.Mutex
+		slots []*slot
+	}
+}
 
 // NewValues has nothing. now is the wall clock, in milliseconds since 1970.
-func NewValues(now func() int64) *Values { panic("not yet") }
+func NewValues(now func() int64) *Values {
+	v := &Values{now: now, changed: make(chan struct{}, 1)}
+	v.electorate.Store(&crdt.Electorate{})
+	return v
+}
 
 // Begin gives the replica its ID, before its first change, and its clock.
-func (v *Values) Begin(id crdt.ReplicaID) { panic("not yet") }
+func (v *Values) Begin(id crdt.ReplicaID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.at = crdt.Dot{Replica: id, Seq: v.clock.Seen(id) + 1}
+	v.clock.See(crdt.Dot{Replica: id, Seq: v.at.Seq - 1})
+	v.electorate.Store(&crdt.Electorate{Self: id, Members: v.electorate.Load().Members})
+}
 
 // Reset forgets everything but who watches, until the next Begin. Changes fail with
 // ErrNotBegun meanwhile.
-func (v *Values) Reset() { panic("not yet") }
+func (v *Values) Reset() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for s := range v.slots.all() {
+		s.mu.Lock()
+		v.put(s, nil, false)
+		s.dirty = false
+		s.tell()
+		s.mu.Unlock()
+		v.slots.evict(s)
+	}
+	v.clean()
+	v.clock, v.at, v.sealed = crdt.Clock{}, crdt.Dot{}, nil
+	v.electorate.Store(&crdt.Electorate{Members: v.electorate.Load().Members})
+}
 
 // Open is the copy of a value. Its Wait and Refresh are not implemented: they are for
 // who knows how far changes have come.
-func (v *Values) Open(name string) *Cell { panic("not yet") }
+func (v *Values) Open(name string) *Cell { return &Cell{values: v, name: name} }
 
-// Cell is one value's copy; it implements crdt.Replica but for Wait and Refresh.
-type Cell struct{}
+// Size is how many values there are, and how many marks of deleted ones.
+func (v *Values) Size() (values, deleted int) {
+	return int(v.values.Load()), int(v.deleted.Load())
+}
 
 // Clock is what has been seen, the sealed batches of this replica included.
-func (v *Values) Clock() crdt.Clock { panic("not yet") }
-
-// Next is the number that the open batch will have, and whether anything is in it.
-func (v *Values) Next() (seq uint64, any bool) { panic("not yet") }
-
-// Seal ends the open batch, if anything is in it.
-func (v *Values) Seal() (b Batch, any bool) { panic("not yet") }
-
-// Apply applies the next batch of another replica, sealing the open one first, so
-// that what this replica changes afterwards has seen it and what it has changed
-// before has not. Early: something has to be applied before it; it was not. What
-// has been seen already changes nothing.
-func (v *Values) Apply(b *Batch) (sealed Batch, any, early bool, err error) { panic("not yet") }
-
-// Entry is one value, or the mark of a deleted one, as it is sent to who needs all.
-type Entry struct {
-	Name    string
-	Deleted bool
-	State   []byte // of crdt.Value.AppendBinary; empty when deleted
+func (v *Values) Clock() crdt.Clock {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.clock.Clone()
 }
 
-// Entries yields all values whose name is greater than after, in order, each as it
-// is then. What is open is sealed by the caller first, and again after the last.
-func (v *Values) Entries(after string) iter.Seq[Entry] { panic("not yet") }
-
-// Merge takes in the entries of another process, which were all as its clock says,
-// and what it has seen. The open batch is sealed first.
-func (v *Values) Merge(entries []Entry, theirs *crdt.Clock) (sealed Batch, any bool, err error) {
-	panic("not yet")
+// Fold folds all values' parts of a replica that has been removed. A transfer of
+// Entries that is under way has to start again.
+func (v *Values) Fold(r crdt.ReplicaID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.seal()
+	v.fold(r)
 }
 
-// Fold folds all values' parts of a replica that has been removed.
-func (v *Values) Fold(r crdt.ReplicaID) { panic("not yet") }
+func (v *Values) fold(r crdt.ReplicaID) {
+	for s := range v.slots.all() {
+		s.mu.Lock()
+		if s.value != nil {
+			s.value.Fold(r)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Forget makes the clock forget a replica that has been folded everywhere.
+func (v *Values) Forget(r crdt.ReplicaID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.clock.Forget(r)
+}
 
 // Elect says who the members are, for votes. Watchers of votes are told.
-func (v *Values) Elect(members []crdt.ReplicaID) { panic("not yet") }
+func (v *Values) Elect(members []crdt.ReplicaID) {
+	v.mu.Lock()
+	v.electorate.Store(&crdt.Electorate{Self: v.at.Replica, Members: slices.Clone(members)})
+	v.mu.Unlock()
+	for s := range v.slots.all() {
+		s.mu.Lock()
+		if s.value != nil && (s.value.Kind() == crdt.KindVote || s.value.Kind() == crdt.KindORMap) {
+			s.tell()
+		}
+		s.mu.Unlock()
+	}
+}
+
+// put sets what is in a slot, whose lock is held.
+func (v *Values) put(s *slot, value *crdt.Value, deleted bool) {
+	v.values.Add(count(value != nil) - count(s.value != nil))
+	v.deleted.Add(count(deleted) - count(s.deleted))
+	s.value, s.deleted = value, deleted
+}
+
+func count(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,245 @@
+package crdt
+
+import (
+	"maps"
+	"slices"
+)
+
+// orMap has at each key the marks of its changes, so that a change wins over a remove
+// at the same time, and a value. A remove takes the marks and what is inside, as far
+// as it has seen them.
+//
+// Two replicas can make one key with values of two kinds at the same time. Both stay,
+// one behind the other, until the key is removed; what is seen and changed is the one
+// of the lowest Kind.
+type orMap struct {
+	slots   table[*slot]
+	pending *touched
+}
+
+type slot struct {
+	marks atoms[mark]
+	value Value
+	next  *slot // of a greater Kind
+}
+
+func (m *orMap) at(key string) *slot {
+	s, _ := m.slots.get(key)
+	return s
+}
+
+func (m *orMap) empty() bool { return m.slots.len() == 0 }
+
+func (m *orMap) change(at Dot, now int64, d *Delta, _ bool) (changed bool) {
+	if d.Cleared && !m.empty() {
+		m.slots = table[*slot]{}
+		m.pending = &touched{cleared: true}
+		changed = true
+	}
+	for _, key := range d.Removed {
+		if m.at(key) != nil {
+			m.slots.remove(key)
+			touch(&m.pending, key, true)
+			changed = true
+		}
+	}
+	for _, e := range d.Updated {
+		if s := m.at(e.Key); s != nil && s.value.kind == e.Delta.Kind {
+			changed = m.update(at, now, s, e, false) || changed
+		}
+	}
+	for _, e := range d.Inserted {
+		s := m.at(e.Key)
+		fresh := s == nil
+		if fresh {
+			s = &slot{value: *NewValue(e.Delta.Kind)}
+			m.slots.set(e.Key, s)
+		}
+		changed = m.update(at, now, s, e, fresh) || changed
+	}
+	return changed
+}
+
+func (m *orMap) update(at Dot, now int64, s *slot, e Entry, fresh bool) (changed bool) {
+	changed = s.value.change(at, now, e.Delta, true) || fresh
+	if changed {
+		s.marks.replace(at, mark{})
+		touch(&m.pending, e.Key, false)
+	}
+	return changed
+}
+
+func (m *orMap) effect(at Dot, e *effect) {
+	if m.pending == nil {
+		return
+	}
+	e.cleared = m.pending.cleared
+	for _, key := range slices.Sorted(maps.Keys(m.pending.keys)) {
+		if m.pending.keys[key] && !e.cleared {
+			e.removed = append(e.removed, key)
+		}
+		if s := m.at(key); s != nil && s.marks.has(at) {
+			e.entries = append(e.entries, entryEffect{key, s.value.effect(at)})
+		}
+	}
+	m.pending = nil
+}
+
+func (m *orMap) apply(at Dot, seen past, e *effect) (changed bool) {
+	if e.cleared {
+		changed = m.drop(seen)
+	}
+	for _, key := range e.removed {
+		s, dropped := m.at(key).drop(seen)
+		m.put(key, s)
+		changed = changed || dropped
+	}
+	for i := range e.entries {
+		x := &e.entries[i]
+		s, of := m.at(x.key).of(x.effect.kind)
+		m.put(x.key, s)
+		changed = of.marks.observe(at, mark{}, seen) || changed
+		changed = of.value.contents.apply(at, seen, &x.effect) || changed
+	}
+	return changed
+}
+
+func (m *orMap) put(key string, s *slot) {
+	if s != nil {
+		m.slots.set(key, s)
+	} else {
+		m.slots.remove(key)
+	}
+}
+
+func (m *orMap) drop(seen past) (changed bool) {
+	m.slots.update(func(_ string, s *slot) (*slot, bool) {
+		s, dropped := s.drop(seen)
+		changed = changed || dropped
+		return s, s != nil
+	})
+	return changed
+}
+
+func (m *orMap) merge(o contents, mine, theirs past) (changed bool) {
+	other := o.(*orMap)
+	m.slots.update(func(key string, s *slot) (*slot, bool) {
+		s, merged := s.merge(other.at(key), mine, theirs)
+		other.slots.remove(key)
+		changed = changed || merged
+		return s, s != nil
+	})
+	for key, s := range other.slots.all() {
+		if s, _ := s.drop(mine); s != nil {
+			m.slots.set(key, s)
+			changed = true
+		}
+	}
+	return changed
+}
+
+func (m *orMap) fold(r ReplicaID) {
+	for _, s := range m.slots.all() {
+		for ; s != nil; s = s.next {
+			s.value.Fold(r)
+		}
+	}
+}
+
+// of is the slot of a kind, made if there is none, and the first one then.
+func (s *slot) of(k Kind) (first, of *slot) {
+	if s == nil || s.value.kind > k {
+		of = &slot{value: *NewValue(k), next: s}
+		return of, of
+	}
+	if s.value.kind == k {
+		return s, s
+	}
+	s.next, of = s.next.of(k)
+	return s, of
+}
+
+// drop removes what has been seen from a slot and those behind it.
+func (s *slot) drop(seen past) (first *slot, changed bool) {
+	if s == nil {
+		return nil, false
+	}
+	s.next, changed = s.next.drop(seen)
+	changed = s.marks.drop(seen) || changed
+	changed = s.value.contents.drop(seen) || changed
+	return s.unlessEmpty(), changed
+}
+
+// merge takes in another node's slots at the same key.
+func (s *slot) merge(o *slot, mine, theirs past) (first *slot, changed bool) {
+	switch {
+	case s == nil:
+		o, _ = o.drop(mine)
+		return o, o != nil
+	case o == nil:
+		return s.drop(theirs)
+	case o.value.kind < s.value.kind:
+		s, changed = s.merge(o.next, mine, theirs)
+		o.next = nil
+		if o, _ = o.drop(mine); o != nil {
+			o.next = s
+			return o, true
+		}
+		return s, changed
+	case o.value.kind > s.value.kind:
+		s.next, changed = s.next.merge(o, mine, theirs)
+		changed = s.marks.drop(theirs) || changed
+		changed = s.value.contents.drop(theirs) || changed
+	default:
+		s.next, changed = s.next.merge(o.next, mine, theirs)
+		changed = s.marks.merge(o.marks, mine, theirs) || changed
+		changed = s.value.contents.merge(o.value.contents, mine, theirs) || changed
+	}
+	return s.unlessEmpty(), changed
+}
+
+func (s *slot) unlessEmpty() *slot {
+	if len(s.marks) == 0 && s.value.contents.empty() {
+		return s.next
+	}
+	return s
+}
+
+func (m *orMap) appendTo(b []byte) []byte {
+	b = appendUvarint(b, uint64(m.slots.len()))
+	for key, s := range m.slots.sorted() {
+		b = appendString(b, key)
+		for ; s != nil; s = s.next {
+			b = appendAtoms(append(b, byte(s.value.kind)), s.marks, appendMark)
+			b = s.value.contents.appendTo(b)
+		}
+		b = append(b, 0)
+	}
+	return b
+}
+
+func (m *orMap) parse(r *reader, depth int) {
+	last := ""
+	n := r.count(5)
+	for i := range n {
+		key := r.key(i, &last)
+		first := parseSlots(r, 0, depth)
+		if r.check(first != nil) {
+			m.slots.set(key, first)
+		}
+	}
+}
+
+// parseSlots reads the slots of one key whose kinds are greater than after.
+func parseSlots(r *reader, after Kind, depth int) *slot {
+	k := Kind(r.byte())
+	if k == 0 || !r.check(k > after && k.known() && depth < maxDepth) {
+		return nil
+	}
+	s := &slot{value: *NewValue(k)}
+	s.marks = parseAtoms(r, 1, (*reader).mark)
+	s.value.contents.parse(r, depth+1)
+	s.next = parseSlots(r, k, depth)
+	r.check(len(s.marks) > 0 || !s.value.contents.empty())
+	return s
+}

@@ -1,0 +1,168 @@
+package replicas
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"github.com/mallee-io/mallee/crdt"
+	"github.com/mallee-io/mallee/internal/replicas/gossip"
+	"github.com/mallee-io/mallee/storage"
+)
+
+// What the store has of the replicated values, in one table:
+//
+//	log       head                    → the head: which checkpoint there is
+//	log       rows/GENERATION/NUMBER  → batches since that checkpoint
+//	values/N  NUMBER                  → the values of the checkpoint; N is its generation modulo 2
+//
+// Generations and numbers have 16 hexadecimal digits; numbers count from 1. The rows
+// of a generation are one stream of bytes, cut into pieces of at most maxRow, so a
+// value or a batch may be larger than a row. Every row begins with its version. A row
+// of the log says in its second byte whether it ends a flush; then what the store has
+// by it, a clock, stands before the batches' bytes.
+//
+// All that is written is one row at a time, or deletes what has no meaning any more.
+// What does not belong to the head's generation is left over from a checkpoint that
+// was not completed, or from the one before, and what is behind the last end of a
+// flush has never been promised to anybody.
+const (
+	table     = "replicas"
+	logKey    = "log"
+	logPrefix = "rows/"
+
+	rowVersion = 1
+	maxRow     = 256 << 10 // bytes of a row: far from what any store refuses
+
+	rowMore = 0 // the second byte of a row of the log
+	rowEnd  = 1
+)
+
+var headKey = storage.Key{Table: table, Key1: logKey, Key2: "head"}
+
+// head is the row that says what the others mean.
+type head struct {
+	Version    int              `json:"version"`
+	Next       crdt.ReplicaID   `json:"next"`       // the ID of the next replica
+	Given      []crdt.ReplicaID `json:"given"`      // those that have not been removed, in ascending order
+	Generation uint64           `json:"generation"` // of the checkpoint and of the log behind it; 0: there is no checkpoint
+	Rows       int              `json:"rows"`       // of the checkpoint
+	Clock      []byte           `json:"clock"`      // what had been seen when the checkpoint began
+}
+
+const headVersion = 1
+
+func parseHead(row storage.Row) (h head, clock crdt.Clock, err error) {
+	err = json.Unmarshal(row.Value, &h)
+	switch {
+	case err != nil:
+		return head{}, clock, damaged(row.Key, err)
+	case h.Version != headVersion:
+		return head{}, clock, damaged(row.Key, fmt.Errorf("its version is %d, this program knows %d", h.Version, headVersion))
+	case h.Next == 0:
+		return head{}, clock, damaged(row.Key, fmt.Errorf("it has no ID for the next replica"))
+	case h.Generation == 0:
+		return h, clock, nil
+	}
+	clock, rest, err := crdt.ParseClock(h.Clock)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes behind its clock", len(rest))
+	}
+	if err != nil {
+		return head{}, clock, damaged(row.Key, err)
+	}
+	return h, clock, nil
+}
+
+func damaged(key storage.Key, err error) error {
+	return fmt.Errorf("the row %s of the store cannot be read: %w", key, err)
+}
+
+// generationPrefix is what the rows of a generation of the log begin with.
+func generationPrefix(generation uint64) string {
+	return fmt.Sprintf("%s%016x/", logPrefix, generation)
+}
+
+func logRow(generation uint64, number int) storage.Key {
+	return storage.Key{Table: table, Key1: logKey, Key2: fmt.Sprintf("%s%016x", generationPrefix(generation), number)}
+}
+
+// valuesKey is the key1 of a generation's checkpoint.
+func valuesKey(generation uint64) string { return fmt.Sprintf("values/%d", generation%2) }
+
+func valuesRow(generation uint64, number int) storage.Key {
+	return storage.Key{Table: table, Key1: valuesKey(generation), Key2: fmt.Sprintf("%016x", number)}
+}
+
+// checkRow refuses a row that is not the one which has to come, or of a version that
+// is not known.
+func checkRow(row storage.Row, want storage.Key, least int) error {
+	switch {
+	case row.Key != want:
+		return fmt.Errorf("the row %s of the store is missing: %s follows", want, row.Key)
+	case len(row.Value) < least || row.Value[0] != rowVersion:
+		return damaged(row.Key, fmt.Errorf("it begins with %x, this program knows version %d", row.Value[:min(least, len(row.Value))], rowVersion))
+	}
+	return nil
+}
+
+// parseLogRow tells what a row of the log has. An end says that the store has what the
+// clock says, once the piece is applied.
+func parseLogRow(row storage.Row, want storage.Key) (piece []byte, clock crdt.Clock, end bool, err error) {
+	if err := checkRow(row, want, 2); err != nil {
+		return nil, clock, false, err
+	}
+	switch row.Value[1] {
+	case rowMore:
+		return row.Value[2:], clock, false, nil
+	case rowEnd:
+		clock, piece, err = crdt.ParseClock(row.Value[2:])
+	default:
+		err = fmt.Errorf("its kind %d is not known", row.Value[1])
+	}
+	if err != nil {
+		return nil, clock, false, damaged(row.Key, err)
+	}
+	return piece, clock, true, nil
+}
+
+// An entry of a checkpoint is its name and state, each after its length. A state's is
+// one more than it is; 0 says that the value has been deleted.
+
+func appendEntry(b []byte, e *gossip.Entry) []byte {
+	b = append(binary.AppendUvarint(b, uint64(len(e.Name))), e.Name...)
+	if e.Deleted {
+		return append(b, 0)
+	}
+	return append(binary.AppendUvarint(b, uint64(len(e.State))+1), e.State...)
+}
+
+// cutEntries takes the entries that are there in whole.
+func cutEntries(b []byte) (entries []gossip.Entry, rest []byte) {
+	for {
+		e, rest, ok := cutEntry(b)
+		if !ok {
+			return entries, b
+		}
+		entries, b = append(entries, e), rest
+	}
+}
+
+func cutEntry(b []byte) (e gossip.Entry, rest []byte, ok bool) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return e, nil, false
+	}
+	e.Name, b = string(b[n:n+int(size)]), b[n+int(size):]
+	size, n = binary.Uvarint(b)
+	switch {
+	case n <= 0 || size > uint64(len(b)-n)+1:
+		return e, nil, false
+	case size == 0:
+		e.Deleted = true
+		return e, b[n:], true
+	}
+	end := n + int(size) - 1
+	e.State = b[n:end]
+	return e, b[end:], true
+}
