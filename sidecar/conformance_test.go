@@ -25,16 +25,21 @@ func TestProxies(t *testing.T) {
 	sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar {
 		f := sidecartest.Start(t, sidecartest.Config{})
 		return sidecartest.Sidecar{Addr: serve(t, f.Addr(), sidecar.Config{}).Addr(), Record: f.Recorder}
-	}, notYet())
+	}, nil)
 }
 
-// notYet are the checks of replicated entities.
-func notYet() map[int]string {
+// A user function of protocol 0.1, whose stateless functions are asked in another
+// way than actions.
+func TestProxies01(t *testing.T) {
+	t.Parallel()
 	except := map[int]string{}
-	for number := 178; number <= 183; number++ {
-		except[number] = "replicated entities are not served yet"
+	for _, number := range []int{37, 38, 39, 40, 41, 42, 43, 44, 45, 184, 185, 186} {
+		except[number] = "it has stateless functions"
 	}
-	return except
+	sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar {
+		i := sidecartest.Intercept(t, sidecartest.Start(t, sidecartest.Config{Spec: sidecartest.Dialect01}).Addr())
+		return sidecartest.Sidecar{Addr: serve(t, i.Addr(), sidecar.Config{}).Addr(), Record: i.Recorder}
+	}, except)
 }
 
 // What an interceptor sees is what the user function sees, so that the checks
@@ -44,7 +49,7 @@ func TestProxiesIntercepted(t *testing.T) {
 	sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar {
 		i := sidecartest.Intercept(t, sidecartest.Start(t, sidecartest.Config{}).Addr())
 		return sidecartest.Sidecar{Addr: serve(t, i.Addr(), sidecar.Config{}).Addr(), Record: i.Recorder}
-	}, notYet())
+	}, nil)
 }
 
 // launch starts a sidecar that ends with the test. It may not be ready yet.
