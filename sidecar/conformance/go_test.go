@@ -14,6 +14,7 @@ func TestGo(t *testing.T) {
 	library{
 		name:  "go-support 0.3.0",
 		needs: []string{"go"},
+		more:  monitors,
 		build: func(w *workshop) []string {
 			var module struct{ Dir string }
 			if err := json.Unmarshal([]byte(w.fetch(w.dir, "go", "mod", "download", "-json", goSupport)), &module); err != nil {

@@ -48,7 +48,10 @@ func nodeSupport() library {
 			except(changesFirst, 181),
 		),
 		unreadable: true,
-		more:       stateless,
+		more: func(t *testing.T, function string) {
+			t.Run("Stateless", func(t *testing.T) { stateless(t, function) })
+			t.Run("Monitors", func(t *testing.T) { monitors(t, function) })
+		},
 		build: func(w *workshop) []string {
 			dir := filepath.Join(w.dir, "node")
 			w.copy("node", dir)
