@@ -211,7 +211,7 @@ func TestEffectsOnReplicatedEntities(t *testing.T) {
 		})
 		got, err := w.texts(w.method("Model", "Unary"), "x")
 		want(t, "reply", fmt.Sprint(got, err), "ok<nil>")
-		want(t, "calls", w.happened(), "t.Model.Unary(x) Do(it) Do(it) Do(it)")
+		want(t, "calls", w.happened(), "t.Model.Unary(x)"+strings.Repeat(" Do(it)", 3))
 	})
 }
 
@@ -280,4 +280,36 @@ func TestRepliesOfReplicatedEntitiesArePublished(t *testing.T) {
 			return nil
 		}
 	})
+}
+
+func TestReplicatedEntityIsCalledFromElsewhere(t *testing.T) {
+	t.Parallel()
+	w, client := inCluster(t, func(w *world, ctx context.Context, from mallee.Caller, c *command.Command) (err error) {
+		if c.On.Name == "Get" {
+			c.Reply, err = w.router.Forward(ctx, from, forwardTo("t.Copies.Do", "it"), c.On, c.Trail)
+			return err
+		}
+		w.note("told")
+		return nil
+	})
+	w.copiesSay(func(id int64, text string) []*crdtpb.CrdtStreamOut {
+		return []*crdtpb.CrdtStreamOut{said(id, "of "+text, w.method("Copies", "Watch").Name == text, effect("t.Entity.Tell", "e", true))}
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, method := range []string{"Do", "Watch"} {
+		c := &command.Command{On: w.method("Copies", method), Payload: command.Payload{Value: message(method)}}
+		if err := client.Invoke(ctx, mallee.ID{Type: "t.Copies", Key: "it"}, c); err != nil || textOf(c.Reply.Payload.Value) != "of "+method {
+			t.Errorf("got %v, %v", c.Reply, err)
+		}
+	}
+	c := &command.Command{On: w.method("Entity", "Get")} // which the effect comes back to
+	if err := client.Invoke(ctx, mallee.ID{Type: "t.Entity", Key: "e"}, c); err != nil || textOf(c.Reply.Payload.Value) != "of it" {
+		t.Errorf("got %v, %v", c.Reply, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := strings.Count(strings.Join(w.trace, " "), "told"); n != 3 {
+		t.Errorf("the entity was told %d times", n)
+	}
 }
