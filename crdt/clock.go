@@ -60,7 +60,8 @@ func (c *Clock) Forgotten(r ReplicaID) bool {
 }
 
 // Forget removes a replica whose batches have all been seen, by every node.
-// Unknown ones below it are removed too: they have never been heard of.
+// Unknown ones below it are removed too: so all that are not have to be known, if
+// only by their 0.
 func (c *Clock) Forget(r ReplicaID) {
 	if i, ok := c.find(r); ok {
 		c.seen = slices.Delete(c.seen, i, i+1)
@@ -110,6 +111,11 @@ func (c *Clock) Learn(o *Clock) {
 func (c *Clock) Knows(r ReplicaID) bool {
 	_, ok := c.find(r)
 	return ok
+}
+
+// ForgetsAny reports whether a replica that another clock knows has been forgotten.
+func (c *Clock) ForgetsAny(o *Clock) bool {
+	return slices.ContainsFunc(o.seen, func(d Dot) bool { return c.Forgotten(d.Replica) })
 }
 
 // Equal reports whether another clock has seen the same, knows the same replicas, and

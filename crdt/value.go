@@ -16,6 +16,10 @@ var (
 func illegal(why string) error { return fmt.Errorf("%w: %s", ErrIllegal, why) }
 
 // Value is one replicated value. It is not safe for concurrent use.
+//
+// What this node has changed is pending until AppendEffect. Nothing may be while the
+// value takes in what others have done, by Apply, Merge or Fold, unless it is a
+// counter: an effect has seen all that was there before.
 type Value struct {
 	kind     Kind
 	pending  bool
@@ -125,18 +129,29 @@ func EffectKind(effect []byte) (Kind, error) {
 	return k, r.err
 }
 
+// CheckEffect reports whether Apply of a value of its kind takes an effect.
+func CheckEffect(effect []byte) error {
+	_, err := parseEffect(effect)
+	return err
+}
+
+func parseEffect(b []byte) (effect, error) {
+	r := reader{rest: b}
+	r.check(r.byte() == version)
+	e := r.effect(0)
+	r.check(len(r.rest) == 0)
+	return e, r.err
+}
+
 // Apply applies an effect of another replica, whose changes were made under the
 // dot at when it had seen what the clock seen has, and its own before at. Its
 // errors are ErrKind and ErrMalformed; after one nothing has changed. To apply an
 // effect again, or one that the value has in it already, changes nothing once
 // those after it are applied again too.
 func (v *Value) Apply(at Dot, seen *Clock, effect []byte) (changed bool, err error) {
-	r := reader{rest: effect}
-	r.check(r.byte() == version)
-	e := r.effect(0)
-	r.check(len(r.rest) == 0)
-	if r.err != nil {
-		return false, r.err
+	e, err := parseEffect(effect)
+	if err != nil {
+		return false, err
 	}
 	if e.kind != v.kind {
 		return false, ErrKind
@@ -155,8 +170,8 @@ func (v *Value) Merge(mine *Clock, other *Value, theirs *Clock) (changed bool, e
 }
 
 // Fold moves what a replica has counted to the replica 0, and drops its votes.
-// Nothing of it that the node has not seen may arrive later, and nobody may change
-// anything any more without having seen all of it.
+// None of its effects may be applied afterwards, not even again; and nobody may
+// change anything any more without having seen all of it.
 func (v *Value) Fold(r ReplicaID) { v.contents.fold(r) }
 
 // AppendBinary appends the value, with all of its changes, but not which of them

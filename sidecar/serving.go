@@ -50,15 +50,16 @@ type laterNode struct{ *node.Node }
 func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err error) {
 	later := new(laterNode)
 	events := eventing.New(eventing.Config{Model: model, Store: s.config.Node.Store, Broker: s.broker, Report: s.report, Log: s.config.Log})
+	streams := s.streams(model)
 	entities := replicated.New(replicated.Config{
-		Model: model, Function: s.conn, Replicas: later, Report: s.report, MaxMessage: s.config.MaxMessage,
+		Model: model, Function: s.conn, Replicas: later, Report: s.report, Streams: streams, MaxMessage: s.config.MaxMessage,
 		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Log: s.config.Log,
 	})
 	router := route.New(route.Config{
 		Model: model, Function: s.conn, Actors: later, Replicated: entities, Report: s.report, Publish: events.Publish, Log: s.config.Log,
 	})
 	config := s.config.Node
-	types, figures := s.types(model, router, entities, events)
+	types, figures := s.types(model, router, entities, streams, events)
 	config.Types = slices.Concat(config.Types, types)
 	if later.Node, err = node.Start(ctx, config); err != nil {
 		return nil, err
@@ -86,10 +87,10 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 }
 
 // types are the actor types of the model's services, and what they count.
-func (s *Sidecar) types(model *spec.Model, router *route.Router, entities *replicated.Server, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
+func (s *Sidecar) types(model *spec.Model, router *route.Router, entities *replicated.Server, streams *entity.Streams, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
 	config := entity.Config{
 		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
-		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Streams: s.streams(model), WholeReplay: python(model), Log: s.config.Log,
+		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Streams: streams, WholeReplay: python(model), Log: s.config.Log,
 	}
 	for _, service := range model.Services {
 		switch service.Kind {

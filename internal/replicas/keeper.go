@@ -2,6 +2,7 @@ package replicas
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -64,7 +65,7 @@ func (s *Service) Types(types []mallee.Type) []mallee.Type {
 		return types
 	}
 	keeper := MalleeReplicasType(s.newKeeper, func(t *mallee.Type) {
-		t.Interleave, t.IdleTimeout = true, keeperIdle
+		t.Interleave, t.Last, t.IdleTimeout = true, true, keeperIdle
 		t.Release = func(actor any) { actor.(*keeper).end() }
 	})
 	return append(types[:len(types):len(types)], keeper)
@@ -82,15 +83,21 @@ func (k *keeper) OnActivate(context.Context) error {
 	return nil
 }
 
-// OnDeactivate lets a write end that is under way, so that the next keeper need not
-// win against it.
-func (k *keeper) OnDeactivate(ctx context.Context, _ mallee.Reason) error {
+// OnDeactivate writes what the other actors of the node have changed when they ended,
+// if there is no other keeper to come. It lets a write end that is under way: the next
+// keeper need not win against it.
+func (k *keeper) OnDeactivate(ctx context.Context, reason mallee.Reason) (err error) {
+	if reason == mallee.ReasonStopping {
+		all := k.service.all()
+		k.want(&all)
+		err = k.until(ctx, func() bool { return k.durable.Includes(&all) })
+	}
 	k.end()
 	select {
 	case <-k.ended:
-		return nil
+		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return errors.Join(err, ctx.Err())
 	}
 }
 
@@ -142,7 +149,7 @@ func (k *keeper) Flush(ctx context.Context, clock []byte) (durable []byte, err e
 		return nil, err
 	}
 	k.want(&need)
-	if err := k.until(ctx, func() bool { return covers(&k.durable, &need) }); err != nil {
+	if err := k.until(ctx, func() bool { return k.durable.Includes(&need) }); err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
@@ -297,7 +304,7 @@ func (k *keeper) step(ctx context.Context, count bool) (busy bool, err error) {
 func (k *keeper) wants() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.err == nil && !covers(&k.durable, &k.wanted)
+	return k.err == nil && !k.durable.Includes(&k.wanted)
 }
 
 // flush writes all that the node's replica has and the store has not. What is not to

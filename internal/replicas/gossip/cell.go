@@ -15,7 +15,8 @@ type Cell struct {
 	slot   atomic.Pointer[slot] // where the value was found last
 }
 
-// Read calls f with the copy, as crdt.Replica says. f must not use any other copy.
+// Read calls f with the copy, as crdt.Replica says; with ErrDeleted there is none any
+// more. f must not use any other copy.
 func (c *Cell) Read(f func(v *crdt.Value, e crdt.Electorate)) error {
 	s := c.lock(false)
 	if s == nil {
@@ -90,10 +91,10 @@ func (c *Cell) change(kind crdt.Kind, size int, f func(*crdt.Value, crdt.Dot) er
 
 // Delete deletes the value; again, it changes nothing.
 func (c *Cell) Delete() error {
-	if c.Deleted() {
+	s, err := c.enter()
+	if err == crdt.ErrDeleted {
 		return nil
 	}
-	s, err := c.enter()
 	if err != nil {
 		return err
 	}

@@ -42,12 +42,14 @@ func (v *Values) seal() {
 		return
 	}
 	b := Batch{At: v.at, Seen: v.clock.Clone()}
+	var effect []byte
 	for _, s := range v.dirty.slots {
 		s.mu.Lock()
 		if s.deleted {
 			b.Body = appendDeletion(b.Body, s.name)
 		} else {
-			b.Body = appendEffect(b.Body, s.name, s.value.AppendEffect(nil, v.at))
+			effect = s.value.AppendEffect(effect[:0], v.at)
+			b.Body = appendEffect(b.Body, s.name, effect)
 		}
 		s.dirty = false
 		s.mu.Unlock()
@@ -91,6 +93,9 @@ func (v *Values) sealLarge() {
 
 // sizeOf is about what a change brings to a batch.
 func sizeOf(d *crdt.Delta) int {
+	if d == nil {
+		return 0
+	}
 	n := slotSize + len(d.Value)
 	for _, x := range d.Removed {
 		n += len(x) + 16

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/crdt"
+	"github.com/mallee-io/mallee/sidecar/internal/entity"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
 )
 
@@ -54,6 +55,10 @@ type Config struct {
 	// WriteTimeout bounds writes that have to reach other nodes. Defaults to
 	// DefaultWriteTimeout.
 	WriteTimeout time.Duration
+
+	// Streams bounds the streams of all entities that are given the same one. Nil:
+	// no bound.
+	Streams *entity.Streams
 
 	// MaxMessage bounds messages of the user function, in bytes. Defaults to
 	// DefaultMaxMessage.

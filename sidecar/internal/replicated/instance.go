@@ -16,6 +16,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
+	"github.com/mallee-io/mallee/sidecar/internal/entity"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
 )
 
@@ -28,6 +29,7 @@ type instance struct {
 	replica crdt.Replica
 	figures *Figures
 	spoken  spec.Dialect
+	slot    *entity.Slot  // of the stream
 	before  *instance     // its stream is to end first; nil: none
 	wake    chan struct{} // gets a value when there is something to send
 	gone    chan struct{} // closed when the stream has ended
@@ -75,6 +77,7 @@ func (i *instance) offer(c *Call) (taken bool, err error) {
 func (i *instance) give(c *Call) {
 	c.id = i.machine.command(c.command, time.Now())
 	c.command = nil
+	i.slot.Use()
 	i.calls[c.id] = c
 }
 
@@ -88,6 +91,7 @@ func (i *instance) run() {
 	}
 	changes, stop := i.replica.Watch()
 	defer stop()
+	defer func() { i.slot.Free() }()
 	s, err := i.start(changes)
 	if err != nil {
 		i.refuse(err)
@@ -106,6 +110,9 @@ func (i *instance) run() {
 
 // start brings the replica up to date, opens a stream, and gives it what waits.
 func (i *instance) start(changes <-chan struct{}) (*stream, error) {
+	if err := i.takeSlot(); err != nil {
+		return nil, err
+	}
 	if err := i.refresh(); err != nil {
 		return nil, err
 	}
@@ -134,6 +141,19 @@ func (i *instance) start(changes <-chan struct{}) (*stream, error) {
 		return nil
 	})
 	return s, nil
+}
+
+// takeSlot waits until there may be one more stream.
+func (i *instance) takeSlot() (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), i.server.RelayTimeout)
+	defer cancel()
+	i.slot, err = i.server.Streams.Take(ctx, func(*entity.Slot) {
+		i.server.aside(func() { i.retire(false) })
+	})
+	if err != nil {
+		return mallee.ErrUnavailable.Errorf("there was no stream to the user function within %v", i.server.RelayTimeout).BeforeRun()
+	}
+	return nil
 }
 
 // refresh reads from a majority or, if that takes too long, from here. The value
