@@ -64,7 +64,6 @@ const (
 type change struct {
 	delta       *crdt.Delta // nil: it is deleted
 	creates     bool        // it is only legal while the user function has no value
-	updates     bool        // it is only legal while it has one
 	consistency crdt.Consistency
 }
 

@@ -83,7 +83,6 @@ func TestOldDialectCreatesOnce(t *testing.T) {
 		action *v01.CrdtStateAction
 	}{
 		"created twice":            {true, create(counterState(1))},
-		"updated without a value":  {false, oldUpdate(oldCounter(1))},
 		"empty":                    {false, &v01.CrdtStateAction{}},
 		"created of nothing":       {false, create(&v01.CrdtState{})},
 		"updated with nothing":     {true, oldUpdate(&v01.CrdtDelta{})},
@@ -102,6 +101,21 @@ func TestOldDialectCreatesOnce(t *testing.T) {
 			}, old)
 		})
 	}
+}
+
+// The library for Node does not create a value that it has by default, and later
+// changes it.
+func TestOldDialectUpdatesDefault(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		c := w.do("")
+		w.says(oldReply(1, false, nil))
+		w.got(c, "nothing", "end")
+		c = w.do("")
+		w.says(oldReply(2, false, oldUpdate(oldCounter(1))))
+		w.got(c, "nothing", "end")
+		w.has(1)
+	}, old)
 }
 
 // A user function whose dialect was mistaken shows it with its first change.
