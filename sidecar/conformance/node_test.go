@@ -52,9 +52,9 @@ func nodeSupport() library {
 			except(noPassivation, 183),
 		),
 		unreadable: true,
+		replicated: true,
 		more: func(t *testing.T, function string) {
 			t.Run("Stateless", func(t *testing.T) { stateless(t, function) })
-			t.Run("Monitors", func(t *testing.T) { monitors(t, function) })
 			t.Run("Defaults", func(t *testing.T) { defaults(t, function) })
 		},
 		build: func(w *workshop) []string {
