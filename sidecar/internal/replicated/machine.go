@@ -263,18 +263,37 @@ func (m *machine) change(x *exchange, c *change, a *Answer) error {
 
 // apply changes what the user function is known to have, and then the replica.
 func (m *machine) apply(c *change) error {
-	switch {
-	case c.delta == nil:
+	if c.delta == nil {
 		return m.replica.Delete()
-	case c.creates && m.known.Kind != 0:
-		return errors.New("the user function creates a value that is there")
 	}
-	if err := m.known.Apply(c.delta); err != nil {
+	d := c.delta
+	if c.creates && m.known.Kind != 0 {
+		var err error
+		if d, err = m.beyond(d); err != nil || d == nil {
+			return err
+		}
+	}
+	if err := m.known.Apply(d); err != nil {
 		return fmt.Errorf("the user function has sent a change that is not possible: %w", err)
 	}
 	m.stale = true // the replica may think otherwise
 	m.figures.Changes.Add(1)
-	return m.replica.Change(c.delta)
+	return m.replica.Change(d)
+}
+
+// beyond is what a whole value has that the user function was not told: nil for
+// nothing. Java's library creates a value with its first change, also where it
+// has got one of others since it made its own.
+func (m *machine) beyond(whole *crdt.Delta) (*crdt.Delta, error) {
+	var all crdt.View
+	if err := all.Apply(whole); err != nil {
+		return nil, fmt.Errorf("the user function has sent a value that is not possible: %w", err)
+	}
+	d, err := crdt.Diff(m.known, &all)
+	if err != nil {
+		return nil, fmt.Errorf("the user function creates another value than the one that is there: %w", err)
+	}
+	return d, nil
 }
 
 // done ends an operation with its answer.
