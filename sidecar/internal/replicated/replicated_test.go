@@ -335,6 +335,27 @@ func TestUserFunctionEndsAStream(t *testing.T) {
 	})
 }
 
+// The library for Node tells the stream of a command that changes the value before
+// it replies to that command.
+func TestMessageBeforeReply(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		c := w.watch("a")
+		w.says(answer{id: 1, text: "1", effects: []string{"e"}}.message(), answer{id: 1, text: "0", streamed: true, update: gcounter(1)}.reply(), answer{id: 1, text: "2"}.message())
+		w.got(c, "0", "effect e, 1", "2")
+		c = w.watch("b")
+		w.says(answer{id: 2, text: "1", ends: true}.message(), answer{id: 2, text: "0", streamed: true}.reply())
+		w.got(c, "0", "1", "end")
+		c = w.watch("c")
+		w.says(answer{id: 3, text: "1"}.message(), answer{id: 3, fail: "no"}.reply())
+		w.got(c, "failure no", "end")
+		c = w.do("d")
+		w.says(answer{id: 4, text: "1"}.message(), answer{id: 4, text: "0"}.reply())
+		w.got(c, "0", "end")
+		w.reported("command 4")
+	})
+}
+
 // Libraries have forgotten a stream that they have failed: they crash when it is
 // canceled.
 func TestStreamFails(t *testing.T) {
