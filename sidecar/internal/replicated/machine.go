@@ -263,7 +263,10 @@ func (m *machine) change(x *exchange, c *change, a *Answer) error {
 
 // apply changes what the user function is known to have, and then the replica.
 func (m *machine) apply(c *change) error {
-	if c.delta == nil {
+	switch {
+	case c.delta == nil && m.replica.Deleted(): // elsewhere at the same time
+		return nil
+	case c.delta == nil:
 		return m.replica.Delete()
 	}
 	d := c.delta
@@ -382,7 +385,7 @@ func (m *machine) forget(x *exchange) {
 func (m *machine) canceled(s said) error {
 	x := m.exchanges[s.id]
 	if (x == nil || x.at == ended) && s.id > 0 && s.id <= m.last {
-		x = &exchange{id: s.id, left: true, at: leaving}
+		x = &exchange{left: true, at: leaving} // of no command: the answers to that are another's concern
 		m.operations++
 		if len(s.effects) > 0 {
 			m.report("%s %q has responded too late to a cancel of command %d: its side effects are not carried out.", m.service, m.id, s.id)

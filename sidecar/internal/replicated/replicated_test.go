@@ -3,7 +3,9 @@ package replicated_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
+	"github.com/mallee-io/mallee/sidecar/internal/entity"
 	"github.com/mallee-io/mallee/sidecar/internal/replicated"
 )
 
@@ -416,6 +419,23 @@ func TestEndCrossesTheCancel(t *testing.T) {
 	})
 }
 
+// The caller still gets what waits for a write.
+func TestEndCrossesTheCancelDuringAWrite(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		written := make(chan struct{})
+		w.here.waits = func(context.Context, crdt.Consistency) error { <-written; return nil }
+		c := w.watch("a")
+		w.says(answer{id: 1, text: "first", streamed: true, update: gcounter(1), level: 1}.reply())
+		w.leaves(c)
+		w.says(answer{id: 1, text: "bye", ends: true}.message(), answer{id: 1, update: gcounter(2)}.response())
+		w.got(c, "left")
+		w.has(3)
+		close(written)
+		w.got(c, "first", "bye", "end")
+	})
+}
+
 func TestCancelIsNeverAnswered(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
@@ -744,6 +764,34 @@ func TestTypeLoses(t *testing.T) {
 		w.hears("init(test.Entity it gcounter(0))", "command(1 Do b)")
 		w.says(answer{id: 1}.reply())
 	})
+}
+
+// Few streams are enough for many entities.
+func TestStreamsAreBounded(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.function.answers = func(r *rpc, m any) {
+			if c := m.(*crdtpb.CrdtStreamIn).GetCommand(); c != nil {
+				r.said <- answer{id: c.Id, text: "x"}.reply()
+			}
+		}
+		var all []*caller
+		for n := range 10 {
+			all = append(all, w.callOf(fmt.Sprint(n), 0, "a"))
+		}
+		for _, c := range all {
+			w.got(c, "x", "end")
+		}
+		open := 0
+		for _, r := range w.function.streams {
+			if !slices.Contains(r.heard, "half-close") {
+				open++
+			}
+		}
+		if open != 2 {
+			t.Errorf("%d streams are open", open)
+		}
+	}, func(c *replicated.Config) { c.Streams = entity.NewStreams(2) })
 }
 
 // The end.
