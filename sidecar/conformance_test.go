@@ -28,6 +28,20 @@ func TestProxies(t *testing.T) {
 	}, nil)
 }
 
+// A user function of protocol 0.1, whose stateless functions are asked in another
+// way than actions.
+func TestProxies01(t *testing.T) {
+	t.Parallel()
+	except := map[int]string{}
+	for _, number := range []int{37, 38, 39, 40, 41, 42, 43, 44, 45, 184, 185, 186} {
+		except[number] = "it has stateless functions"
+	}
+	sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar {
+		i := sidecartest.Intercept(t, sidecartest.Start(t, sidecartest.Config{Spec: sidecartest.Dialect01}).Addr())
+		return sidecartest.Sidecar{Addr: serve(t, i.Addr(), sidecar.Config{}).Addr(), Record: i.Recorder}
+	}, except)
+}
+
 // What an interceptor sees is what the user function sees, so that the checks
 // hold for user functions that do not record anything.
 func TestProxiesIntercepted(t *testing.T) {
