@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/internal/replicas/gossip"
@@ -151,10 +152,11 @@ func BenchmarkTransfer(b *testing.B) {
 			}
 			next = after
 		}
-		to := newReplica(2)
+		to, began := newReplica(2), time.Now()
 		if err := to.Merge(staged); err != nil {
 			b.Fatal(err)
 		}
+		b.ReportMetric(time.Since(began).Seconds(), "s-in-merge") // in which nothing else can change
 		if n, _ := to.Size(); n != million {
 			b.Fatalf("%d values", n)
 		}

@@ -2,7 +2,10 @@ package gossip_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -127,6 +130,33 @@ func TestApplySealsFirst(t *testing.T) {
 	sealed := a.Seal()
 	if len(sealed) != 2 || sealed[0].Seen.Seen(2) != 0 || sealed[1].Seen.Seen(2) != 1 {
 		t.Errorf("sealed: %v", sealed)
+	}
+}
+
+// TestMergeSealsFirst, for the same reason.
+func TestMergeSealsFirst(t *testing.T) {
+	t.Parallel()
+	a, b := newReplica(1), newReplica(2)
+	must(t, b.Open("s").Change(add("x", "y")))
+	pass(t, b, a)
+	must(t, b.Open("s").Change(add("x")))
+	b.Seal()
+	clock := b.Clock()
+	staged := gossip.NewStaged(&clock)
+	entries, _, err := b.Entries("", 1<<20)
+	must(t, err)
+	must(t, staged.Load(entries))
+	must(t, a.Open("s").Change(&crdt.Delta{Kind: crdt.KindORSet, Removed: []string{"x"}}))
+	must(t, a.Merge(staged))
+	sealed := a.Seal()
+	if len(sealed) != 1 || sealed[0].Seen.Seen(2) != 1 {
+		t.Errorf("sealed: %v", sealed)
+	}
+	if _, err := b.Apply(&sealed[0]); err != nil {
+		t.Fatal(err)
+	}
+	if was, is := dump(t, a), dump(t, b); was != is {
+		t.Errorf("one has %s, another %s", was, is)
 	}
 }
 
@@ -337,9 +367,12 @@ func TestLookingLeavesNothing(t *testing.T) {
 	if n := a.Slots(); n != 0 {
 		t.Errorf("%d names are kept", n)
 	}
-	must(t, c.Change(add("x")))
-	if values, _ := a.Size(); values != 1 {
-		t.Errorf("%d values", values)
+	_, stop := c.Watch()
+	stop()
+	must(t, a.Open("s").Change(add("x")))
+	stop() // of what is gone, not of what has the name now
+	if values, _ := a.Size(); values != 1 || a.Slots() != 1 {
+		t.Errorf("%d values, %d names", values, a.Slots())
 	}
 }
 
@@ -378,5 +411,99 @@ func TestBatchesStaySmall(t *testing.T) {
 	}
 	if dump(t, a) != dump(t, b) {
 		t.Error("they differ")
+	}
+}
+
+// TestNothingDoesNotFillABatch: what changes nothing takes no room.
+func TestNothingDoesNotFillABatch(t *testing.T) {
+	t.Parallel()
+	c := newReplica(1).Open("s")
+	must(t, c.Change(&crdt.Delta{Kind: crdt.KindGSet, Added: []string{"x"}}))
+	nothing := &crdt.Delta{Kind: crdt.KindGSet, Added: slices.Repeat([]string{"x"}, 100_000)}
+	for range 50 {
+		must(t, c.Change(nothing))
+	}
+	wrong := &crdt.Delta{Kind: crdt.KindORSet, Added: nothing.Added}
+	for range 50 {
+		if err := c.Change(wrong); !errors.Is(err, crdt.ErrKind) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBatchesFitAMessage, whoever changes much at the same time.
+func TestBatchesFitAMessage(t *testing.T) {
+	t.Parallel()
+	a := newReplica(1)
+	var changing sync.WaitGroup
+	for i := range 8 {
+		changing.Go(func() {
+			if err := a.Open(fmt.Sprint(i)).Change(add(strings.Repeat("x", gossip.MaxChange-100))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	changing.Wait()
+	for _, s := range a.Seal() {
+		if len(s.Body) > 12<<20 {
+			t.Errorf("a batch has %d bytes", len(s.Body))
+		}
+	}
+}
+
+func TestMergeRefuses(t *testing.T) {
+	t.Parallel()
+	a := newReplica(1)
+	must(t, a.Open("s").Change(add("x")))
+	before := dump(t, a)
+	var clock crdt.Clock
+	clock.See(crdt.Dot{Replica: 1, Seq: 2})
+	if err := a.Merge(gossip.NewStaged(&clock)); err == nil {
+		t.Error("a state has batches of this replica that it has not made")
+	}
+	staged := gossip.NewStaged(&clock)
+	good := gossip.Entry{Name: "gone", Deleted: true}
+	for _, bad := range []gossip.Entry{{}, {Name: "s"}, {Name: "s", State: []byte("nonsense")}, {Name: strings.Repeat("n", gossip.MaxName+1), Deleted: true}} {
+		if err := staged.Load([]gossip.Entry{good, bad}); !errors.Is(err, crdt.ErrMalformed) || staged.Slots() != 0 {
+			t.Errorf("loading %.20v: %v, and %d names are there", bad, err, staged.Slots())
+		}
+	}
+	if err := a.Load([]gossip.Entry{good}); err == nil || dump(t, a) != before {
+		t.Errorf("entries were loaded into values that are in use: %v", err)
+	}
+}
+
+// TestEntriesComeOnce, in whatever parts, while others are added.
+func TestEntriesComeOnce(t *testing.T) {
+	t.Parallel()
+	a := newReplica(1)
+	const values = 3000
+	for i := range values {
+		must(t, a.Open(fmt.Sprint("old", i)).Change(add("x")))
+	}
+	seen, parts := map[string]int{}, 0
+	for next := ""; ; parts++ {
+		entries, after, err := a.Entries(next, 1000)
+		must(t, err)
+		for _, e := range entries {
+			seen[e.Name]++
+		}
+		if next = after; next == "" {
+			break
+		}
+		must(t, a.Open(fmt.Sprint("new", parts)).Change(add("x")))
+	}
+	for i := range values {
+		if name := fmt.Sprint("old", i); seen[name] != 1 {
+			t.Errorf("%s has come %d times", name, seen[name])
+		}
+	}
+	if parts < 10 {
+		t.Errorf("all came in %d parts", parts)
+	}
+	for _, cursor := range []string{"x", "\xff\xffx"} {
+		if _, _, err := a.Entries(cursor, 1); !errors.Is(err, crdt.ErrMalformed) {
+			t.Errorf("a cursor that was made up: %v", err)
+		}
 	}
 }

@@ -84,7 +84,8 @@ func (m *Machine) takeBatches(now time.Duration, from Peer, body []byte) error {
 			return err
 		}
 	}
-	m.soon(now)
+	m.peers[from].owed = true
+	m.ackAt = min(m.ackAt, now+ackAfter)
 	return m.takeEarly(now)
 }
 
@@ -93,7 +94,9 @@ func (m *Machine) take(now time.Duration, from Peer, b *Batch) error {
 	if m.clock.Covers(b.At) {
 		return nil
 	}
-	m.learn(now, &b.Seen)
+	if err := m.learn(now, &b.Seen); err != nil {
+		return err
+	}
 	early, err := m.values.Apply(b)
 	if err != nil {
 		return err

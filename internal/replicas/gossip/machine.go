@@ -39,7 +39,8 @@ type Machine struct {
 	rows    map[crdt.ReplicaID]*row // what other replicas have said
 	elected []crdt.ReplicaID
 
-	digestAt  time.Duration
+	digestAt  time.Duration // to all
+	ackAt     time.Duration // to those from whom something has come
 	resendAt  time.Duration
 	questions questions
 	transfer  *transfer
@@ -94,16 +95,17 @@ func NewMachine(c MachineConfig, self Peer, id crdt.ReplicaID, v *Values) *Machi
 
 // Rename says that this process is another node now; its replica stays. The keeper
 // has been asked before, and still knows the replica: see Returned.
-func (m *Machine) Rename(self Peer) {
-	m.self, m.member = self, false
-	m.Members(0, nil)
-}
+func (m *Machine) Rename(self Peer) { m.self, m.member = self, false }
 
 // Members says which nodes have copies: those of the cluster that are alive, this
 // one included. Others are not sent to, and not listened to. While this one is not
-// among them it says nothing.
+// among them it says nothing, and nothing else changes: a process that loses its lease
+// calls it with none at once, and Rename when it may speak again.
 func (m *Machine) Members(now time.Duration, live []Peer) {
 	m.member, m.live = slices.Contains(live, m.self), len(live)
+	if !m.member {
+		return
+	}
 	for p := range m.peers {
 		if !slices.Contains(live, p) {
 			delete(m.peers, p)
@@ -176,14 +178,17 @@ func (m *Machine) Tick(now time.Duration) (next time.Duration) {
 	if !m.synced {
 		return next
 	}
-	if now >= m.digestAt {
+	switch {
+	case now >= m.digestAt:
 		m.sendDigest(now)
 		m.prune()
+	case now >= m.ackAt:
+		m.acknowledge(now)
 	}
 	if now >= m.resendAt {
 		m.resend(now)
 	}
-	return min(next, m.digestAt, m.resendAt)
+	return min(next, m.digestAt, m.ackAt, m.resendAt)
 }
 
 // Outbox gives the messages that are to be sent now, and forgets them.
@@ -236,6 +241,3 @@ func (m *Machine) broadcast(body []byte) {
 		m.send(p, body)
 	}
 }
-
-// soon makes a digest due: others want to know what has come.
-func (m *Machine) soon(now time.Duration) { m.digestAt = min(m.digestAt, now+ackAfter) }

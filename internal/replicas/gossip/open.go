@@ -1,13 +1,18 @@
 package gossip
 
-import "github.com/mallee-io/mallee/crdt"
+import (
+	"errors"
+
+	"github.com/mallee-io/mallee/crdt"
+)
 
 // Bounds of what changes bring. A message of the transport has at most 16 MiB.
 const (
-	MaxName   = 8 << 10 // bytes of a name
-	MaxChange = 8 << 20 // bytes of one change's elements, keys and values
-	sealSize  = 1 << 20 // bytes of an open batch that is not left to grow
-	slotSize  = 64      // what the name's length and a counter's effect take of that
+	MaxName   = 8 << 10  // bytes of a name
+	MaxChange = 8 << 20  // bytes of one change's elements, keys and values
+	sealSize  = 1 << 20  // bytes of an open batch that is not left to grow,
+	openSize  = 12 << 20 // and of one that takes no more
+	slotSize  = 64       // what a name's length and a counter's effect take of that
 )
 
 // Next is the number that the open batch will have, and whether anything is in it.
@@ -25,7 +30,7 @@ func (v *Values) Next() (seq uint64, open bool) {
 func (v *Values) Changed() <-chan struct{} { return v.changed }
 
 // Seal ends the open batch, if anything is in it, and gives those that have been
-// ended since the last Seal: Apply, Merge, Fold and Entries end it too, and so does a
+// ended since the last Seal: Apply, Merge, Learn and Entries end it too, and so does a
 // change when much has gathered.
 func (v *Values) Seal() []Batch {
 	v.mu.Lock()
@@ -81,6 +86,9 @@ func (v *Values) soil(s *slot) {
 		}
 	}
 }
+
+// errFull says that the open batch has to be sealed before a change.
+var errFull = errors.New("the open batch is full")
 
 // sealLarge keeps a batch from growing.
 func (v *Values) sealLarge() {

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -24,8 +25,7 @@ import (
 type removal struct {
 	left   map[crdt.ReplicaID]uint64        // who has said goodbye, and its last batch
 	away   map[crdt.ReplicaID]time.Duration // since when, for the keeper
-	census time.Duration                    // the last one
-	began  time.Duration                    // of censuses without a break
+	census time.Duration                    // when the last one was
 	plan   *plan
 }
 
@@ -52,38 +52,45 @@ func (m *Machine) Census(now time.Duration, c *Census) (gone []crdt.ReplicaID, c
 		return nil, false
 	}
 	m.seal(now)
-	m.values.Learn(known(c.Given))
-	m.clock = m.values.Clock()
-	m.forget(now, c)
+	if m.learn(now, known(c.Given)) != nil || m.learn(now, m.outlived(c)) != nil || m.removed {
+		return nil, false
+	}
+	m.miss(now, c.Given)
+	gone = slices.DeleteFunc(slices.Clone(c.Given), func(id crdt.ReplicaID) bool { return !m.gone(now, id) })
+	if len(gone) == 0 || !m.agreed(c.Given, gone) {
+		m.removal.plan = nil
+		return nil, false
+	}
+	p := m.removal.plan
+	if p == nil || !slices.Equal(p.given, c.Given) || !slices.Equal(p.gone, gone) {
+		p = &plan{given: c.Given, gone: gone, seen: m.done(c.Given, gone)}
+		m.removal.plan = p
+	}
+	for _, id := range c.Given {
+		if !slices.Contains(gone, id) && !m.rowOf(id).Includes(&p.seen) {
+			return nil, false
+		}
+	}
+	if !c.Base.Includes(&p.seen) {
+		return nil, true
+	}
+	return gone, false
+}
+
+// miss takes note of who is away.
+func (m *Machine) miss(now time.Duration, given []crdt.ReplicaID) {
 	r := &m.removal
-	if now > r.census+m.config.RemoveAfter/4 {
+	if now > r.census+m.config.RemoveAfter/2 {
 		clear(r.away) // who came back meanwhile has asked another keeper
 	}
 	r.census = now
-	for _, id := range c.Given {
+	for _, id := range given {
 		if _, away := r.away[id]; m.alive(id) {
 			delete(r.away, id)
 		} else if !away {
 			r.away[id] = now
 		}
 	}
-	gone = slices.DeleteFunc(slices.Clone(c.Given), func(id crdt.ReplicaID) bool { return !m.gone(now, id) })
-	if len(gone) == 0 || !m.agreed(c.Given, gone) {
-		r.plan = nil
-		return nil, false
-	}
-	if r.plan == nil || !slices.Equal(r.plan.given, c.Given) || !slices.Equal(r.plan.gone, gone) {
-		r.plan = &plan{given: c.Given, gone: gone, seen: m.done(c.Given)}
-	}
-	for _, id := range c.Given {
-		if !slices.Contains(gone, id) && !m.rowOf(id).Includes(&r.plan.seen) {
-			return nil, false
-		}
-	}
-	if !c.Base.Includes(&r.plan.seen) {
-		return nil, true
-	}
-	return gone, false
 }
 
 // Returned is called by the keeper when a replica has asked whether it still is one,
@@ -93,17 +100,22 @@ func (m *Machine) Returned(id crdt.ReplicaID) {
 	m.removal.plan = nil
 }
 
-// gone reports whether a replica has said goodbye and all that it had is here, or has
-// been away for long.
+// gone reports whether a replica has ended, or has been away for long.
 func (m *Machine) gone(now time.Duration, id crdt.ReplicaID) bool {
 	if m.alive(id) {
 		return false
 	}
-	if seq, left := m.removal.left[id]; left && m.clock.Seen(id) == seq {
+	if m.said(id) {
 		return true
 	}
 	silent := slices.ContainsFunc(m.order, func(at Peer) bool { return m.peers[at].replica == 0 })
 	return !silent && now >= m.removal.away[id]+m.config.RemoveAfter
+}
+
+// said reports whether a replica has said goodbye, and its last batch is here.
+func (m *Machine) said(id crdt.ReplicaID) bool {
+	seq, left := m.removal.left[id]
+	return left && m.clock.Seen(id) == seq
 }
 
 // agreed reports whether those that stay have the same of those that are gone.
@@ -117,8 +129,7 @@ func (m *Machine) agreed(given, gone []crdt.ReplicaID) bool {
 			return false
 		}
 		for _, r := range gone {
-			_, left := m.removal.left[r]
-			fresh := left || id == m.id || row.heard >= m.removal.away[r]+m.config.RemoveAfter/2
+			fresh := m.said(r) || id == m.id || row.heard >= m.removal.away[r]+m.config.RemoveAfter/2
 			if !fresh || m.rowOf(id).Seen(r) != m.clock.Seen(r) {
 				return false
 			}
@@ -135,14 +146,15 @@ func (m *Machine) rowOf(id crdt.ReplicaID) *crdt.Clock {
 	return &m.rows[id].clock
 }
 
-// done is what every replica has done when it said last what it has.
-func (m *Machine) done(given []crdt.ReplicaID) (c crdt.Clock) {
+// done is what is here of those that are gone, and what each of the others has done
+// when it said last what it has.
+func (m *Machine) done(given, gone []crdt.ReplicaID) (c crdt.Clock) {
 	for _, id := range given {
-		seq := m.clock.Seen(id)
-		if row := m.rows[id]; row != nil {
-			seq = max(seq, row.clock.Seen(id))
+		from := &m.clock
+		if !slices.Contains(gone, id) {
+			from = m.rowOf(id)
 		}
-		c.See(crdt.Dot{Replica: id, Seq: seq})
+		c.See(crdt.Dot{Replica: id, Seq: from.Seen(id)})
 	}
 	return c
 }
@@ -156,32 +168,38 @@ func known(ids []crdt.ReplicaID) *crdt.Clock {
 	return &c
 }
 
-// forget removes the replicas that were given out, and are not among those any more
-// that are given.
-func (m *Machine) forget(now time.Duration, c *Census) {
+// outlived is a clock that has forgotten the replicas that were given out and are not
+// among those any more that are given.
+func (m *Machine) outlived(c *Census) *crdt.Clock {
 	kept := known(c.Given)
 	for id := range m.clock.All() {
 		if _, ok := slices.BinarySearch(c.Given, id); !ok && id <= c.Last {
 			kept.Forget(id)
 		}
 	}
-	m.learn(now, kept)
+	return kept
 }
 
 // learn folds the replicas that somebody's clock has forgotten, and takes note of
-// those that it knows.
-func (m *Machine) learn(now time.Duration, c *crdt.Clock) {
-	if !m.values.Learn(c) {
-		return
+// those that it knows. Whatever comes from there is taken only after it.
+func (m *Machine) learn(now time.Duration, c *crdt.Clock) error {
+	if m.clock.Learned(c) {
+		return nil
 	}
+	before := m.clock.Clone()
+	if m.clock.Learn(c); m.clock.Len() > crdt.MaxReplicas {
+		m.clock = before
+		return fmt.Errorf("more than %d replicas: %w", crdt.MaxReplicas, crdt.ErrMalformed)
+	}
+	m.values.Learn(c)
 	m.push(now, m.values.Seal())
-	before := m.clock
 	m.clock = m.values.Clock()
 	for id := range before.All() {
 		if m.clock.Forgotten(id) {
 			m.erase(id)
 		}
 	}
+	return nil
 }
 
 func (m *Machine) erase(id crdt.ReplicaID) {

@@ -19,6 +19,7 @@ type simWorld struct {
 	queue  events
 	seq    int // of events, so that those of one moment have an order
 	calm   bool
+	stable bool // nobody comes or goes
 
 	procs []*proc
 	cut   map[[2]*proc]int // links that carry nothing, and how often they were cut
@@ -132,7 +133,11 @@ func (w *simWorld) trouble() {
 		return
 	}
 	p := w.procs[w.random.IntN(len(w.procs))]
-	switch w.random.IntN(12) {
+	n := w.random.IntN(12)
+	if w.stable {
+		n = 7 + n%4
+	}
+	switch n {
 	case 0, 1:
 		w.crash(p)
 	case 2, 3:
@@ -148,11 +153,13 @@ func (w *simWorld) trouble() {
 		if w.chance(4) {
 			w.say("all crash")
 			for _, p := range w.procs {
-				w.crash(p)
+				if w.live[p.node] == p || w.chance(2) { // others may come back
+					w.crash(p)
+				}
 			}
 		}
 	}
-	w.after(w.between(100*time.Millisecond, 2*time.Second), w.trouble)
+	w.after(w.between(50*time.Millisecond, 1200*time.Millisecond), w.trouble)
 }
 
 // cutLinks cuts a process off from some others, in one direction or both.

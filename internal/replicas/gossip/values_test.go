@@ -280,18 +280,19 @@ func TestNothingFallsBetweenBatches(t *testing.T) {
 	for _, v := range []*gossip.Values{a, b} {
 		for i := range changers {
 			changing.Go(func() {
+				counter, set := v.Open("n"), v.Open("s")
 				for n := range rounds {
-					if _, err := v.Open("n").Count(crdt.KindPNCounter, 1); err != nil {
+					if _, err := counter.Count(crdt.KindPNCounter, 1); err != nil {
 						t.Error(err)
 					}
 					d := add(fmt.Sprint(i, n))
 					if i == 0 && n > 0 { // removes what it has added
 						d.Removed = []string{fmt.Sprint(i, n-1)}
 					}
-					if err := v.Open("s").Change(d); err != nil {
+					if err := set.Change(d); err != nil {
 						t.Error(err)
 					}
-					_ = total(t, v.Open("n"))
+					_ = total(t, counter)
 				}
 			})
 		}
