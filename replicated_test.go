@@ -115,6 +115,44 @@ func TestReplicatedInAnActor(t *testing.T) {
 	}
 }
 
+// An actor is told of changes, its own and others', in its turns.
+func TestReplicatedTellsActors(t *testing.T) {
+	t.Parallel()
+	type lamplighter struct {
+		lit  *mallee.Replicated[crdt.ORSet[string]]
+		seen int
+	}
+	outside, told := make(chan crdt.Replica, 1), make(chan int, 64)
+	run := probe(t, nil, func(self *mallee.Self) *lamplighter {
+		outside <- self.Replica(lamp)
+		l := &lamplighter{lit: mallee.NewReplicated[crdt.ORSet[string]](self, lamp)}
+		l.lit.OnChange(self, func(context.Context) {
+			var err error
+			if l.seen, err = l.lit.Value.Len(); err != nil {
+				t.Error(err)
+			}
+			told <- l.seen
+		})
+		return l
+	})
+	if err := run(func(_ context.Context, l *lamplighter) error { return l.lit.Value.Add("hall") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := (crdt.ORSet[string]{}).On(<-outside).Add("kitchen"); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < 2; n = <-told {
+	}
+	if err := run(func(_ context.Context, l *lamplighter) error {
+		if l.seen != 2 {
+			t.Errorf("the actor has seen %d lamps", l.seen)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReplicatedOnAllNodes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
