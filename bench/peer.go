@@ -31,6 +31,8 @@ func roles() map[string]role {
 		"grpc-echo":        serveRawEcho,
 		"grpc-proxy":       serveProxy,
 		"dapr-app":         serveDaprApp,
+		"mallee-replica":   serveMalleeReplica,
+		"bare-replica":     serveBareReplica,
 	}
 }
 
