@@ -96,6 +96,28 @@ func (c *Clock) Merge(o *Clock) {
 	c.forgotten = max(c.forgotten, o.forgotten)
 }
 
+// Learn makes known the replicas that another clock knows, whose batches may not have
+// been seen, and forgets those that it has forgotten.
+func (c *Clock) Learn(o *Clock) {
+	c.seen = slices.DeleteFunc(c.seen, func(d Dot) bool { return o.Forgotten(d.Replica) })
+	for _, d := range o.seen {
+		c.See(Dot{Replica: d.Replica})
+	}
+	c.forgotten = max(c.forgotten, o.forgotten)
+}
+
+// Knows reports whether a replica is known, and has not been forgotten.
+func (c *Clock) Knows(r ReplicaID) bool {
+	_, ok := c.find(r)
+	return ok
+}
+
+// Equal reports whether another clock has seen the same, knows the same replicas, and
+// has forgotten the same.
+func (c *Clock) Equal(o *Clock) bool {
+	return c.forgotten == o.forgotten && slices.Equal(c.seen, o.seen)
+}
+
 // Includes reports whether all that another clock has seen has been seen. What that
 // one has forgotten must be forgotten too: how much of it there was is not known.
 func (c *Clock) Includes(o *Clock) bool {

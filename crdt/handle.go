@@ -10,7 +10,7 @@ func read(r Replica, k Kind, f func(v *Value, e Electorate)) error {
 	var wrong error
 	err := r.Read(func(v *Value, e Electorate) {
 		if v != nil && v.kind != k {
-			wrong = fmt.Errorf("%w: %v, not %v", ErrKind, v.kind, k)
+			wrong = fmt.Errorf("%w: it is %v, not %v", ErrKind, v.kind, k)
 			return
 		}
 		f(v, e)

@@ -15,4 +15,26 @@ const (
 	KindVote                      // each replica votes for or against
 )
 
+func (k Kind) String() string {
+	switch k {
+	case KindGCounter:
+		return "GCounter"
+	case KindPNCounter:
+		return "PNCounter"
+	case KindGSet:
+		return "GSet"
+	case KindORSet:
+		return "ORSet"
+	case KindRegister:
+		return "Register"
+	case KindFlag:
+		return "Flag"
+	case KindORMap:
+		return "ORMap"
+	case KindVote:
+		return "Vote"
+	}
+	return "unknown"
+}
+
 func (k Kind) known() bool { return k >= KindGCounter && k <= KindVote }

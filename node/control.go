@@ -23,6 +23,7 @@ const lostGrace = time.Second
 func (c control) Lost(id placement.NodeID) {
 	c.node.where.lost(id)
 	c.node.served.cancel(id)
+	c.node.replicas.Lost(id)
 	time.AfterFunc(lostGrace, func() { c.node.unanswered(id) })
 	go c.node.gone(id)
 }

@@ -167,8 +167,9 @@ func (n *Node) gone(id placement.NodeID) {
 	n.runtime.Vanish(sessions.Span(id))
 }
 
-// renamed tells the gateway that the node has another ID.
+// renamed tells the gateway, and the other replicas, that the node has another ID.
 func (n *Node) renamed() {
+	n.replicas.Renamed()
 	if g := n.edge.gateway.Load(); g != nil {
 		g.Renamed(n.ID())
 	}

@@ -37,14 +37,18 @@ func (n *Node) invoke(ctx, trace context.Context, id mallee.ID, call mallee.Call
 	if ctx.Err() != nil {
 		return mallee.AsError(ctx.Err()).BeforeRun()
 	}
-	q := activation.Request{ID: id, Call: call, Parent: parent, Trace: trace}
-	if table := n.runtime.Table(id.Type); table != nil && !n.encodes() && n.strays.before(id) == nil {
-		n.queueUp(ctx, id, n.ID())
-		if err := table.Invoke(ctx, &q); err != activation.ErrGone {
+	return n.run(ctx, &activation.Request{ID: id, Call: call, Parent: parent, Trace: trace})
+}
+
+// run runs a call here, where its actor is active, or where it is.
+func (n *Node) run(ctx context.Context, q *activation.Request) error {
+	if table := n.runtime.Table(q.ID.Type); table != nil && !n.encodes() && n.strays.before(q.ID) == nil {
+		n.queueUp(ctx, q.ID, n.ID())
+		if err := table.Invoke(ctx, q); err != activation.ErrGone {
 			return err
 		}
 	}
-	return n.route(ctx, &q)
+	return n.route(ctx, q)
 }
 
 func (n *Node) errStopping() error {

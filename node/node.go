@@ -29,6 +29,7 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/activation"
 	"github.com/mallee-io/mallee/internal/reminders"
+	"github.com/mallee-io/mallee/internal/replicas"
 	"github.com/mallee-io/mallee/internal/sessions"
 	"github.com/mallee-io/mallee/internal/transport"
 	"github.com/mallee-io/mallee/placement"
@@ -111,6 +112,9 @@ type Config struct {
 	// TraceKeys puts the keys of actors into spans. They may be names of people.
 	TraceKeys bool
 
+	// Replicas says how replicated values are kept.
+	Replicas ReplicaConfig
+
 	// Network reaches the other nodes; malleetest sets it. Defaults to TCP.
 	Network transport.Network
 }
@@ -132,6 +136,7 @@ type Node struct {
 	posted   posted
 	carried  carried
 	edge     edge
+	replicas *replicas.Service
 	counts   counts
 	renewNow chan struct{} // a hint that the status has changed
 
@@ -172,10 +177,13 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
+	keeps := len(config.Types) > 0 || config.Store != nil || config.Placement == nil && len(config.PD) == 0
 	if err := config.place(); err != nil {
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
-	n := &Node{config: config, hosted: sessions.Types(reminders.Types(config.Types)), renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
+	n := &Node{config: config, renewNow: make(chan struct{}, 1), moves: make(chan struct{}, maxMoves)}
+	n.replicas = newReplicas(n, keeps)
+	n.hosted = n.replicas.Types(sessions.Types(reminders.Types(config.Types)))
 	n.remote.init(config.CallTimeout)
 	n.served.init()
 	n.where.init()
@@ -193,6 +201,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		Store:       config.Store,
 		Reminders:   reminders.Service{Caller: n},
 		Sessions:    sessions.Service{Of: giver{n}, Places: &n.edge.places},
+		Replicas:    n.Replica,
 		Log:         config.Log,
 		Release:     n.release,
 		Trace:       n.tracing.hook(),
@@ -202,10 +211,11 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	}, append(slices.Clone(n.hosted), canary()))
 	if err := n.begin(ctx); err != nil {
 		n.end()
+		n.replicas.Abort()
 		_ = n.runtime.Stop(n.ended) // has timers, and at most the activation of a health check
 		return nil, fmt.Errorf("start node %s: %w", config.Name, err)
 	}
-	if len(n.hosted) > 0 {
+	if len(config.Types) > 0 {
 		go reminders.Wake(n.ended, n, config.Store, config.Log)
 	}
 	return n, nil
@@ -284,12 +294,14 @@ func (n *Node) Stop(ctx context.Context) error {
 	n.stopping.Store(true)
 	_ = n.renew(ctx) // tells the placement driver to send nothing new here
 	n.moveOut(ctx)
+	n.flushReplicas(ctx)
 	n.closing.Store(true)
 	err := n.runtime.Stop(ctx)
 	if err != nil {
 		err = fmt.Errorf("stop node %s: %d activations are still busy: %w", n.config.Name, n.runtime.Stats().Active, err)
 		n.runtime.Fence()
 	}
+	n.stopReplicas(ctx)
 	return errors.Join(err, n.leave(ctx))
 }
 
@@ -298,6 +310,7 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) Abort() {
 	n.stopping.Store(true)
 	n.finish()
+	n.replicas.Abort()
 	n.cutOff()
 	_ = n.runtime.Stop(n.ended) // ends its timers, and waits for nothing
 }

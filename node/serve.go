@@ -84,6 +84,8 @@ func (n *Node) Receive(from placement.NodeID, m *transport.Message) {
 		n.receiveOrder(from, m)
 	case transport.Ack:
 		n.acknowledged(from, m.Call)
+	case transport.Gossip:
+		n.replicas.Receive(from, m.Body)
 	case transport.Reply:
 		if o := n.remote.take(from, m.Call); o != nil {
 			o.answer <- m

@@ -25,6 +25,7 @@ type ledger struct {
 	durable crdt.Clock // what the store has
 	log     []stored   // the rows behind the checkpoint
 	bytes   int        // of these
+	whole   int        // bytes of the checkpoint, as far as they have been seen
 	stale   []stored   // what has no meaning any more
 }
 
@@ -65,14 +66,20 @@ func (l *ledger) writeHead(ctx context.Context, h head) error {
 	return nil
 }
 
-// newID gives out the ID of a replica.
-func (l *ledger) newID(ctx context.Context) (crdt.ReplicaID, error) {
+// give gives out the ID of a replica.
+func (l *ledger) give(ctx context.Context) (id crdt.ReplicaID, err error) {
 	h := l.head
+	id = h.Next
 	h.Next++
-	if err := l.writeHead(ctx, h); err != nil {
-		return 0, err
-	}
-	return crdt.ReplicaID(h.Next - 1), nil
+	h.Given = append(h.Given[:len(h.Given):len(h.Given)], id)
+	return id, l.writeHead(ctx, h)
+}
+
+// forget takes back the IDs of replicas that are removed.
+func (l *ledger) forget(ctx context.Context, gone []crdt.ReplicaID) error {
+	h := l.head
+	h.Given = slices.DeleteFunc(slices.Clone(h.Given), func(id crdt.ReplicaID) bool { return slices.Contains(gone, id) })
+	return l.writeHead(ctx, h)
 }
 
 // load reads all that the store has: exactly what the clock durable says.
@@ -85,8 +92,9 @@ func (l *ledger) load(ctx context.Context) (*gossip.Values, error) {
 }
 
 func (l *ledger) loadCheckpoint(ctx context.Context, values *gossip.Values) error {
+	l.whole = 0
 	var pending []byte // the begin of an entry
-	n := uint64(0)
+	n := 0
 	for row, err := range l.store.List(ctx, storage.Range{Table: table, Key1: valuesKey(l.head.Generation)}) {
 		if err != nil {
 			return err
@@ -95,11 +103,10 @@ func (l *ledger) loadCheckpoint(ctx context.Context, values *gossip.Values) erro
 			break // left over
 		}
 		n++
-		piece, err := parseValuesRow(row, valuesRow(l.head.Generation, n))
-		if err != nil {
+		if err := checkRow(row, valuesRow(l.head.Generation, n), 1); err != nil {
 			return err
 		}
-		pending = append(pending, piece...)
+		pending, l.whole = append(pending, row.Value[1:]...), l.whole+len(row.Value)
 		entries, rest := cutEntries(pending)
 		if len(entries) == 0 {
 			continue
@@ -159,6 +166,7 @@ func applyFlush(values *gossip.Values, flush []byte, clock *crdt.Clock) error {
 		if err != nil {
 			return err
 		}
+		values.Learn(&b.Seen)
 		switch early, err := values.Apply(&b); {
 		case err != nil:
 			return err
@@ -206,22 +214,34 @@ func (l *ledger) writeLog(ctx context.Context, generation uint64, behind int, ba
 			pending = pending[maxRow:]
 		}
 	}
-	return rows, bytes, put(append(clock.Append([]byte{rowVersion, rowEnd}), pending...))
+	err = put(append(clock.Append([]byte{rowVersion, rowEnd}), pending...))
+	return rows, bytes, err
 }
 
-// clean deletes some of what has no meaning any more.
+// clean deletes some of the rows that have no meaning any more.
 func (l *ledger) clean(ctx context.Context) error {
-	n := min(len(l.stale), maxDeletes)
+	left, err := l.remove(ctx, l.stale)
+	l.stale = left
+	return err
+}
+
+// remove deletes some rows of one key1, and returns those that are left.
+func (l *ledger) remove(ctx context.Context, rows []stored) (left []stored, err error) {
+	n := min(len(rows), maxDeletes)
+	if n == 0 {
+		return nil, nil
+	}
 	ops := make([]storage.Op, n)
-	for i, row := range l.stale[:n] {
+	for i, row := range rows[:n] {
 		ops[i] = storage.Delete(row.key, row.version)
 	}
 	if _, err := l.write(ctx, ops...); err != nil {
-		return err
+		return rows, err
 	}
-	l.stale = l.stale[n:]
-	return nil
+	return rows[n:], nil
 }
 
-// maxDeletes is how many rows are deleted at once: etcd takes 128.
-const maxDeletes = 64
+const (
+	maxDeletes = 64      // rows that are deleted at once: etcd takes 128
+	maxLog     = 1 << 16 // rows of the log before a checkpoint is due, however short they are
+)

@@ -1,10 +1,12 @@
 package replicas
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
 	"github.com/mallee-io/mallee/crdt"
+	"github.com/mallee-io/mallee/internal/replicas/gossip"
 	"github.com/mallee-io/mallee/storage"
 )
 
@@ -27,7 +29,6 @@ import (
 const (
 	table     = "replicas"
 	logKey    = "log"
-	headKey   = "head"
 	logPrefix = "rows/"
 
 	rowVersion = 1
@@ -37,13 +38,16 @@ const (
 	rowEnd  = 1
 )
 
+var headKey = storage.Key{Table: table, Key1: logKey, Key2: "head"}
+
 // head is the row that says what the others mean.
 type head struct {
-	Version    int    `json:"version"`
-	Next       uint64 `json:"next"`       // the ID of the next replica
-	Generation uint64 `json:"generation"` // of the checkpoint and of the log behind it; 0: there is no checkpoint
-	Rows       uint64 `json:"rows"`       // of the checkpoint
-	Clock      []byte `json:"clock"`      // that the checkpoint is at, before the log is applied
+	Version    int              `json:"version"`
+	Next       crdt.ReplicaID   `json:"next"`       // the ID of the next replica
+	Given      []crdt.ReplicaID `json:"given"`      // those that have not been removed, in ascending order
+	Generation uint64           `json:"generation"` // of the checkpoint and of the log behind it; 0: there is no checkpoint
+	Rows       int              `json:"rows"`       // of the checkpoint
+	Clock      []byte           `json:"clock"`      // what had been seen when the checkpoint began
 }
 
 const headVersion = 1
@@ -74,37 +78,91 @@ func damaged(key storage.Key, err error) error {
 	return fmt.Errorf("the row %s of the store cannot be read: %w", key, err)
 }
 
-func key(key1, key2 string) storage.Key {
-	return storage.Key{Table: table, Key1: key1, Key2: key2}
+// generationPrefix is what the rows of a generation of the log begin with.
+func generationPrefix(generation uint64) string {
+	return fmt.Sprintf("%s%016x/", logPrefix, generation)
 }
 
-// generationPrefix is what the rows of a generation of the log begin with.
-func generationPrefix(generation uint64) string { return fmt.Sprintf("%s%016x/", logPrefix, generation) }
-
-func logRow(generation, number uint64) storage.Key {
-	return key(logKey, fmt.Sprintf("%s%016x", generationPrefix(generation), number))
+func logRow(generation uint64, number int) storage.Key {
+	return storage.Key{Table: table, Key1: logKey, Key2: fmt.Sprintf("%s%016x", generationPrefix(generation), number)}
 }
 
 // valuesKey is the key1 of a generation's checkpoint.
 func valuesKey(generation uint64) string { return fmt.Sprintf("values/%d", generation%2) }
 
-func valuesRow(generation, number uint64) storage.Key {
-	return key(valuesKey(generation), fmt.Sprintf("%016x", number))
+func valuesRow(generation uint64, number int) storage.Key {
+	return storage.Key{Table: table, Key1: valuesKey(generation), Key2: fmt.Sprintf("%016x", number)}
 }
 
-// parseLogRow tells what a row of the log has. end says that the store has what clock
-// says, once the row is applied.
-func parseLogRow(row storage.Row) (piece []byte, clock crdt.Clock, end bool, err error) {
-	b := row.Value
+// checkRow refuses a row that is not the one which has to come, or of a version that
+// is not known.
+func checkRow(row storage.Row, want storage.Key, least int) error {
 	switch {
-	case len(b) < 2 || b[0] != rowVersion || b[1] > rowEnd:
-		return nil, clock, false, damaged(row.Key, fmt.Errorf("it begins with %.2x, this program knows version %d", b[:min(2, len(b))], rowVersion))
-	case b[1] == rowMore:
-		return b[2:], clock, false, nil
+	case row.Key != want:
+		return fmt.Errorf("the row %s of the store is missing: %s follows", want, row.Key)
+	case len(row.Value) < least || row.Value[0] != rowVersion:
+		return damaged(row.Key, fmt.Errorf("it begins with %x, this program knows version %d", row.Value[:min(least, len(row.Value))], rowVersion))
 	}
-	clock, piece, err = crdt.ParseClock(b[2:])
+	return nil
+}
+
+// parseLogRow tells what a row of the log has. An end says that the store has what the
+// clock says, once the piece is applied.
+func parseLogRow(row storage.Row, want storage.Key) (piece []byte, clock crdt.Clock, end bool, err error) {
+	if err := checkRow(row, want, 2); err != nil {
+		return nil, clock, false, err
+	}
+	switch row.Value[1] {
+	case rowMore:
+		return row.Value[2:], clock, false, nil
+	case rowEnd:
+		clock, piece, err = crdt.ParseClock(row.Value[2:])
+	default:
+		err = fmt.Errorf("its kind %d is not known", row.Value[1])
+	}
 	if err != nil {
 		return nil, clock, false, damaged(row.Key, err)
 	}
 	return piece, clock, true, nil
+}
+
+// An entry of a checkpoint is its name and state, each after its length. A state's is
+// one more than it is; 0 says that the value has been deleted.
+
+func appendEntry(b []byte, e *gossip.Entry) []byte {
+	b = append(binary.AppendUvarint(b, uint64(len(e.Name))), e.Name...)
+	if e.Deleted {
+		return append(b, 0)
+	}
+	return append(binary.AppendUvarint(b, uint64(len(e.State))+1), e.State...)
+}
+
+// cutEntries takes the entries that are there in whole.
+func cutEntries(b []byte) (entries []gossip.Entry, rest []byte) {
+	for {
+		e, rest, ok := cutEntry(b)
+		if !ok {
+			return entries, b
+		}
+		entries, b = append(entries, e), rest
+	}
+}
+
+func cutEntry(b []byte) (e gossip.Entry, rest []byte, ok bool) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return e, nil, false
+	}
+	e.Name, b = string(b[n:n+int(size)]), b[n+int(size):]
+	size, n = binary.Uvarint(b)
+	switch {
+	case n <= 0 || size > uint64(len(b)-n)+1:
+		return e, nil, false
+	case size == 0:
+		e.Deleted = true
+		return e, b[n:], true
+	}
+	end := n + int(size) - 1
+	e.State = b[n:end]
+	return e, b[end:], true
 }

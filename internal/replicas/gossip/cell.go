@@ -42,6 +42,9 @@ func (c *Cell) Deleted() bool {
 
 // Change changes the copy.
 func (c *Cell) Change(d *crdt.Delta) error {
+	if d == nil {
+		return fmt.Errorf("%w: there is none", crdt.ErrIllegal)
+	}
 	size := sizeOf(d)
 	if size > MaxChange {
 		return fmt.Errorf("%w: it has %d bytes, and at most %d travel", crdt.ErrIllegal, size, MaxChange)
@@ -155,6 +158,9 @@ func (c *Cell) enter() (*slot, error) {
 		s.mu.Unlock()
 		c.values.mu.RUnlock()
 		return nil, crdt.ErrDeleted
+	}
+	if s.dirty {
+		c.values.mu.RUnlock()
 	}
 	return s, nil
 }

@@ -96,6 +96,10 @@ func (v *Values) Fold(r crdt.ReplicaID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.seal()
+	v.fold(r)
+}
+
+func (v *Values) fold(r crdt.ReplicaID) {
 	for s := range v.slots.all() {
 		s.mu.Lock()
 		if s.value != nil {

@@ -1,0 +1,219 @@
+package replicas_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/crdt"
+	"github.com/mallee-io/mallee/examples/game"
+	"github.com/mallee-io/mallee/malleetest"
+	"github.com/mallee-io/mallee/node"
+)
+
+// patience bounds waits for what must come, by fake time.
+const patience = time.Minute
+
+// visits is a counter that every node has.
+func visits(n *node.Node) *mallee.Replicated[crdt.PNCounter] {
+	return mallee.NewReplicated[crdt.PNCounter](n, mallee.ID{Type: "Page", Key: "visits"})
+}
+
+func patient(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// reaches waits until a counter has a value.
+func reaches(t *testing.T, r *mallee.Replicated[crdt.PNCounter], want int64) {
+	t.Helper()
+	for c := range r.Changes(patient(t)) {
+		if got, err := c.Value(); err == nil && got == want {
+			return
+		}
+	}
+	got, err := r.Value.Value()
+	t.Fatalf("the counter is at %d, %v, want %d", got, err, want)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func add(t *testing.T, r *mallee.Replicated[crdt.PNCounter], n int64) {
+	t.Helper()
+	must(t, r.Wait(patient(t), crdt.Local))
+	if _, err := r.Value.Add(n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChangeIsSeenOnAllNodes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 3 {
+			add(t, visits(c.Node(i)), 1)
+		}
+		for i := range 3 {
+			reaches(t, visits(c.Node(i)), 3)
+		}
+	})
+}
+
+// What somebody has waited for is there after all nodes have died.
+func TestMajoritySurvivesAllNodes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 3 {
+			r := visits(c.Node(i))
+			add(t, r, 1)
+			must(t, r.Wait(patient(t), crdt.Majority))
+		}
+		for i := range 3 {
+			c.Kill(i)
+		}
+		for i := range 3 {
+			c.Restart(i)
+		}
+		for i := range 3 {
+			r := visits(c.Node(i))
+			must(t, r.Wait(patient(t), crdt.Local))
+			reaches(t, r, 3)
+		}
+	})
+}
+
+// A node may die at any time, also the one that keeps the values.
+func TestMajoritySurvivesNodes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 6 {
+			r := visits(c.Node((i + 1) % 3))
+			add(t, r, 1)
+			must(t, r.Wait(patient(t), crdt.Majority))
+			c.Kill((i + 1) % 3)
+			reaches(t, visits(c.Node(i%3)), int64(i+1))
+			c.Restart((i + 1) % 3)
+		}
+		for i := range 3 {
+			reaches(t, visits(c.Node(i)), 6)
+		}
+	})
+}
+
+// What nobody has waited for is in the store after the interval.
+func TestLocalIsStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		add(t, visits(c.Node(1)), 1)
+		time.Sleep(2 * time.Second)
+		for i := range 3 {
+			c.Kill(i)
+		}
+		c.Restart(2)
+		reaches(t, visits(c.Node(2)), 1)
+	})
+}
+
+// A node that is stopped takes nothing along.
+func TestStopLosesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 3 {
+			add(t, visits(c.Node(i)), 1)
+			c.Stop(i)
+		}
+		c.Restart(1)
+		reaches(t, visits(c.Node(1)), 3)
+	})
+}
+
+// Both sides of a partition go on, and are equal afterwards.
+func TestPartitionHeals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 3 {
+			add(t, visits(c.Node(i)), 1)
+		}
+		for i := range 3 {
+			reaches(t, visits(c.Node(i)), 3)
+		}
+		c.Partition(2)
+		for i := range 3 {
+			add(t, visits(c.Node(i)), 10)
+		}
+		reaches(t, visits(c.Node(0)), 23)
+		reaches(t, visits(c.Node(1)), 23)
+		reaches(t, visits(c.Node(2)), 13)
+		short, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		err := visits(c.Node(2)).Wait(short, crdt.Majority)
+		t.Log(err)
+		if !errors.Is(err, mallee.ErrTimeout) {
+			t.Errorf("a majority has what one node alone has changed: %v", err)
+		}
+		c.Heal()
+		for i := range 3 {
+			reaches(t, visits(c.Node(i)), 33)
+		}
+		must(t, visits(c.Node(2)).Wait(patient(t), crdt.All))
+	})
+}
+
+// A node that loses its lease is another one afterwards, and the same replica.
+func TestLostLeaseKeepsTheReplica(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 3 {
+			add(t, visits(c.Node(i)), 1)
+		}
+		for i := range 3 {
+			reaches(t, visits(c.Node(i)), 3)
+		}
+		before := c.Node(1).ID()
+		c.Isolate(1)
+		time.Sleep(2 * malleetest.LeaseTTL)
+		add(t, visits(c.Node(1)), 10)
+		add(t, visits(c.Node(0)), 100)
+		c.Heal()
+		for i := range 3 {
+			reaches(t, visits(c.Node(i)), 113)
+		}
+		if c.Node(1).ID() == before {
+			t.Error("the node has kept its lease")
+		}
+		must(t, visits(c.Node(1)).Wait(patient(t), crdt.All))
+	})
+}
+
+// What a majority has is seen by who asks for it.
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 30 {
+			r := visits(c.Node(i % 3))
+			add(t, r, 1)
+			must(t, r.Wait(patient(t), crdt.Majority))
+			other := visits(c.Node((i + 1) % 3))
+			must(t, other.Refresh(patient(t)))
+			if got, err := other.Value.Value(); err != nil || got != int64(i+1) {
+				t.Fatalf("%d, %v after %d changes", got, err, i+1)
+			}
+		}
+	})
+}
