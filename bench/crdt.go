@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	changeRate    = 50_000    // changes per second of all processes of crdt-visible
+	fewChanges    = 300       // changes per second of all processes, which all contestants can hold
+	changeRate    = 50_000    // what crdt-visible is about
 	crowdEntities = 1_000_000 // that a process is weighed with, and a newcomer gets
 )
 
@@ -18,6 +19,7 @@ func crdtEntrants() []entrant {
 		{"mallee", func() contestant { return malleeReplicas{} }},
 		{"mutex-counter", func() contestant { return mutexCounter{} }},
 		{"bare-tcp", func() contestant { return bareMesh{} }},
+		{"goakt", func() contestant { return goAktValues{} }},
 		{"go-map", func() contestant { return goMap{} }},
 		{"whole-state", func() contestant { return wholeState{} }},
 	}
@@ -30,6 +32,7 @@ func crdtBenches() []bench {
 		visibleBench("crdt-visible", "us (p99)", changeRate, latency(99)),
 		visibleBench("crdt-visible-p50", "us (p50)", changeRate, latency(50)),
 		visibleBench("crdt-visible-cpu", "CPU ms/s", changeRate, cpuUsed),
+		visibleBench("crdt-visible-300", "us (p99)", fewChanges, latency(99)),
 		crowdBench("crdt-entity-bytes", "bytes RSS", crowdEntities, residentOf),
 		crowdBench("crdt-entity-heap", "bytes", crowdEntities, liveOf),
 		newcomerBench(crowdEntities),

@@ -27,7 +27,7 @@ func (bareMesh) replicas(ctx context.Context, n int) (*replicaCluster, error) {
 	c := &replicaCluster{}
 	for i := range n {
 		// Each connects to those that are there already.
-		if err := c.add(ctx, "bare-replica", addrs[i], strings.Join(addrs[:i], ",")); err != nil {
+		if err := c.add(startPeer(ctx, "bare-replica", addrs[i], strings.Join(addrs[:i], ","))); err != nil {
 			return nil, err
 		}
 	}
@@ -136,8 +136,9 @@ func (m *meshNode) Mark(register string, at int64) error {
 	return m.tell(meshMark, register, "", uint64(at))
 }
 
-func (m *meshNode) Watch(register string, changed func(int64)) {
+func (m *meshNode) Watch(register string, changed func(int64)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.watchers[register] = changed
+	return nil
 }

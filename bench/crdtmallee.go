@@ -38,11 +38,11 @@ func (malleeReplicas) replicas(ctx context.Context, n int) (*replicaCluster, err
 	}
 	c := &replicaCluster{others: driver.drivers}
 	for i := range n {
-		if err := c.add(ctx, "mallee-replica", addr, strconv.FormatBool(i == 0)); err != nil {
+		if err := c.add(startPeer(ctx, "mallee-replica", addr, strconv.FormatBool(i == 0))); err != nil {
 			return nil, err
 		}
 	}
-	c.grow = func(ctx context.Context) error { return c.add(ctx, "mallee-replica", addr, "false") }
+	c.grow = func(ctx context.Context) error { return c.add(startPeer(ctx, "mallee-replica", addr, "false")) }
 	return c, nil
 }
 
@@ -132,7 +132,7 @@ func (v nodeValues) Mark(register string, at int64) error {
 	return value[crdt.Register[int64]](v, "Mark", register).Value.Set(at)
 }
 
-func (v nodeValues) Watch(register string, changed func(at int64)) {
+func (v nodeValues) Watch(register string, changed func(at int64)) error {
 	mark := value[crdt.Register[int64]](v, "Mark", register)
 	go func() {
 		for r := range mark.Changes(context.Background()) {
@@ -141,6 +141,7 @@ func (v nodeValues) Watch(register string, changed func(at int64)) {
 			}
 		}
 	}()
+	return nil
 }
 
 func (v nodeValues) Settle(ctx context.Context) error { return v.wait(ctx, crdt.All) }

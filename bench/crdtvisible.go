@@ -26,19 +26,20 @@ type replicating interface {
 // watches marks of each in the others.
 func visibleBench(name, unit string, rate int, value func(time.Duration, []replica.Report) float64) bench {
 	return bench{
-		name:   name,
-		unit:   unit,
-		admits: func(c contestant) bool { _, ok := c.(replicating); return ok },
+		name: name,
+		unit: unit,
+		admits: func(c contestant) bool {
+			_, ok := c.(replicating)
+			_, slow := c.(goAktValues)
+			return ok && !(slow && rate > fewChanges)
+		},
 		measure: func(ctx context.Context, c contestant, d time.Duration) (s sample, err error) {
 			cluster, err := c.(replicating).replicas(ctx, visibleProcesses)
 			if err != nil {
 				return sample{}, err
 			}
 			defer func() { err = errors.Join(err, cluster.stop()) }()
-			load := replica.Load{
-				Processes: visibleProcesses, Rate: rate / visibleProcesses,
-				Begin: time.Now().Add(time.Second), Warm: 2 * d, Time: 10 * d,
-			}
+			load := replica.Load{Processes: visibleProcesses, Rate: rate / visibleProcesses, Warm: 2 * d, Time: 10 * d}
 			reports, err := cluster.load(ctx, load)
 			if err != nil {
 				return sample{}, err
@@ -100,9 +101,8 @@ type replicaCluster struct {
 	grow    func(ctx context.Context) error // adds a process
 }
 
-// add starts a process.
-func (c *replicaCluster) add(ctx context.Context, role string, args ...string) error {
-	p, err := startPeer(ctx, role, args...)
+// add adds a process that has been started, or not.
+func (c *replicaCluster) add(p *peer, err error) error {
 	if err != nil {
 		return err
 	}
@@ -114,18 +114,25 @@ func (c *replicaCluster) add(ctx context.Context, role string, args ...string) e
 	return err
 }
 
+// load lets all processes watch, and then work.
 func (c *replicaCluster) load(ctx context.Context, l replica.Load) ([]replica.Report, error) {
-	reports := make([]replica.Report, len(c.clients))
-	working, ctx := errgroup.WithContext(ctx)
-	for i, client := range c.clients {
-		of := l
-		of.Self = i
-		working.Go(func() (err error) {
-			reports[i], err = client.Load(ctx, of)
-			return err
-		})
+	if err := c.each(func(i int) error { return c.clients[i].Watch(ctx, l.Of(i)) }); err != nil {
+		return nil, err
 	}
-	return reports, working.Wait()
+	l.Begin = time.Now().Add(time.Second)
+	reports := make([]replica.Report, len(c.clients))
+	return reports, c.each(func(i int) (err error) {
+		reports[i], err = c.clients[i].Load(ctx, l.Of(i))
+		return err
+	})
+}
+
+func (c *replicaCluster) each(do func(i int) error) error {
+	var work errgroup.Group
+	for i := range c.clients {
+		work.Go(func() error { return do(i) })
+	}
+	return work.Wait()
 }
 
 func (c *replicaCluster) stop() (err error) {

@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -28,6 +27,12 @@ type Load struct {
 	Time            time.Duration // for which it counts
 }
 
+// Of is what one of the processes does.
+func (l Load) Of(self int) Load {
+	l.Self = self
+	return l
+}
+
 // Report is what a process has seen.
 type Report struct {
 	Seen   []time.Duration // how old marks of others were when they were seen here
@@ -36,22 +41,33 @@ type Report struct {
 	CPU    time.Duration   // that the process has used
 }
 
-// Load makes the process change values, mark registers and watch for the marks
-// of the others.
+// Watch makes the process watch for the marks of the others.
+func (c Client) Watch(ctx context.Context, l Load) error {
+	return c.call(ctx, "Watch", l, new(struct{}))
+}
+
+// Load makes the process change values and mark registers, when all processes
+// watch.
 func (c Client) Load(ctx context.Context, l Load) (r Report, err error) {
 	return r, c.call(ctx, "Load", l, &r)
 }
 
-func (s *service) Load(l Load, r *Report) error {
-	w := watcher{after: l.Begin.Add(l.Warm).UnixNano()}
+func (s *service) Watch(l Load, _ *struct{}) error {
 	for p := range l.Processes {
 		for slot := range slots {
-			if p != l.Self {
-				s.values.Watch(register(p, slot), w.watch())
+			if p == l.Self {
+				continue
+			}
+			if err := s.values.Watch(register(p, slot), s.seen.watch()); err != nil {
+				return err
 			}
 		}
 	}
-	time.Sleep(time.Until(l.Begin))
+	return nil
+}
+
+func (s *service) Load(l Load, r *Report) error {
+	counted := l.Begin.Add(l.Warm)
 	var work errgroup.Group
 	work.Go(func() (err error) {
 		r.Late, err = steadily(l, l.Rate, func(i int) error { return s.change(l.Self, i) })
@@ -59,27 +75,28 @@ func (s *service) Load(l Load, r *Report) error {
 	})
 	work.Go(func() error {
 		_, err := steadily(l, markRate, func(i int) error {
-			at := time.Now().UnixNano()
-			if at >= w.after {
+			at := time.Now()
+			if !at.Before(counted) {
 				r.Marked++
 			}
-			return s.values.Mark(register(l.Self, i%slots), at)
+			return s.values.Mark(register(l.Self, i%slots), at.UnixNano())
 		})
 		return err
 	})
-	time.Sleep(time.Until(l.Begin.Add(l.Warm)))
+	time.Sleep(time.Until(counted))
 	used := cpu()
-	time.Sleep(time.Until(l.Begin.Add(l.Warm + l.Time)))
+	time.Sleep(time.Until(counted.Add(l.Time)))
 	r.CPU = cpu() - used
 	err := work.Wait()
 	time.Sleep(patience)
-	r.Seen = w.all()
+	r.Seen = s.seen.since(counted)
 	return err
 }
 
 // steadily calls f so many times a second from the load's begin to its end. What
 // was late is made up for.
 func steadily(l Load, rate int, f func(i int) error) (late time.Duration, err error) {
+	time.Sleep(time.Until(l.Begin))
 	d := l.Warm + l.Time
 	all := int(d.Seconds() * float64(rate))
 	for i := 0; i < all; time.Sleep(time.Millisecond) {
@@ -104,30 +121,40 @@ func (s *service) change(self, i int) error {
 
 func register(process, slot int) string { return fmt.Sprintf("mark-%d-%d", process, slot) }
 
-// watcher gathers marks that were made after a time.
-type watcher struct {
-	after int64 // in nanoseconds since 1970
-	mu    sync.Mutex
-	seen  []time.Duration
+// sightings are the marks of others that have been seen.
+type sightings struct {
+	mu  sync.Mutex
+	all []sighting
+}
+
+type sighting struct {
+	made int64 // in nanoseconds since 1970
+	age  time.Duration
 }
 
 // watch is told each mark of a register, some more than once.
-func (w *watcher) watch() func(at int64) {
+func (s *sightings) watch() func(at int64) {
 	var last int64
 	return func(at int64) {
-		if at == last || at < w.after {
+		if at == last {
 			return
 		}
 		last = at
 		age := time.Duration(time.Now().UnixNano() - at)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.seen = append(w.seen, age)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all = append(s.all, sighting{at, age})
 	}
 }
 
-func (w *watcher) all() []time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.seen)
+// since are the ages of those that were made since then.
+func (s *sightings) since(then time.Time) (ages []time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.all {
+		if x.made >= then.UnixNano() {
+			ages = append(ages, x.age)
+		}
+	}
+	return ages
 }

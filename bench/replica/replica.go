@@ -13,10 +13,10 @@ import (
 // Values are one process's copies of values, by name. Methods are called at the
 // same time.
 type Values interface {
-	Add(counter string) error                      // counts one more
-	Put(set, element string, in bool) error        // puts the element in, or takes it out
-	Mark(register string, at int64) error          // sets it
-	Watch(register string, changed func(at int64)) // tells what it is set to, until the process ends
+	Add(counter string) error                            // counts one more
+	Put(set, element string, in bool) error              // puts the element in, or takes it out
+	Mark(register string, at int64) error                // sets it
+	Watch(register string, changed func(at int64)) error // tells what it is set to, until the process ends
 }
 
 // Lasting values can be read, and are kept.
@@ -35,7 +35,7 @@ func Serve(v Values, began time.Duration) (addr string, err error) {
 		return "", err
 	}
 	server := rpc.NewServer()
-	if err := server.RegisterName("Replica", &service{v, began}); err != nil {
+	if err := server.RegisterName("Replica", &service{values: v, began: began}); err != nil {
 		return "", err
 	}
 	go server.Accept(listener)
@@ -46,6 +46,7 @@ func Serve(v Values, began time.Duration) (addr string, err error) {
 type service struct {
 	values Values
 	began  time.Duration
+	seen   sightings
 }
 
 func (s *service) Began(_ struct{}, began *time.Duration) error {
