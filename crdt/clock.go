@@ -60,7 +60,8 @@ func (c *Clock) Forgotten(r ReplicaID) bool {
 }
 
 // Forget removes a replica whose batches have all been seen, by every node.
-// Unknown ones below it are removed too: they have never been heard of.
+// Unknown ones below it are removed too: so all that are not have to be known, if
+// only by their 0.
 func (c *Clock) Forget(r ReplicaID) {
 	if i, ok := c.find(r); ok {
 		c.seen = slices.Delete(c.seen, i, i+1)

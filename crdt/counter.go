@@ -25,9 +25,11 @@ func (c *counter) add(at Dot, change int64) (changed bool) {
 	if change == 0 {
 		return false
 	}
-	total, _ := c.totals.of(at.Replica)
-	c.totals.own(at, total+change)
 	c.sum += change
+	if i, ok := c.totals.find(at.Replica); ok {
+		change += c.totals[i].payload
+	}
+	c.totals.own(at, change)
 	return true
 }
 

@@ -1,10 +1,5 @@
 package crdt
 
-import (
-	"maps"
-	"slices"
-)
-
 // orMap has at each key the marks of its changes, so that a change wins over a remove
 // at the same time, and a value. A remove takes the marks and what is inside, as far
 // as it has seen them.
@@ -70,12 +65,9 @@ func (m *orMap) update(at Dot, now int64, s *slot, e Entry, fresh bool) (changed
 }
 
 func (m *orMap) effect(at Dot, e *effect) {
-	if m.pending == nil {
-		return
-	}
 	e.cleared = m.pending.cleared
-	for _, key := range slices.Sorted(maps.Keys(m.pending.keys)) {
-		if m.pending.keys[key] && !e.cleared {
+	for key, removed := range m.pending.keys.sorted() {
+		if removed && !e.cleared {
 			e.removed = append(e.removed, key)
 		}
 		if s := m.at(key); s != nil && s.marks.has(at) {

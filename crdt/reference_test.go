@@ -222,6 +222,9 @@ func (r *reference) change(by crdt.ReplicaID, s sight, now int64, path []step, d
 		}
 	case crdt.KindGSet, crdt.KindORSet:
 		for _, x := range d.Added {
+			if d.Kind == crdt.KindGSet && len(path) == 0 && in(w.Elements, x) {
+				continue
+			}
 			emit(path, event{op: add, elem: x})
 		}
 	case crdt.KindRegister:
@@ -229,7 +232,7 @@ func (r *reference) change(by crdt.ReplicaID, s sight, now int64, path []step, d
 			emit(path, event{op: write, number: at, value: d.Value})
 		}
 	case crdt.KindFlag:
-		if d.Enabled {
+		if d.Enabled && !(w.Enabled && len(path) == 0) {
 			emit(path, event{op: enable})
 		}
 	case crdt.KindVote:
@@ -283,4 +286,52 @@ func saturated(last int64) int64 {
 func in[V any](m map[string]V, key string) bool {
 	_, ok := m[key]
 	return ok
+}
+
+// possible applies a delta to a view, step by step, and reports whether each was
+// possible. It may change the view even if not.
+func possible(w *crdt.View, d *crdt.Delta) bool {
+	if d == nil || d.Kind != w.Kind {
+		return false
+	}
+	switch d.Kind {
+	case crdt.KindGCounter:
+		w.Count += int64(d.Increment)
+		return d.Increment < 1<<63 && w.Count >= 0
+	case crdt.KindPNCounter:
+		before := w.Count
+		w.Count += d.Change
+		return (w.Count > before) == (d.Change > 0) && (w.Count < before) == (d.Change < 0)
+	case crdt.KindFlag:
+		if w.Enabled && !d.Enabled {
+			return false
+		}
+		w.Enabled = d.Enabled
+	case crdt.KindRegister:
+		return d.Clock <= crdt.AutoClock
+	case crdt.KindORMap:
+		if d.Cleared {
+			clear(w.Entries)
+		}
+		for _, key := range d.Removed {
+			delete(w.Entries, key)
+		}
+		for _, e := range d.Updated {
+			if e.Delta == nil {
+				return false
+			}
+			if v, ok := w.Entries[e.Key]; ok && v.Kind == e.Delta.Kind && !possible(v, e.Delta) {
+				return false
+			}
+		}
+		for _, e := range d.Inserted {
+			if !in(w.Entries, e.Key) && e.Delta != nil {
+				w.Entries[e.Key] = &crdt.View{Kind: e.Delta.Kind, Entries: map[string]*crdt.View{}}
+			}
+			if !in(w.Entries, e.Key) || !possible(w.Entries[e.Key], e.Delta) {
+				return false
+			}
+		}
+	}
+	return slices.Contains(kinds, d.Kind)
 }

@@ -17,6 +17,7 @@ import (
 type world struct {
 	*rapid.T
 	kind    crdt.Kind
+	draws   draws
 	now     int64
 	ref     reference
 	nodes   []*node
@@ -43,6 +44,7 @@ type batch struct {
 
 func newWorld(t *rapid.T, kind crdt.Kind) *world {
 	w := &world{T: t, kind: kind, now: 10}
+	w.draws = draws{wild: true, times: true, wide: rapid.IntRange(0, 9).Draw(t, "wide") == 0}
 	for i := range rapid.IntRange(2, 4).Draw(t, "replicas") {
 		w.nodes = append(w.nodes, &node{id: crdt.ReplicaID(i + 1), value: crdt.NewValue(kind), sight: sight{}})
 	}
@@ -100,13 +102,13 @@ func (w *world) copy(v *crdt.Value) *crdt.Value {
 // change changes a node's copy, and nothing if the delta is not possible.
 func (w *world) change() {
 	n := w.any("changes")
-	d := deltas(w.kind, 2, true).Draw(w.T, "delta")
+	d := w.draws.delta(w.T, w.kind, 2)
 	w.now += rapid.Int64Range(-2, 2).Draw(w.T, "time")
 	before, pending := w.encoding(n.value), n.value.Pending()
 	view := n.value.View(crdt.Electorate{Self: n.id, Members: []crdt.ReplicaID{n.id}})
-	err := n.value.Change(n.next(), w.now, d)
-	if applied := view.Apply(d); (applied == nil) != (err == nil) {
-		w.Fatalf("%v: the value says %v, the view %v", d, err, applied)
+	err := w.try(n, d)
+	if can := possible(view, d); can != (err == nil) {
+		w.Fatalf("%v over %s: %v, possible: %v", d, show(view), err, can)
 	}
 	if err != nil {
 		if after := w.encoding(n.value); !bytes.Equal(before, after) || pending != n.value.Pending() {
@@ -115,10 +117,29 @@ func (w *world) change() {
 		return
 	}
 	changed := w.ref.change(n.id, n.sight, w.now, nil, d)
-	if n.value.Pending() != (pending || changed) && w.kind != crdt.KindGSet && w.kind != crdt.KindFlag {
+	if n.value.Pending() != (pending || changed) {
 		w.Fatalf("pending after %v: %v", d, n.value.Pending())
 	}
 	w.check(n)
+}
+
+// try makes a change, of a counter by Count as well.
+func (w *world) try(n *node, d *crdt.Delta) error {
+	by := d.Change
+	switch {
+	case d.Kind == crdt.KindGCounter && d.Increment < 1<<63:
+		by = int64(d.Increment)
+	case d.Kind != crdt.KindPNCounter:
+		return n.value.Change(n.next(), w.now, d)
+	}
+	if rapid.Bool().Draw(w.T, "by delta") {
+		return n.value.Change(n.next(), w.now, d)
+	}
+	total, err := n.value.Count(n.next(), by)
+	if err == nil && total != n.value.Total() {
+		w.Fatalf("Count gives %d, it is %d", total, n.value.Total())
+	}
+	return err
 }
 
 func (w *world) check(n *node) {

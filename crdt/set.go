@@ -1,10 +1,5 @@
 package crdt
 
-import (
-	"maps"
-	"slices"
-)
-
 // set is the contents of GSet and ORSet: an element is there as long as one add of
 // it is.
 type set struct {
@@ -15,7 +10,7 @@ type set struct {
 // touched is what the open batch has changed.
 type touched struct {
 	cleared bool
-	keys    map[string]bool // since cleared; with true of an ORMap: it has been removed, whatever came afterwards
+	keys    table[bool] // since cleared: whether it has been removed, whatever came afterwards
 }
 
 // touch notes a key in the open batch.
@@ -23,10 +18,8 @@ func touch(t **touched, key string, removed bool) {
 	if *t == nil {
 		*t = &touched{}
 	}
-	if (*t).keys == nil {
-		(*t).keys = make(map[string]bool)
-	}
-	(*t).keys[key] = removed || (*t).keys[key]
+	before, _ := (*t).keys.get(key)
+	(*t).keys.set(key, removed || before)
 }
 
 func (s *set) empty() bool { return s.members.len() == 0 }
@@ -67,11 +60,8 @@ func (s *set) remove(d *Delta) (changed bool) {
 }
 
 func (s *set) effect(at Dot, e *effect) {
-	if s.pending == nil {
-		return
-	}
 	e.cleared = s.pending.cleared
-	for _, x := range slices.Sorted(maps.Keys(s.pending.keys)) {
+	for x := range s.pending.keys.sorted() {
 		if a, _ := s.members.get(x); a.has(at) {
 			e.added = append(e.added, x)
 		} else if !e.cleared {

@@ -127,7 +127,8 @@ func EffectKind(effect []byte) (Kind, error) {
 
 // Apply applies an effect of another replica, whose changes were made under the
 // dot at when it had seen what the clock seen has, and its own before at. Its
-// errors are ErrKind and ErrMalformed; after one nothing has changed. To apply an
+// errors are ErrKind and ErrMalformed; after one nothing has changed. No own changes
+// may be pending, but of a counter. To apply an
 // effect again, or one that the value has in it already, changes nothing once
 // those after it are applied again too.
 func (v *Value) Apply(at Dot, seen *Clock, effect []byte) (changed bool, err error) {
@@ -155,8 +156,8 @@ func (v *Value) Merge(mine *Clock, other *Value, theirs *Clock) (changed bool, e
 }
 
 // Fold moves what a replica has counted to the replica 0, and drops its votes.
-// Nothing of it that the node has not seen may arrive later, and nobody may change
-// anything any more without having seen all of it.
+// None of its effects may be applied afterwards, not even again; and nobody may
+// change anything any more without having seen all of it.
 func (v *Value) Fold(r ReplicaID) { v.contents.fold(r) }
 
 // AppendBinary appends the value, with all of its changes, but not which of them
