@@ -113,6 +113,11 @@ func (c *Clock) Knows(r ReplicaID) bool {
 	return ok
 }
 
+// ForgetsAny reports whether a replica that another clock knows has been forgotten.
+func (c *Clock) ForgetsAny(o *Clock) bool {
+	return slices.ContainsFunc(o.seen, func(d Dot) bool { return c.Forgotten(d.Replica) })
+}
+
 // Equal reports whether another clock has seen the same, knows the same replicas, and
 // has forgotten the same.
 func (c *Clock) Equal(o *Clock) bool {

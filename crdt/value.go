@@ -125,6 +125,20 @@ func EffectKind(effect []byte) (Kind, error) {
 	return k, r.err
 }
 
+// CheckEffect reports whether Apply of a value of its kind takes an effect.
+func CheckEffect(effect []byte) error {
+	_, err := parseEffect(effect)
+	return err
+}
+
+func parseEffect(b []byte) (effect, error) {
+	r := reader{rest: b}
+	r.check(r.byte() == version)
+	e := r.effect(0)
+	r.check(len(r.rest) == 0)
+	return e, r.err
+}
+
 // Apply applies an effect of another replica, whose changes were made under the
 // dot at when it had seen what the clock seen has, and its own before at. Its
 // errors are ErrKind and ErrMalformed; after one nothing has changed. No own changes
@@ -132,12 +146,9 @@ func EffectKind(effect []byte) (Kind, error) {
 // effect again, or one that the value has in it already, changes nothing once
 // those after it are applied again too.
 func (v *Value) Apply(at Dot, seen *Clock, effect []byte) (changed bool, err error) {
-	r := reader{rest: effect}
-	r.check(r.byte() == version)
-	e := r.effect(0)
-	r.check(len(r.rest) == 0)
-	if r.err != nil {
-		return false, r.err
+	e, err := parseEffect(effect)
+	if err != nil {
+		return false, err
 	}
 	if e.kind != v.kind {
 		return false, ErrKind

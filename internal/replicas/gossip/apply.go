@@ -9,8 +9,7 @@ import (
 // Apply applies the next batch of another replica, sealing the open one first, so
 // that what this replica changes afterwards has seen it and what it has changed
 // before has not. Early: something has to be applied before it; it was not. What
-// has been seen already changes nothing. After an error the batch counts as not seen,
-// though a part of it may have been applied.
+// has been seen already changes nothing. The batch is one that was sealed or parsed.
 func (v *Values) Apply(b *Batch) (early bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -19,7 +18,7 @@ func (v *Values) Apply(b *Batch) (early bool, err error) {
 		return false, nil
 	case b.At.Replica == v.at.Replica:
 		return false, fmt.Errorf("batch %d of this replica, which has not made it yet", b.At.Seq)
-	case b.At.Seq != v.clock.Seen(b.At.Replica)+1 || !v.clock.Includes(&b.Seen):
+	case b.At.Seq != v.clock.Seen(b.At.Replica)+1 || !v.ready(&b.Seen):
 		return true, nil
 	}
 	v.seal()
@@ -34,6 +33,20 @@ func (v *Values) Apply(b *Batch) (early bool, err error) {
 	}
 	v.clock.See(b.At)
 	return false, nil
+}
+
+// ready reports whether all has been seen that a batch's replica had seen. What that
+// one had forgotten is forgotten.
+func (v *Values) ready(seen *crdt.Clock) bool {
+	if v.clock.Includes(seen) {
+		return true
+	}
+	learned := v.clock.Clone()
+	if learned.Learn(seen); !learned.Includes(seen) {
+		return false
+	}
+	v.learn(seen)
+	return true
 }
 
 func (v *Values) apply(b *Batch, name string, effect []byte) error {
@@ -56,7 +69,7 @@ func (v *Values) apply(b *Batch, name string, effect []byte) error {
 	}
 	changed, err := value.Apply(b.At, &b.Seen, effect)
 	if err != nil {
-		return err // what was made for it is left to the next that comes
+		return err
 	}
 	if changed || value != s.value {
 		v.put(s, value, false)

@@ -32,8 +32,8 @@ func AppendBatch(b []byte, x *Batch) []byte {
 	return append(b, x.Body...)
 }
 
-// ParseBatch reads what AppendBatch wrote, and returns the bytes after it. The batch
-// keeps nothing of b.
+// ParseBatch reads what AppendBatch wrote, and returns the bytes after it. Apply can
+// apply all that the batch has in it. It keeps nothing of b.
 func ParseBatch(b []byte) (x Batch, rest []byte, err error) {
 	if len(b) == 0 || b[0] != batchVersion {
 		return Batch{}, nil, fmt.Errorf("a batch: %w: its version is not %d", crdt.ErrMalformed, batchVersion)
@@ -54,13 +54,26 @@ func ParseBatch(b []byte) (x Batch, rest []byte, err error) {
 	if err != nil {
 		return Batch{}, nil, fmt.Errorf("the body of a batch: %w", err)
 	}
-	for b := body; len(b) > 0; {
-		if _, _, b, err = cutChange(b); err != nil {
-			return Batch{}, nil, fmt.Errorf("the body of a batch: %w", err)
-		}
+	if err := checkBody(body); err != nil {
+		return Batch{}, nil, fmt.Errorf("the body of a batch: %w", err)
 	}
 	x.Body = slices.Clone(body)
 	return x, rest, nil
+}
+
+// checkBody makes sure that all of a body can be applied.
+func checkBody(b []byte) error {
+	for len(b) > 0 {
+		_, effect, rest, err := cutChange(b)
+		if err == nil && effect != nil {
+			err = crdt.CheckEffect(effect)
+		}
+		if err != nil {
+			return err
+		}
+		b = rest
+	}
+	return nil
 }
 
 // A body is a list of names and effects, each after its length. An effect's is one

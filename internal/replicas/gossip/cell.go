@@ -15,7 +15,8 @@ type Cell struct {
 	slot   atomic.Pointer[slot] // where the value was found last
 }
 
-// Read calls f with the copy, as crdt.Replica says. f must not use any other copy.
+// Read calls f with the copy, as crdt.Replica says; with ErrDeleted there is none any
+// more. f must not use any other copy.
 func (c *Cell) Read(f func(v *crdt.Value, e crdt.Electorate)) error {
 	s := c.lock(false)
 	if s == nil {
@@ -49,9 +50,15 @@ func (c *Cell) Change(d *crdt.Delta) error {
 	if size > MaxChange {
 		return fmt.Errorf("%w: it has %d bytes, and at most %d travel", crdt.ErrIllegal, size, MaxChange)
 	}
-	return c.change(d.Kind, size, func(v *crdt.Value, at crdt.Dot) error {
-		return v.Change(at, c.values.now(), d)
-	})
+	for {
+		err := c.change(d.Kind, size, func(v *crdt.Value, at crdt.Dot) error {
+			return v.Change(at, c.values.now(), d)
+		})
+		if err != errFull {
+			return err
+		}
+		c.values.sealLarge()
+	}
 }
 
 // Count changes a counter.
@@ -77,10 +84,15 @@ func (c *Cell) change(kind crdt.Kind, size int, f func(*crdt.Value, crdt.Dot) er
 	if value.Kind() != kind {
 		return crdt.ErrKind
 	}
-	if err := f(value, c.values.at); err != nil {
+	if c.values.size.Add(int64(size)) > openSize {
+		err = errFull
+	} else {
+		err = f(value, c.values.at)
+	}
+	if err != nil {
+		c.values.size.Add(-int64(size))
 		return err
 	}
-	c.values.size.Add(int64(size))
 	changed = s.value == nil || s.dirty || value.Pending()
 	if s.value == nil {
 		c.values.put(s, value, false) // even if it is empty: others learn its kind
@@ -90,10 +102,10 @@ func (c *Cell) change(kind crdt.Kind, size int, f func(*crdt.Value, crdt.Dot) er
 
 // Delete deletes the value; again, it changes nothing.
 func (c *Cell) Delete() error {
-	if c.Deleted() {
+	s, err := c.enter()
+	if err == crdt.ErrDeleted {
 		return nil
 	}
-	s, err := c.enter()
 	if err != nil {
 		return err
 	}

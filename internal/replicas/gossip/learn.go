@@ -10,6 +10,10 @@ import "github.com/mallee-io/mallee/crdt"
 func (v *Values) Learn(c *crdt.Clock) (news bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	return v.learn(c)
+}
+
+func (v *Values) learn(c *crdt.Clock) (news bool) {
 	learned := v.clock.Clone()
 	learned.Learn(c)
 	if learned.Equal(&v.clock) {

@@ -1,13 +1,18 @@
 package gossip
 
-import "github.com/mallee-io/mallee/crdt"
+import (
+	"errors"
+
+	"github.com/mallee-io/mallee/crdt"
+)
 
 // Bounds of what changes bring. A message of the transport has at most 16 MiB.
 const (
-	MaxName   = 8 << 10 // bytes of a name
-	MaxChange = 8 << 20 // bytes of one change's elements, keys and values
-	sealSize  = 1 << 20 // bytes of an open batch that is not left to grow
-	slotSize  = 64      // what the name's length and a counter's effect take of that
+	MaxName   = 8 << 10  // bytes of a name
+	MaxChange = 8 << 20  // bytes of one change's elements, keys and values
+	sealSize  = 1 << 20  // bytes of an open batch that is not left to grow,
+	openSize  = 12 << 20 // and of one that takes no more
+	slotSize  = 64       // what a name's length and a counter's effect take of that
 )
 
 // Next is the number that the open batch will have, and whether anything is in it.
@@ -42,12 +47,14 @@ func (v *Values) seal() {
 		return
 	}
 	b := Batch{At: v.at, Seen: v.clock.Clone()}
+	var effect []byte
 	for _, s := range v.dirty.slots {
 		s.mu.Lock()
 		if s.deleted {
 			b.Body = appendDeletion(b.Body, s.name)
 		} else {
-			b.Body = appendEffect(b.Body, s.name, s.value.AppendEffect(nil, v.at))
+			effect = s.value.AppendEffect(effect[:0], v.at)
+			b.Body = appendEffect(b.Body, s.name, effect)
 		}
 		s.dirty = false
 		s.mu.Unlock()
@@ -80,6 +87,9 @@ func (v *Values) soil(s *slot) {
 	}
 }
 
+// errFull says that the open batch has to be sealed before a change.
+var errFull = errors.New("the open batch is full")
+
 // sealLarge keeps a batch from growing.
 func (v *Values) sealLarge() {
 	v.mu.Lock()
@@ -91,6 +101,9 @@ func (v *Values) sealLarge() {
 
 // sizeOf is about what a change brings to a batch.
 func sizeOf(d *crdt.Delta) int {
+	if d == nil {
+		return 0
+	}
 	n := slotSize + len(d.Value)
 	for _, x := range d.Removed {
 		n += len(x) + 16

@@ -234,13 +234,17 @@ func (m *Machine) elect() {
 }
 
 // Reached says how many replicas have the batches of this one up to a number, this
-// one included, of how many members.
+// one included, of how many members. While this node is not a member itself, have
+// is 0.
 func (m *Machine) Reached(seq uint64) (have, members int) {
+	if !m.member {
+		return 0, m.live
+	}
 	have = 1
 	for _, at := range m.order {
 		if r := m.row(at); r != nil && r.clock.Seen(m.id) >= seq {
 			have++
 		}
 	}
-	return have, max(m.live, 1)
+	return have, m.live
 }

@@ -51,7 +51,7 @@ func (m *Machine) Heard(number uint64) bool {
 				answers++
 			}
 		}
-		if m.synced && 2*answers > max(m.live, 1) && m.clock.Includes(&x.want) {
+		if m.synced && m.member && 2*answers > m.live && m.clock.Includes(&x.want) {
 			q.heard = max(q.heard, x.number)
 		}
 	}

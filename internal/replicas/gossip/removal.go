@@ -38,6 +38,7 @@ type plan struct {
 // Census is what the keeper knows of all replicas.
 type Census struct {
 	Given []crdt.ReplicaID // IDs that it has given out and that were not removed since, in ascending order
+	Last  crdt.ReplicaID   // the last ID that it has given out
 	Base  crdt.Clock       // what the store has, and would have without its log: its last checkpoint
 }
 
@@ -53,7 +54,7 @@ func (m *Machine) Census(now time.Duration, c *Census) (gone []crdt.ReplicaID, c
 	m.seal(now)
 	m.values.Learn(known(c.Given))
 	m.clock = m.values.Clock()
-	m.forget(now, c.Given)
+	m.forget(now, c)
 	r := &m.removal
 	if now > r.census+m.config.RemoveAfter/4 {
 		clear(r.away) // who came back meanwhile has asked another keeper
@@ -155,15 +156,12 @@ func known(ids []crdt.ReplicaID) *crdt.Clock {
 	return &c
 }
 
-// forget removes the replicas up to the last that was given out, but for those that
-// are given.
-func (m *Machine) forget(now time.Duration, given []crdt.ReplicaID) {
-	if len(given) == 0 {
-		return
-	}
-	kept := known(given)
+// forget removes the replicas that were given out, and are not among those any more
+// that are given.
+func (m *Machine) forget(now time.Duration, c *Census) {
+	kept := known(c.Given)
 	for id := range m.clock.All() {
-		if _, ok := slices.BinarySearch(given, id); !ok && id < given[len(given)-1] {
+		if _, ok := slices.BinarySearch(c.Given, id); !ok && id <= c.Last {
 			kept.Forget(id)
 		}
 	}

@@ -130,12 +130,13 @@ func (m *Machine) Durable(c *crdt.Clock) {
 // StoreHas is what the store has, as far as is known here.
 func (m *Machine) StoreHas() crdt.Clock { return m.store.Clone() }
 
-// Since gives the batches that are seen here and not in a clock, in an order in
-// which they can be applied. What is open is sealed. False: some are not kept any
-// more. The batches must not be changed.
-func (m *Machine) Since(now time.Duration, c *crdt.Clock) ([]Batch, bool) {
+// Since gives the batches that lead from a clock to another one, which is what this
+// node has seen, in an order in which they can be applied. What is open is sealed
+// first. False: some are not kept any more. The batches must not be changed.
+func (m *Machine) Since(now time.Duration, c *crdt.Clock) (batches []Batch, clock crdt.Clock, ok bool) {
 	m.seal(now)
-	return m.retained.since(c, &m.clock)
+	batches, ok = m.retained.since(c, &m.clock)
+	return batches, m.clock.Clone(), ok
 }
 
 // prune drops the batches that all members and the store have.

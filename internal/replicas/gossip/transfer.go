@@ -120,8 +120,8 @@ func (m *Machine) serve(now time.Duration, from Peer, rest []byte) error {
 func (m *Machine) serveTail(to Peer, f *fetch) {
 	batches, ok := m.retained.since(&f.clock, &m.clock)
 	k := kindTail
-	if !ok {
-		k = kindAgain
+	if !ok || m.clock.ForgetsAny(&f.clock) {
+		k, batches = kindAgain, nil
 	}
 	body := binary.AppendUvarint(appendHeader(nil, k, m.id), f.token)
 	for i := range batches {
@@ -154,7 +154,7 @@ func (m *Machine) takeEntries(now time.Duration, from Peer, rest []byte) error {
 	if t.staged == nil {
 		t.began, t.staged = e.before, NewStaged(&e.before)
 	}
-	if folded(&t.began, &e.until) {
+	if e.until.ForgetsAny(&t.began) {
 		m.restart(now, from) // some entries have been read before, others after it
 		return nil
 	}
@@ -169,16 +169,6 @@ func (m *Machine) takeEntries(now time.Duration, from Peer, rest []byte) error {
 	}
 	m.ask(now)
 	return nil
-}
-
-// folded reports whether one clock has forgotten what another one has not.
-func folded(before, until *crdt.Clock) bool {
-	for r := range before.All() {
-		if until.Forgotten(r) {
-			return true
-		}
-	}
-	return false
 }
 
 func (m *Machine) takeTail(now time.Duration, from Peer, rest []byte) error {

@@ -90,15 +90,8 @@ func (v *Values) Clock() crdt.Clock {
 	return v.clock.Clone()
 }
 
-// Fold folds all values' parts of a replica that has been removed. A transfer of
-// Entries that is under way has to start again.
-func (v *Values) Fold(r crdt.ReplicaID) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.seal()
-	v.fold(r)
-}
-
+// fold folds all values' parts of a replica. It is called with mu held, and what was
+// open sealed.
 func (v *Values) fold(r crdt.ReplicaID) {
 	for s := range v.slots.all() {
 		s.mu.Lock()
@@ -107,13 +100,6 @@ func (v *Values) fold(r crdt.ReplicaID) {
 		}
 		s.mu.Unlock()
 	}
-}
-
-// Forget makes the clock forget a replica that has been folded everywhere.
-func (v *Values) Forget(r crdt.ReplicaID) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.clock.Forget(r)
 }
 
 // Elect says who the members are, for votes. Watchers of votes are told.
