@@ -85,6 +85,13 @@
 // [Reminders] outlive it. [Activator] and [Deactivator] are called at the
 // beginning and the end of an activation.
 //
+// # What all share
+//
+// A [Replicated] value has a copy on every node: counters, sets, registers, flags,
+// maps and votes of package crdt. Reads and changes are of the caller's node, at
+// once; all copies become equal. It needs no actor, and actors use it too.
+// docs/replicated.md says when.
+//
 // # Clients
 //
 // A [Client] is an actor that clients talk to, over a gateway: each of their

@@ -34,7 +34,7 @@ func ExampleReplicated() {
 	}
 	fmt.Println(online.Wait(ctx, crdt.Majority)) // most nodes have it now, and the store
 	fmt.Println(n.Stop(ctx))
-	// Prints:
+	// Output:
 	// ann <nil>
 	// bob <nil>
 	// <nil>
@@ -63,7 +63,7 @@ func ExampleReplicated_Changes() {
 		}
 	}
 	fmt.Println(n.Stop(ctx))
-	// Prints:
+	// Output:
 	// 0 <nil>
 	// 1 <nil>
 	// 2 <nil>
@@ -99,7 +99,7 @@ func ExampleNewReplicated() {
 		fmt.Println(key, err)
 	}
 	fmt.Println(n.Stop(ctx))
-	// Prints:
+	// Output:
 	// 4 <nil>
 	// {ann 140} true <nil>
 	// leader <nil>

@@ -78,7 +78,7 @@ func (r *Replicated[T]) Deleted() bool { return r.replica.Deleted() }
 // Changes yields Value at once, and again whenever it has changed since, here or
 // elsewhere; changes that come faster than they are taken come as one. It ends with
 // ctx, after the value has been deleted, and where no change can come any more.
-// It waits: keep it out of an actor's turns.
+// It waits, so it is nothing for an actor's turn; an actor looks by a timer.
 func (r *Replicated[T]) Changes(ctx context.Context) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		changes, stop := r.replica.Watch()

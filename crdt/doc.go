@@ -14,4 +14,7 @@
 // A change takes two forms. A Delta is what a user asks for or is told, in the
 // words of the type: "add 3", "remove x". An effect is what other replicas apply:
 // atoms under a dot, and what was observed is removed.
+//
+// Programs use handles: [PNCounter], [ORSet] and the others, which see a [Replica] in
+// the words of its kind. mallee.NewReplicated gives them.
 package crdt

@@ -5,17 +5,25 @@ import (
 	"fmt"
 )
 
-// read calls f with a replica's copy, which is nil if there is none yet.
-func read(r Replica, k Kind, f func(v *Value, e Electorate)) error {
-	var wrong error
+// read is what f finds in a replica's copy, which is nil if there is none yet.
+func read[R any](r Replica, k Kind, f func(v *Value, e Electorate) R) (R, error) {
+	var found struct { // together they are one allocation
+		result R
+		err    error
+	}
 	err := r.Read(func(v *Value, e Electorate) {
-		if v != nil && v.kind != k {
-			wrong = fmt.Errorf("%w: it is %v, not %v", ErrKind, v.kind, k)
-			return
+		if found.err = mustBe(v, k); found.err == nil {
+			found.result = f(v, e)
 		}
-		f(v, e)
 	})
-	return cmp.Or(err, wrong)
+	return found.result, cmp.Or(err, found.err)
+}
+
+func mustBe(v *Value, k Kind) error {
+	if v == nil || v.kind == k {
+		return nil
+	}
+	return fmt.Errorf("%w: it is %v, not %v", ErrKind, v.kind, k)
 }
 
 var (

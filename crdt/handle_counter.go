@@ -25,7 +25,6 @@ func (c PNCounter) Add(n int64) (int64, error) { return c.replica.Count(KindPNCo
 // Value is the sum, as this node knows it.
 func (c PNCounter) Value() (int64, error) { return count(c.replica, KindPNCounter) }
 
-func count(r Replica, k Kind) (n int64, err error) {
-	err = read(r, k, func(v *Value, _ Electorate) { n = v.Total() })
-	return n, err
+func count(r Replica, k Kind) (int64, error) {
+	return read(r, k, func(v *Value, _ Electorate) int64 { return v.Total() })
 }

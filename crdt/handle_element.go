@@ -73,8 +73,8 @@ func returns[E any](e E, s string) error {
 // change it.
 func all[E any](r Replica, k Kind) iter.Seq2[E, error] {
 	return func(yield func(E, error) bool) {
-		var encoded []string
-		if err := read(r, k, func(v *Value, _ Electorate) { encoded = slices.Sorted(v.Elements()) }); err != nil {
+		encoded, err := read(r, k, func(v *Value, _ Electorate) []string { return slices.Sorted(v.Elements()) })
+		if err != nil {
 			yield(*new(E), err)
 			return
 		}

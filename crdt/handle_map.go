@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 )
@@ -26,19 +27,17 @@ func At[T Handle[T], K any](m ORMap[K], key K) T {
 }
 
 // Has reports whether a key is in the map, as far as this node knows.
-func (m ORMap[K]) Has(key K) (has bool, err error) {
+func (m ORMap[K]) Has(key K) (bool, error) {
 	encoded, err := encode(key)
 	if err != nil {
 		return false, err
 	}
-	err = read(m.replica, KindORMap, func(v *Value, _ Electorate) { has = v.Has(encoded) })
-	return has, err
+	return read(m.replica, KindORMap, func(v *Value, _ Electorate) bool { return v.Has(encoded) })
 }
 
 // Len is the number of keys.
-func (m ORMap[K]) Len() (n int, err error) {
-	err = read(m.replica, KindORMap, func(v *Value, _ Electorate) { n = v.Len() })
-	return n, err
+func (m ORMap[K]) Len() (int, error) {
+	return read(m.replica, KindORMap, func(v *Value, _ Electorate) int { return v.Len() })
 }
 
 // Keys yields the keys as the All of a set yields its elements.
@@ -69,7 +68,13 @@ func (e entry) Read(f func(v *Value, e Electorate)) error {
 	if e.err != nil {
 		return e.err
 	}
-	return read(e.Replica, KindORMap, func(v *Value, members Electorate) { f(v.At(e.key), members) })
+	var wrong error
+	err := e.Replica.Read(func(v *Value, members Electorate) {
+		if wrong = mustBe(v, KindORMap); wrong == nil {
+			f(v.At(e.key), members)
+		}
+	})
+	return cmp.Or(err, wrong)
 }
 
 func (e entry) Change(d *Delta) error {

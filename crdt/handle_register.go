@@ -24,12 +24,16 @@ func (g Register[V]) SetBy(clock RegisterClock, custom int64, value V) error {
 
 // Get is the value, and whether there is one. Fields that V does not have are left out.
 func (g Register[V]) Get() (value V, ok bool, err error) {
-	var encoded string
-	err = read(g.replica, KindRegister, func(v *Value, _ Electorate) { encoded, ok = v.Winner() })
-	if err != nil || !ok {
+	winner, err := read(g.replica, KindRegister, func(v *Value, _ Electorate) *string {
+		if encoded, ok := v.Winner(); ok {
+			return &encoded
+		}
+		return nil
+	})
+	if err != nil || winner == nil {
 		return value, false, err
 	}
-	value, err = decode[V](encoded)
+	value, err = decode[V](*winner)
 	return value, err == nil, err
 }
 
@@ -43,7 +47,6 @@ func (Flag) On(r Replica) Flag { return Flag{r} }
 func (f Flag) Enable() error { return f.replica.Change(&Delta{Kind: KindFlag, Enabled: true}) }
 
 // Enabled reports whether it is on.
-func (f Flag) Enabled() (enabled bool, err error) {
-	err = read(f.replica, KindFlag, func(v *Value, _ Electorate) { enabled = v.Enabled() })
-	return enabled, err
+func (f Flag) Enabled() (bool, error) {
+	return read(f.replica, KindFlag, func(v *Value, _ Electorate) bool { return v.Enabled() })
 }

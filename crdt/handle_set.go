@@ -2,7 +2,7 @@ package crdt
 
 import "iter"
 
-// GSet is a Handle of a set that only grows.
+// GSet is a Handle of a set that only grows. Its elements are as those of an ORSet.
 type GSet[E any] struct{ elements[E] }
 
 // On is the handle of a replica.
@@ -46,19 +46,17 @@ func (s elements[E]) Add(elements ...E) error {
 }
 
 // Has reports whether an element is in the set, as far as this node knows.
-func (s elements[E]) Has(element E) (has bool, err error) {
+func (s elements[E]) Has(element E) (bool, error) {
 	encoded, err := encode(element)
 	if err != nil {
 		return false, err
 	}
-	err = read(s.replica, s.kind, func(v *Value, _ Electorate) { has = v.Has(encoded) })
-	return has, err
+	return read(s.replica, s.kind, func(v *Value, _ Electorate) bool { return v.Has(encoded) })
 }
 
 // Len is the number of elements.
-func (s elements[E]) Len() (n int, err error) {
-	err = read(s.replica, s.kind, func(v *Value, _ Electorate) { n = v.Len() })
-	return n, err
+func (s elements[E]) Len() (int, error) {
+	return read(s.replica, s.kind, func(v *Value, _ Electorate) int { return v.Len() })
 }
 
 // All yields the elements that are in the set when the loop begins, in the order of

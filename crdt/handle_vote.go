@@ -20,7 +20,9 @@ func (v Vote) Vote(inFavor bool) error {
 }
 
 // Tally counts the votes.
-func (v Vote) Tally() (t Tally, err error) {
-	err = read(v.replica, KindVote, func(v *Value, e Electorate) { t.Self, t.For, t.Voters = v.Votes(e) })
-	return t, err
+func (v Vote) Tally() (Tally, error) {
+	return read(v.replica, KindVote, func(v *Value, e Electorate) (t Tally) {
+		t.Self, t.For, t.Voters = v.Votes(e)
+		return t
+	})
 }

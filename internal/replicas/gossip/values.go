@@ -109,7 +109,7 @@ func (v *Values) Elect(members []crdt.ReplicaID) {
 	v.mu.Unlock()
 	for s := range v.slots.all() {
 		s.mu.Lock()
-		if s.value != nil && (s.value.Kind() == crdt.KindVote || s.value.Kind() == crdt.KindORMap) {
+		if s.value == nil || s.value.Kind() == crdt.KindVote || s.value.Kind() == crdt.KindORMap { // none yet: it may become a vote
 			s.tell()
 		}
 		s.mu.Unlock()
