@@ -91,7 +91,7 @@ func (s *Service) seen() (*life, crdt.Clock) {
 		return nil, crdt.Clock{}
 	}
 	clock, store := s.values.Clock(), s.life.machine.StoreHas()
-	if covers(&store, &clock) {
+	if store.Includes(&clock) {
 		return nil, crdt.Clock{}
 	}
 	return s.life, clock
@@ -113,7 +113,7 @@ func (s *Service) Flush(ctx context.Context) error {
 		s.mu.Lock()
 		store := l.machine.StoreHas()
 		s.mu.Unlock()
-		if covers(&store, &need) {
+		if store.Includes(&need) {
 			return nil
 		}
 		err := s.flushTo(ctx, l, &need)
@@ -123,21 +123,13 @@ func (s *Service) Flush(ctx context.Context) error {
 	}
 }
 
-// since gives the keeper the batches that the store does not have, and what it has
-// with them. False: some of them are not kept any more.
-func (s *Service) since(l *life, store *crdt.Clock) (batches []gossip.Batch, clock crdt.Clock, ok bool) {
+// since gives the keeper the batches that lead from a clock to what is here. False:
+// some are not kept any more.
+func (s *Service) since(l *life, c *crdt.Clock) (batches []gossip.Batch, clock crdt.Clock, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if batches, ok = l.machine.Since(s.now(), store); !ok {
-		return nil, clock, false
-	}
-	clock = store.Clone()
-	for i := range batches {
-		clock.Learn(&batches[i].Seen)
-		clock.See(batches[i].At)
-	}
-	hint(s.kick) // what was open has been sealed
-	return batches, clock, true
+	hint(s.kick) // what was open is sealed
+	return l.machine.Since(s.now(), c)
 }
 
 // noteDurable takes note of what the store has.
@@ -156,7 +148,7 @@ func (s *Service) noteDurable(l *life, durable *crdt.Clock) {
 func (s *Service) census(l *life, from *ledger) (gone []crdt.ReplicaID, checkpoint bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gone, checkpoint = l.machine.Census(s.now(), &gossip.Census{Given: from.head.Given, Base: from.base})
+	gone, checkpoint = l.machine.Census(s.now(), &gossip.Census{Given: from.head.Given, Last: from.head.Next - 1, Base: from.base})
 	if s.life == l {
 		s.progress()
 		hint(s.kick)

@@ -142,7 +142,7 @@ func (k *keeper) Flush(ctx context.Context, clock []byte) (durable []byte, err e
 		return nil, err
 	}
 	k.want(&need)
-	if err := k.until(ctx, func() bool { return covers(&k.durable, &need) }); err != nil {
+	if err := k.until(ctx, func() bool { return k.durable.Includes(&need) }); err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
@@ -297,7 +297,7 @@ func (k *keeper) step(ctx context.Context, count bool) (busy bool, err error) {
 func (k *keeper) wants() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.err == nil && !covers(&k.durable, &k.wanted)
+	return k.err == nil && !k.durable.Includes(&k.wanted)
 }
 
 // flush writes all that the node's replica has and the store has not. What is not to

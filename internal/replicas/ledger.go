@@ -152,6 +152,9 @@ func (l *ledger) readLog(ctx context.Context, values *gossip.Values) error {
 		l.durable, l.log, l.bytes = clock, append(l.log, rows...), l.bytes+len(flush)
 		flush, rows = flush[:0], nil
 	}
+	if l.head.Generation > 0 && len(l.log) == 0 {
+		return fmt.Errorf("the row %s of the store is missing: no checkpoint is complete without it", logRow(l.head.Generation, 1))
+	}
 	l.stale = append(l.stale, rows...)
 	return nil
 }
@@ -166,7 +169,6 @@ func applyFlush(values *gossip.Values, flush []byte, clock *crdt.Clock) error {
 		if err != nil {
 			return err
 		}
-		values.Learn(&b.Seen)
 		switch early, err := values.Apply(&b); {
 		case err != nil:
 			return err
@@ -175,8 +177,9 @@ func applyFlush(values *gossip.Values, flush []byte, clock *crdt.Clock) error {
 		}
 		flush = rest
 	}
-	if seen := values.Clock(); !seen.Includes(clock) {
-		return errors.New("batches are missing before it")
+	values.Learn(clock)
+	if seen := values.Clock(); !seen.Equal(clock) {
+		return errors.New("what was written until then is not what its clock says")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mallee-io/mallee"
@@ -113,46 +114,73 @@ func (s *Service) host(ctx context.Context, l *ledger) (*life, error) {
 	if err := s.poll(ctx); err != nil {
 		return nil, err
 	}
-	own := s.current()
+	own := s.remains(l.head.Given)
 	if own == nil {
 		id, err := l.give(ctx)
 		if err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		if s.life == nil {
-			s.enter(id)
-		}
-		own = s.life
-		s.mu.Unlock()
+		own = s.begins(id)
 	}
 	if err := l.readLog(ctx, nil); err != nil {
 		return nil, err
 	}
-	if clock := s.values.Clock(); s.synced(own) && covers(&clock, &l.durable) {
+	if s.has(own, &l.durable) {
 		return own, nil
 	}
 	stored, err := l.load(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return own, s.adopt(own, stored)
+}
+
+// remains is the present replica, if it is among those that there are.
+func (s *Service) remains(given []crdt.ReplicaID) *life {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life != own {
-		return nil, errRemoved
+	switch {
+	case s.life == nil:
+	case slices.Contains(given, s.life.id):
+		s.life.machine.Returned(s.life.id)
+		s.nameAgain()
+	default:
+		s.removed()
 	}
-	if err := own.machine.Adopt(s.now(), stored); err != nil {
-		return nil, fmt.Errorf("take in what the store has: %w", err)
+	return s.life
+}
+
+// begins makes the node a replica, unless it has become one meanwhile.
+func (s *Service) begins(id crdt.ReplicaID) *life {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life == nil {
+		s.enter(id)
+	}
+	return s.life
+}
+
+// has reports whether a replica has all that a clock says.
+func (s *Service) has(l *life, c *crdt.Clock) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clock := s.values.Clock()
+	return s.life == l && l.machine.Synced() && clock.Includes(c)
+}
+
+// adopt takes in what the store has.
+func (s *Service) adopt(l *life, stored *gossip.Values) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life != l {
+		return errRemoved
+	}
+	if err := l.machine.Adopt(s.now(), stored); err != nil {
+		return fmt.Errorf("take in what the store has: %w", err)
 	}
 	s.progress()
 	hint(s.kick)
-	return own, nil
-}
-
-func (s *Service) synced(l *life) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return l.machine.Synced()
+	return nil
 }
 
 // keeper is the one of the cluster.
@@ -162,17 +190,6 @@ func (s *Service) current() *life {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.life
-}
-
-// covers reports whether a clock has all batches of another one. What that one has
-// forgotten was seen by all.
-func covers(c, other *crdt.Clock) bool {
-	for r, seq := range other.All() {
-		if seq > 0 && !c.Covers(crdt.Dot{Replica: r, Seq: seq}) {
-			return false
-		}
-	}
-	return true
 }
 
 // Renamed says that the node is another one for the cluster. While it was none it may
@@ -193,7 +210,7 @@ func (s *Service) rename() {
 }
 
 func (s *Service) tryRename(ctx context.Context) error {
-	l, self := s.current(), s.config.Self()
+	l := s.current()
 	if l == nil {
 		return nil
 	}
@@ -206,12 +223,18 @@ func (s *Service) tryRename(ctx context.Context) error {
 	switch {
 	case s.life != l:
 	case known:
-		l.machine.Rename(gossip.Peer(self))
-		hint(s.look)
+		s.nameAgain()
 	default:
 		s.removed()
 	}
 	return nil
+}
+
+// nameAgain tells the machine which node this is. mu is held.
+func (s *Service) nameAgain() {
+	s.life.machine.Rename(gossip.Peer(s.config.Self()))
+	s.changedMembers()
+	hint(s.look)
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -68,7 +68,7 @@ func (w *waits) settle(l *life, v *gossip.Values) (unstored bool) {
 	each(&w.heard, func(x *wait) bool { return l.machine.Heard(x.question) })
 	if w.have.Len() > 0 {
 		clock := v.Clock()
-		each(&w.have, func(x *wait) bool { return covers(&clock, x.clock) })
+		each(&w.have, func(x *wait) bool { return clock.Includes(x.clock) })
 	}
 	return w.unstored(l)
 }
@@ -226,7 +226,7 @@ func (s *Service) have(ctx context.Context, l *life, need *crdt.Clock) error {
 		return errRemoved
 	}
 	clock := s.values.Clock()
-	if covers(&clock, need) {
+	if clock.Includes(need) {
 		s.mu.Unlock()
 		return nil
 	}

@@ -1,0 +1,47 @@
+package replicas
+
+import (
+	"context"
+
+	"github.com/mallee-io/mallee/crdt"
+	"github.com/mallee-io/mallee/internal/replicas/gossip"
+)
+
+// Table is where everything is kept.
+const Table = table
+
+// Ledger is the keeper's.
+type (
+	Ledger     = ledger
+	Checkpoint = checkpoint
+)
+
+// OpenLedger opens one.
+var OpenLedger = openLedger
+
+func (l *Ledger) Durable() crdt.Clock { return l.durable }
+
+func (l *Ledger) Load(ctx context.Context) (*gossip.Values, error) { return l.load(ctx) }
+
+func (l *Ledger) Give(ctx context.Context) (crdt.ReplicaID, error) { return l.give(ctx) }
+
+func (l *Ledger) Append(ctx context.Context, batches []gossip.Batch, clock *crdt.Clock) error {
+	return l.append(ctx, batches, clock)
+}
+
+func (l *Ledger) Begin(ctx context.Context, v *gossip.Values) (*Checkpoint, error) {
+	return l.begin(ctx, v)
+}
+
+func (l *Ledger) Complete(ctx context.Context, c *Checkpoint, batches []gossip.Batch, clock *crdt.Clock) error {
+	return l.complete(ctx, c, batches, clock)
+}
+
+func (l *Ledger) Clean(ctx context.Context) (left int, err error) {
+	err = l.clean(ctx)
+	return len(l.stale), err
+}
+
+func (c *Checkpoint) Step(ctx context.Context) (done bool, err error) { return c.step(ctx) }
+
+func (c *Checkpoint) Base() *crdt.Clock { return &c.base }
