@@ -33,7 +33,7 @@ type Delta struct {
 	Voters int // how many members there are
 }
 
-// Entry is a change of one key of an ORMap.
+// Entry is a change of one key of an ORMap. ORMaps can be 32 deep in one another.
 type Entry struct {
 	Key   string
 	Delta *Delta

@@ -10,22 +10,17 @@ import (
 
 // everything has something of each kind.
 func everything() *crdt.Delta {
-	d := &crdt.Delta{Kind: crdt.KindORMap}
-	for key, e := range map[string]*crdt.Delta{
-		"up":       {Kind: crdt.KindGCounter, Increment: 300},
-		"both":     {Kind: crdt.KindPNCounter, Change: -3},
-		"grown":    {Kind: crdt.KindGSet, Added: []string{"", "a"}},
-		"set":      {Kind: crdt.KindORSet, Added: []string{"x"}},
-		"register": {Kind: crdt.KindRegister, Value: "v", Clock: crdt.CustomClock, Custom: -9},
-		"flag":     {Kind: crdt.KindFlag, Enabled: true},
-		"vote":     {Kind: crdt.KindVote, Self: true},
-		"map": {Kind: crdt.KindORMap, Inserted: []crdt.Entry{
-			{Key: "k", Delta: &crdt.Delta{Kind: crdt.KindORMap}},
-		}},
-	} {
-		d.Inserted = append(d.Inserted, crdt.Entry{Key: key, Delta: e})
-	}
-	return d
+	inner := &crdt.Delta{Kind: crdt.KindORMap, Inserted: []crdt.Entry{{Key: "k", Delta: &crdt.Delta{Kind: crdt.KindORMap}}}}
+	return &crdt.Delta{Kind: crdt.KindORMap, Inserted: []crdt.Entry{
+		{Key: "up", Delta: &crdt.Delta{Kind: crdt.KindGCounter, Increment: 300}},
+		{Key: "both", Delta: &crdt.Delta{Kind: crdt.KindPNCounter, Change: -3}},
+		{Key: "grown", Delta: &crdt.Delta{Kind: crdt.KindGSet, Added: []string{"", "a"}}},
+		{Key: "set", Delta: &crdt.Delta{Kind: crdt.KindORSet, Added: []string{"x"}}},
+		{Key: "register", Delta: &crdt.Delta{Kind: crdt.KindRegister, Value: "v", Clock: crdt.CustomClock, Custom: -9}},
+		{Key: "flag", Delta: &crdt.Delta{Kind: crdt.KindFlag, Enabled: true}},
+		{Key: "vote", Delta: &crdt.Delta{Kind: crdt.KindVote, Self: true}},
+		{Key: "map", Delta: inner},
+	}}
 }
 
 // made is a value of the delta, and the effect of it.

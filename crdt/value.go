@@ -16,6 +16,10 @@ var (
 func illegal(why string) error { return fmt.Errorf("%w: %s", ErrIllegal, why) }
 
 // Value is one replicated value. It is not safe for concurrent use.
+//
+// What this node has changed is pending until AppendEffect. Nothing may be while the
+// value takes in what others have done, by Apply, Merge or Fold, unless it is a
+// counter: an effect has seen all that was there before.
 type Value struct {
 	kind     Kind
 	pending  bool
@@ -141,8 +145,7 @@ func parseEffect(b []byte) (effect, error) {
 
 // Apply applies an effect of another replica, whose changes were made under the
 // dot at when it had seen what the clock seen has, and its own before at. Its
-// errors are ErrKind and ErrMalformed; after one nothing has changed. No own changes
-// may be pending, but of a counter. To apply an
+// errors are ErrKind and ErrMalformed; after one nothing has changed. To apply an
 // effect again, or one that the value has in it already, changes nothing once
 // those after it are applied again too.
 func (v *Value) Apply(at Dot, seen *Clock, effect []byte) (changed bool, err error) {
