@@ -107,6 +107,12 @@ func (c *Clock) Learn(o *Clock) {
 	c.forgotten = max(c.forgotten, o.forgotten)
 }
 
+// Learned reports whether Learn would change nothing.
+func (c *Clock) Learned(o *Clock) bool {
+	return c.forgotten >= o.forgotten && !o.ForgetsAny(c) &&
+		!slices.ContainsFunc(o.seen, func(d Dot) bool { return !c.Knows(d.Replica) && !c.Forgotten(d.Replica) })
+}
+
 // Knows reports whether a replica is known, and has not been forgotten.
 func (c *Clock) Knows(r ReplicaID) bool {
 	_, ok := c.find(r)

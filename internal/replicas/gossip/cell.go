@@ -51,7 +51,7 @@ func (c *Cell) Change(d *crdt.Delta) error {
 		return fmt.Errorf("%w: it has %d bytes, and at most %d travel", crdt.ErrIllegal, size, MaxChange)
 	}
 	for {
-		err := c.change(d.Kind, size, func(v *crdt.Value, at crdt.Dot) error {
+		err := c.change(d.Kind, int64(size), func(v *crdt.Value, at crdt.Dot) error {
 			return v.Change(at, c.values.now(), d)
 		})
 		if err != errFull {
@@ -70,13 +70,22 @@ func (c *Cell) Count(kind crdt.Kind, change int64) (value int64, err error) {
 	return value, err
 }
 
-func (c *Cell) change(kind crdt.Kind, size int, f func(*crdt.Value, crdt.Dot) error) error {
+// change lets f change the value, which brings about size bytes to the batch.
+func (c *Cell) change(kind crdt.Kind, size int64, f func(*crdt.Value, crdt.Dot) error) error {
 	s, err := c.enter()
 	if err != nil {
 		return err
 	}
 	changed := false
-	defer func() { c.leave(s, changed) }()
+	defer func() {
+		if !changed && size > 0 {
+			c.values.size.Add(-size)
+		}
+		c.leave(s, changed)
+	}()
+	if size > 0 && c.values.size.Add(size) > openSize {
+		return errFull
+	}
 	value := s.value
 	if value == nil {
 		value = crdt.NewValue(kind)
@@ -84,13 +93,7 @@ func (c *Cell) change(kind crdt.Kind, size int, f func(*crdt.Value, crdt.Dot) er
 	if value.Kind() != kind {
 		return crdt.ErrKind
 	}
-	if c.values.size.Add(int64(size)) > openSize {
-		err = errFull
-	} else {
-		err = f(value, c.values.at)
-	}
-	if err != nil {
-		c.values.size.Add(-int64(size))
+	if err := f(value, c.values.at); err != nil {
 		return err
 	}
 	changed = s.value == nil || s.dirty || value.Pending()

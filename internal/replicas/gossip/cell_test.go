@@ -3,6 +3,7 @@ package gossip_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -410,6 +411,23 @@ func TestBatchesStaySmall(t *testing.T) {
 	}
 	if dump(t, a) != dump(t, b) {
 		t.Error("they differ")
+	}
+}
+
+// TestNothingDoesNotFillABatch: what changes nothing takes no room.
+func TestNothingDoesNotFillABatch(t *testing.T) {
+	t.Parallel()
+	c := newReplica(1).Open("s")
+	must(t, c.Change(&crdt.Delta{Kind: crdt.KindGSet, Added: []string{"x"}}))
+	nothing := &crdt.Delta{Kind: crdt.KindGSet, Added: slices.Repeat([]string{"x"}, 100_000)}
+	for range 50 {
+		must(t, c.Change(nothing))
+	}
+	wrong := &crdt.Delta{Kind: crdt.KindORSet, Added: nothing.Added}
+	for range 50 {
+		if err := c.Change(wrong); !errors.Is(err, crdt.ErrKind) {
+			t.Fatal(err)
+		}
 	}
 }
 

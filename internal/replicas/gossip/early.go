@@ -84,7 +84,8 @@ func (m *Machine) takeBatches(now time.Duration, from Peer, body []byte) error {
 			return err
 		}
 	}
-	m.soon(now)
+	m.peers[from].owed = true
+	m.ackAt = min(m.ackAt, now+ackAfter)
 	return m.takeEarly(now)
 }
 

@@ -14,9 +14,7 @@ func (v *Values) Learn(c *crdt.Clock) (news bool) {
 }
 
 func (v *Values) learn(c *crdt.Clock) (news bool) {
-	learned := v.clock.Clone()
-	learned.Learn(c)
-	if learned.Equal(&v.clock) {
+	if v.clock.Learned(c) {
 		return false
 	}
 	v.seal()

@@ -39,7 +39,8 @@ type Machine struct {
 	rows    map[crdt.ReplicaID]*row // what other replicas have said
 	elected []crdt.ReplicaID
 
-	digestAt  time.Duration
+	digestAt  time.Duration // to all
+	ackAt     time.Duration // to those from whom something has come
 	resendAt  time.Duration
 	questions questions
 	transfer  *transfer
@@ -176,14 +177,17 @@ func (m *Machine) Tick(now time.Duration) (next time.Duration) {
 	if !m.synced {
 		return next
 	}
-	if now >= m.digestAt {
+	switch {
+	case now >= m.digestAt:
 		m.sendDigest(now)
 		m.prune()
+	case now >= m.ackAt:
+		m.acknowledge(now)
 	}
 	if now >= m.resendAt {
 		m.resend(now)
 	}
-	return min(next, m.digestAt, m.resendAt)
+	return min(next, m.digestAt, m.ackAt, m.resendAt)
 }
 
 // Outbox gives the messages that are to be sent now, and forgets them.
@@ -236,6 +240,3 @@ func (m *Machine) broadcast(body []byte) {
 		m.send(p, body)
 	}
 }
-
-// soon makes a digest due: others want to know what has come.
-func (m *Machine) soon(now time.Duration) { m.digestAt = min(m.digestAt, now+ackAfter) }

@@ -30,7 +30,7 @@ func (v *Values) Next() (seq uint64, open bool) {
 func (v *Values) Changed() <-chan struct{} { return v.changed }
 
 // Seal ends the open batch, if anything is in it, and gives those that have been
-// ended since the last Seal: Apply, Merge, Fold and Entries end it too, and so does a
+// ended since the last Seal: Apply, Merge, Learn and Entries end it too, and so does a
 // change when much has gathered.
 func (v *Values) Seal() []Batch {
 	v.mu.Lock()

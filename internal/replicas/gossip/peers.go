@@ -11,6 +11,7 @@ import (
 // peer is another node that is alive.
 type peer struct {
 	replica crdt.ReplicaID // 0: it has not said so yet
+	owed    bool           // a digest, for what it has sent
 	gaps    map[crdt.ReplicaID]*gap
 }
 
@@ -81,6 +82,7 @@ func (m *Machine) takeDigest(now time.Duration, from Peer, p *peer, x *message) 
 	if p.replica != x.sender {
 		p.replica = x.sender
 		clear(p.gaps)
+		m.elect()
 	}
 	r := m.rows[x.sender]
 	if r == nil {
@@ -96,7 +98,6 @@ func (m *Machine) takeDigest(now time.Duration, from Peer, p *peer, x *message) 
 		m.hearLeft(d.left)
 		m.questions.take(from, &d)
 	}
-	m.elect()
 	if d.question > 0 && m.synced {
 		m.send(from, m.digest(0, d.question))
 	}
@@ -114,6 +115,10 @@ func (m *Machine) digest(question, answer uint64) []byte {
 
 func (m *Machine) sendDigest(now time.Duration) {
 	m.broadcast(m.digest(m.questions.ask(), 0))
+	for _, p := range m.peers {
+		p.owed = false
+	}
+	m.ackAt = now + digestIdle
 	switch {
 	case m.questions.waiting():
 		m.digestAt = now + questionWait
@@ -122,6 +127,21 @@ func (m *Machine) sendDigest(now time.Duration) {
 	default:
 		m.digestAt = now + digestIdle
 	}
+}
+
+// acknowledge tells those who have sent something what is here.
+func (m *Machine) acknowledge(now time.Duration) {
+	var body []byte
+	for _, at := range m.order {
+		if p := m.peers[at]; p.owed {
+			if body == nil {
+				body = m.digest(0, 0)
+			}
+			m.send(at, body)
+			p.owed = false
+		}
+	}
+	m.ackAt = now + digestIdle
 }
 
 // differs reports whether a peer has something else than this node.

@@ -24,8 +24,7 @@ import (
 type removal struct {
 	left   map[crdt.ReplicaID]uint64        // who has said goodbye, and its last batch
 	away   map[crdt.ReplicaID]time.Duration // since when, for the keeper
-	census time.Duration                    // the last one
-	began  time.Duration                    // of censuses without a break
+	census time.Duration                    // when the last one was
 	plan   *plan
 }
 
@@ -56,7 +55,7 @@ func (m *Machine) Census(now time.Duration, c *Census) (gone []crdt.ReplicaID, c
 	m.clock = m.values.Clock()
 	m.forget(now, c)
 	r := &m.removal
-	if now > r.census+m.config.RemoveAfter/4 {
+	if now > r.census+m.config.RemoveAfter/2 {
 		clear(r.away) // who came back meanwhile has asked another keeper
 	}
 	r.census = now
@@ -73,7 +72,7 @@ func (m *Machine) Census(now time.Duration, c *Census) (gone []crdt.ReplicaID, c
 		return nil, false
 	}
 	if r.plan == nil || !slices.Equal(r.plan.given, c.Given) || !slices.Equal(r.plan.gone, gone) {
-		r.plan = &plan{given: c.Given, gone: gone, seen: m.done(c.Given)}
+		r.plan = &plan{given: c.Given, gone: gone, seen: m.done(c.Given, gone)}
 	}
 	for _, id := range c.Given {
 		if !slices.Contains(gone, id) && !m.rowOf(id).Includes(&r.plan.seen) {
@@ -135,14 +134,15 @@ func (m *Machine) rowOf(id crdt.ReplicaID) *crdt.Clock {
 	return &m.rows[id].clock
 }
 
-// done is what every replica has done when it said last what it has.
-func (m *Machine) done(given []crdt.ReplicaID) (c crdt.Clock) {
+// done is what is here of those that are gone, and what each of the others has done
+// when it said last what it has.
+func (m *Machine) done(given, gone []crdt.ReplicaID) (c crdt.Clock) {
 	for _, id := range given {
-		seq := m.clock.Seen(id)
-		if row := m.rows[id]; row != nil {
-			seq = max(seq, row.clock.Seen(id))
+		from := &m.clock
+		if !slices.Contains(gone, id) {
+			from = m.rowOf(id)
 		}
-		c.See(crdt.Dot{Replica: id, Seq: seq})
+		c.See(crdt.Dot{Replica: id, Seq: from.Seen(id)})
 	}
 	return c
 }
@@ -171,9 +171,10 @@ func (m *Machine) forget(now time.Duration, c *Census) {
 // learn folds the replicas that somebody's clock has forgotten, and takes note of
 // those that it knows.
 func (m *Machine) learn(now time.Duration, c *crdt.Clock) {
-	if !m.values.Learn(c) {
+	if m.clock.Learned(c) {
 		return
 	}
+	m.values.Learn(c)
 	m.push(now, m.values.Seal())
 	before := m.clock
 	m.clock = m.values.Clock()

@@ -211,9 +211,17 @@ func (p *proc) record() {
 // acknowledge tells those who wait that their changes have come far enough.
 func (p *proc) acknowledge() {
 	w := p.world
+	if len(p.waits) == 0 {
+		return
+	}
 	store := p.machine.StoreHas()
 	var rest []*change
+	var far [3]bool // a change before has not come far enough
 	for _, c := range p.waits {
+		if far[c.level] {
+			rest = append(rest, c)
+			continue
+		}
 		have, members := p.machine.Reached(c.at.Seq)
 		need := members
 		if c.level == crdt.Majority {
@@ -221,6 +229,7 @@ func (p *proc) acknowledge() {
 		}
 		if have < need || !store.Covers(c.at) {
 			rest = append(rest, c)
+			far[c.level] = true
 			continue
 		}
 		w.acked = append(w.acked, c)

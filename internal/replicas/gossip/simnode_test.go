@@ -97,7 +97,7 @@ func (p *proc) register() {
 // look looks who is alive.
 func (p *proc) look() {
 	w := p.world
-	p.listed = w.live[p.node] == p
+	p.listed = p.alive && w.live[p.node] == p
 	if p.machine == nil {
 		return
 	}
@@ -158,7 +158,7 @@ func (p *proc) loseLease() {
 	w.expire(p.node)
 	most := simLag
 	if w.chance(2) {
-		most = 3 * simRemove
+		most = 5 * simRemove
 	}
 	w.after(w.between(0, most), func() {
 		if p.life != life {

@@ -28,12 +28,12 @@ import (
 // after the other, all batches that they have seen to nothing.
 
 const (
-	simTrouble  = 8 * time.Second        // then all faults end
-	simEnd      = 9 * time.Second        // and nothing is changed any more
+	simTrouble  = 6 * time.Second        // then all faults end
+	simEnd      = 7 * time.Second        // and nothing is changed any more
 	simRecovery = 40 * time.Second       // and all has to be well before that
-	simRemove   = 3 * time.Second        // a replica that is away so long is removed
-	simLatest   = 800 * time.Millisecond // no message takes longer: less than half of that
-	simLag      = 400 * time.Millisecond // until everybody knows who is alive
+	simRemove   = 2 * time.Second        // a replica that is away so long is removed
+	simLatest   = 600 * time.Millisecond // no message takes longer: less than half of that
+	simLag      = 300 * time.Millisecond // until everybody knows who is alive
 )
 
 type figures map[string]int
@@ -94,8 +94,7 @@ func simulate(w *simWorld) *simWorld {
 
 // unwell says what is not yet as it has to be in the end.
 func (w *simWorld) unwell() string {
-	var first *proc
-	var state []byte
+	first := w.procs[0]
 	given := make(map[crdt.ReplicaID]bool)
 	for _, p := range w.procs {
 		if p.machine == nil || !p.machine.Synced() {
@@ -113,12 +112,13 @@ func (w *simWorld) unwell() string {
 		switch {
 		case f.Retained > 0 || f.Early > 0 || f.Lag > 0:
 			return fmt.Sprintf("%s retains something: %+v", p.name, f)
-		case first == nil:
-			first, state = p, p.state()
 		case !bytes.Equal(c.Append(nil), first.clock()):
 			return fmt.Sprintf("%s and %s have seen different batches: %s and %s", first.name, p.name, text(ptr(first.values.Clock())), text(&c))
-		case !bytes.Equal(state, p.state()):
-			w.fail("%s and %s have seen the same, %s, and are different:\n%s\n%s", first.name, p.name, text(&c), show(first.values), show(p.values))
+		}
+	}
+	for _, p := range w.procs[1:] {
+		if !bytes.Equal(first.state(), p.state()) {
+			w.fail("%s and %s have seen the same and are different:\n%s\n%s", first.name, p.name, show(first.values), show(p.values))
 		}
 	}
 	if c := first.values.Clock(); !w.store.durable.Includes(&c) {

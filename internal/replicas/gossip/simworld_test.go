@@ -152,7 +152,7 @@ func (w *simWorld) trouble() {
 			}
 		}
 	}
-	w.after(w.between(100*time.Millisecond, 2*time.Second), w.trouble)
+	w.after(w.between(50*time.Millisecond, 1200*time.Millisecond), w.trouble)
 }
 
 // cutLinks cuts a process off from some others, in one direction or both.

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mallee-io/mallee/crdt"
 )
@@ -58,6 +59,7 @@ const buckets = 4096
 type slots [buckets]bucket
 
 type bucket struct {
+	used  atomic.Bool // there has been a slot: most of a small process's have none
 	mu    sync.Mutex
 	slots map[string]*slot
 }
@@ -88,6 +90,7 @@ func (t *slots) find(name string, make bool) *slot {
 func (b *bucket) add(s *slot) {
 	if b.slots == nil {
 		b.slots = map[string]*slot{}
+		b.used.Store(true)
 	}
 	b.slots[s.name] = s
 }
@@ -131,6 +134,9 @@ func (t *slots) all() iter.Seq[*slot] {
 }
 
 func (b *bucket) list() []*slot {
+	if !b.used.Load() {
+		return nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	all := make([]*slot, 0, len(b.slots))
