@@ -1,7 +1,7 @@
 # The commands of this repository. "make" lists them.
 # What CI runs is defined in .ci/run, which needs no make.
 
-.PHONY: help test race lint generate check-generated cross deps demo bench chaos sim sim-sessions conformance ci
+.PHONY: help test race lint generate check-generated cross deps demo bench chaos sim sim-sessions sim-replicas conformance ci
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -31,11 +31,14 @@ demo: ## run the demo game
 	go run ./cmd/mallee demo
 
 SEEDS ?= 10000
-sim: sim-sessions ## simulate placement and sessions under faults; SEEDS=100000 takes an hour
+sim: sim-sessions sim-replicas ## simulate placement, sessions and replicated values under faults; SEEDS=100000 takes an hour
 	MALLEE_SIM_SEEDS=$(SEEDS) go test ./placement/driver -run 'TestSimulation$$' -count=1 -timeout 2h -v
 
 sim-sessions: ## simulate sessions that move between gateways under faults
 	MALLEE_SIM_SEEDS=$(SEEDS) go test ./gateway/internal/handover -run 'TestSimulation$$' -count=1 -timeout 2h -v
+
+sim-replicas: ## simulate replicated values under faults
+	MALLEE_SIM_SEEDS=$(SEEDS) go test ./internal/replicas/gossip -run 'TestSimulation$$' -count=1 -timeout 2h -v
 
 LENGTH ?= 60s
 chaos: ## break a cluster of real processes and judge it; LENGTH=10m takes longer

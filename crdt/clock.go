@@ -107,6 +107,9 @@ func (c *Clock) Learn(o *Clock) {
 	c.forgotten = max(c.forgotten, o.forgotten)
 }
 
+// Len is how many replicas are known.
+func (c *Clock) Len() int { return len(c.seen) }
+
 // Learned reports whether Learn would change nothing.
 func (c *Clock) Learned(o *Clock) bool {
 	return c.forgotten >= o.forgotten && !o.ForgetsAny(c) &&

@@ -94,7 +94,9 @@ func (m *Machine) take(now time.Duration, from Peer, b *Batch) error {
 	if m.clock.Covers(b.At) {
 		return nil
 	}
-	m.learn(now, &b.Seen)
+	if err := m.learn(now, &b.Seen); err != nil {
+		return err
+	}
 	early, err := m.values.Apply(b)
 	if err != nil {
 		return err

@@ -79,22 +79,18 @@ func (m *Machine) takeDigest(now time.Duration, from Peer, p *peer, x *message) 
 	if m.synced && d.clock.Seen(m.id) > m.clock.Seen(m.id) {
 		return fmt.Errorf("replica %d has batch %d of this one, which has made %d", x.sender, d.clock.Seen(m.id), m.clock.Seen(m.id))
 	}
+	if m.synced {
+		if err := m.learn(now, &d.clock); err != nil {
+			return err
+		}
+	}
 	if p.replica != x.sender {
 		p.replica = x.sender
 		clear(p.gaps)
 		m.elect()
 	}
-	r := m.rows[x.sender]
-	if r == nil {
-		r = &row{}
-		m.rows[x.sender] = r
-	}
-	r.clock.Merge(&d.clock)
-	r.heard = now
-	m.store.Merge(&d.store)
-	delete(m.removal.away, x.sender)
+	m.note(now, x.sender, &d)
 	if m.synced {
-		m.learn(now, &d.clock)
 		m.hearLeft(d.left)
 		m.questions.take(from, &d)
 	}
@@ -103,6 +99,29 @@ func (m *Machine) takeDigest(now time.Duration, from Peer, p *peer, x *message) 
 	}
 	m.resendAt = min(m.resendAt, now+resendGrace/2)
 	return nil
+}
+
+// note keeps what a replica says of itself, and of the store.
+func (m *Machine) note(now time.Duration, id crdt.ReplicaID, d *digest) {
+	r := m.rows[id]
+	if r == nil {
+		if len(m.rows) >= crdt.MaxReplicas {
+			clear(m.rows) // it comes again
+		}
+		r = &row{}
+		m.rows[id] = r
+	}
+	r.heard = now
+	absorb(&r.clock, &d.clock)
+	absorb(&m.store, &d.store)
+	delete(m.removal.away, id)
+}
+
+// absorb merges a clock into one that only grows, whatever came before.
+func absorb(c, more *crdt.Clock) {
+	if c.Merge(more); c.Len() > crdt.MaxReplicas {
+		*c = more.Clone()
+	}
 }
 
 func (m *Machine) digest(question, answer uint64) []byte {

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -51,9 +52,9 @@ func (m *Machine) Census(now time.Duration, c *Census) (gone []crdt.ReplicaID, c
 		return nil, false
 	}
 	m.seal(now)
-	m.values.Learn(known(c.Given))
-	m.clock = m.values.Clock()
-	m.forget(now, c)
+	if m.learn(now, known(c.Given)) != nil || m.learn(now, m.outlived(c)) != nil {
+		return nil, false // so many cannot have been given out
+	}
 	r := &m.removal
 	if now > r.census+m.config.RemoveAfter/2 {
 		clear(r.away) // who came back meanwhile has asked another keeper
@@ -156,33 +157,38 @@ func known(ids []crdt.ReplicaID) *crdt.Clock {
 	return &c
 }
 
-// forget removes the replicas that were given out, and are not among those any more
-// that are given.
-func (m *Machine) forget(now time.Duration, c *Census) {
+// outlived is a clock that has forgotten the replicas that were given out and are not
+// among those any more that are given.
+func (m *Machine) outlived(c *Census) *crdt.Clock {
 	kept := known(c.Given)
 	for id := range m.clock.All() {
 		if _, ok := slices.BinarySearch(c.Given, id); !ok && id <= c.Last {
 			kept.Forget(id)
 		}
 	}
-	m.learn(now, kept)
+	return kept
 }
 
 // learn folds the replicas that somebody's clock has forgotten, and takes note of
-// those that it knows.
-func (m *Machine) learn(now time.Duration, c *crdt.Clock) {
+// those that it knows. Whatever comes from there is taken only after it.
+func (m *Machine) learn(now time.Duration, c *crdt.Clock) error {
 	if m.clock.Learned(c) {
-		return
+		return nil
+	}
+	before := m.clock.Clone()
+	if m.clock.Learn(c); m.clock.Len() > crdt.MaxReplicas {
+		m.clock = before
+		return fmt.Errorf("more than %d replicas: %w", crdt.MaxReplicas, crdt.ErrMalformed)
 	}
 	m.values.Learn(c)
 	m.push(now, m.values.Seal())
-	before := m.clock
 	m.clock = m.values.Clock()
 	for id := range before.All() {
 		if m.clock.Forgotten(id) {
 			m.erase(id)
 		}
 	}
+	return nil
 }
 
 func (m *Machine) erase(id crdt.ReplicaID) {

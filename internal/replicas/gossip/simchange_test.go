@@ -169,7 +169,7 @@ func (w *simWorld) mapDelta(d *crdt.Delta, key string, depth int) {
 	switch n := w.random.IntN(12); {
 	case n == 0:
 		d.Cleared = true
-	case n <= 2:
+	case n <= 3:
 		d.Removed = []string{key}
 	case n <= 6:
 		// Mostly of one kind at a key, or little would come about.

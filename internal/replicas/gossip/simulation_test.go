@@ -55,6 +55,7 @@ func newWorld(seed uint64, verbose bool) *simWorld {
 		},
 	}
 	w.config = gossip.MachineConfig{RemoveAfter: simRemove, MaxMessage: 200 + w.random.IntN(4000)}
+	w.stable = w.chance(5)
 	if w.chance(3) {
 		w.config.MaxRetained = 5000 + w.random.IntN(10000)
 	}

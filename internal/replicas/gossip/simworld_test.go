@@ -19,6 +19,7 @@ type simWorld struct {
 	queue  events
 	seq    int // of events, so that those of one moment have an order
 	calm   bool
+	stable bool // nobody comes or goes
 
 	procs []*proc
 	cut   map[[2]*proc]int // links that carry nothing, and how often they were cut
@@ -132,7 +133,11 @@ func (w *simWorld) trouble() {
 		return
 	}
 	p := w.procs[w.random.IntN(len(w.procs))]
-	switch w.random.IntN(12) {
+	n := w.random.IntN(12)
+	if w.stable {
+		n = 7 + n%4
+	}
+	switch n {
 	case 0, 1:
 		w.crash(p)
 	case 2, 3:
@@ -148,7 +153,9 @@ func (w *simWorld) trouble() {
 		if w.chance(4) {
 			w.say("all crash")
 			for _, p := range w.procs {
-				w.crash(p)
+				if w.live[p.node] == p || w.chance(2) { // others may come back
+					w.crash(p)
+				}
 			}
 		}
 	}

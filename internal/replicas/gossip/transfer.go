@@ -230,7 +230,9 @@ func (m *Machine) advance(now time.Duration) error {
 // says. It must not be used any more.
 func (m *Machine) Adopt(now time.Duration, theirs *Values) error {
 	clock := theirs.Clock()
-	m.learn(now, &clock)
+	if err := m.learn(now, &clock); err != nil {
+		return err
+	}
 	theirs.Learn(&m.clock)
 	if err := m.values.Merge(theirs); err != nil {
 		return err
