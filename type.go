@@ -33,6 +33,7 @@ type Type struct {
 	// For runtimes whose actors are no Go objects with a method for each call.
 	Answer     func(ctx context.Context, actor any, call Call) error // runs a call, in the place of Call.Run
 	Interleave bool                                                  // any turn may begin while the others wait in calls of their own
+	Last       bool                                                  // when a node stops, its actors of other types end first
 	Release    func(actor any)                                       // frees what an activation has held, however it ended; must not block
 }
 

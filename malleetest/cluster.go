@@ -314,7 +314,7 @@ func (c *Cluster) stop() {
 // no number: no fault of the cluster touches it.
 func (c *Cluster) Client() *node.Node {
 	c.t.Helper()
-	client := &Cluster{t: c.t, network: c.network, encoded: c.encoded, placement: c.placement, store: c.store}
+	client := &Cluster{t: c.t, network: c.network, encoded: c.encoded, placement: c.placement}
 	client.Add()
 	c.t.Cleanup(client.stop)
 	return client.Node(0)

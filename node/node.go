@@ -294,7 +294,6 @@ func (n *Node) Stop(ctx context.Context) error {
 	n.stopping.Store(true)
 	_ = n.renew(ctx) // tells the placement driver to send nothing new here
 	n.moveOut(ctx)
-	n.flushReplicas(ctx)
 	n.closing.Store(true)
 	err := n.runtime.Stop(ctx)
 	if err != nil {

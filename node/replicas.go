@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -67,30 +68,24 @@ func (n toKeeper) Invoke(ctx context.Context, id mallee.ID, call mallee.Call) er
 
 // gossip sends what may be lost: it comes again.
 func (n *Node) gossip(to placement.NodeID, body []byte) {
-	if n.config.Network != nil {
-		_ = n.config.Network.Send(n.ID(), to, &transport.Message{Kind: transport.Gossip, Body: body})
+	if n.config.Network == nil {
+		return
+	}
+	err := n.config.Network.Send(n.ID(), to, &transport.Message{Kind: transport.Gossip, Body: body})
+	if errors.Is(err, mallee.ErrInvalid) { // it can never be sent
+		n.config.Log.Error("a replicated value is too large for the other nodes", "node", n.config.Name, "to", to, "error", err)
 	}
 }
 
-// flushTimeout bounds how long a node that stops waits for the store.
-const replicaTimeout = 5 * time.Second
+// replicasTimeout bounds how long a node that stops waits for the store.
+const replicasTimeout = 5 * time.Second
 
-// flushReplicas brings to the store what the node has changed, while there still is
-// a node that can do so: it may be this one.
-func (n *Node) flushReplicas(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, replicaTimeout)
-	defer cancel()
-	if err := n.replicas.Flush(ctx); err != nil {
-		n.config.Log.Warn("the store may not have the latest changes of replicated values yet", "node", n.config.Name, "error", err)
-	}
-}
-
-// stopReplicas does so with what actors have changed when they ended, and says goodbye
-// to the others.
+// stopReplicas brings what the node has changed to the store, and says goodbye to the
+// other nodes that have copies.
 func (n *Node) stopReplicas(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, replicaTimeout)
+	ctx, cancel := context.WithTimeout(ctx, replicasTimeout)
 	defer cancel()
 	if err := n.replicas.Stop(ctx); err != nil {
-		n.config.Log.Warn("the store may not have the latest changes of replicated values: they are lost unless another node has them", "node", n.config.Name, "error", err)
+		n.config.Log.Warn("the store may lack the latest changes of replicated values: they are lost unless another node has them", "node", n.config.Name, "error", err)
 	}
 }

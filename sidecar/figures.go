@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mallee-io/mallee/sidecar/internal/entity"
+	"github.com/mallee-io/mallee/sidecar/internal/replicated"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
 )
 
@@ -27,10 +28,9 @@ func (entityFigures) Describe(chan<- *prometheus.Desc) {}
 func (f entityFigures) Collect(out chan<- prometheus.Metric) {
 	old := f.service.Kind == spec.EventSourced
 	count := func(name, cloudstate, help string, n int64) {
-		desc := prometheus.NewDesc("mallee_sidecar_"+name, help, []string{"service"}, nil)
-		out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), f.service.Name)
+		out <- counted(f.service, name, help, n)
 		if old && cloudstate != "" {
-			desc = prometheus.NewDesc("cloudstate_eventsourced_"+cloudstate, help, []string{"entity_name"}, nil)
+			desc := prometheus.NewDesc("cloudstate_eventsourced_"+cloudstate, help, []string{"entity_name"}, nil)
 			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), f.service.PersistenceID)
 		}
 	}
@@ -49,6 +49,41 @@ func (f entityFigures) Collect(out chan<- prometheus.Metric) {
 	count("outgoing_total", "", "Forwards and effects of entities that were recorded.", f.Outgoing.Load())
 	count("outgoing_again_total", "", "Those that were carried out once more.", f.OutgoingAgain.Load())
 	count("outgoing_abandoned_total", "", "Those whose target has refused them for good.", f.OutgoingAbandoned.Load())
+}
+
+// counted is one figure of a service.
+func counted(s *spec.Service, name, help string, n int64) prometheus.Metric {
+	desc := prometheus.NewDesc("mallee_sidecar_"+name, help, []string{"service"}, nil)
+	return prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), s.Name)
+}
+
+// replicatedFigures are those of the replicated entities of one service, on this
+// node.
+type replicatedFigures struct {
+	*replicated.Figures
+	service *spec.Service
+}
+
+var _ prometheus.Collector = replicatedFigures{}
+
+// Describe tells Prometheus nothing, as that of other entities does.
+func (replicatedFigures) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the figures. What other entities have too has the same names.
+func (f replicatedFigures) Collect(out chan<- prometheus.Metric) {
+	count := func(name, help string, n int64) { out <- counted(f.service, name, help, n) }
+	received, failed := f.Commands.Load(), f.FailedCommands.Load()
+	count("entities_activated_total", "Entities that were activated.", f.Activated.Load())
+	count("entities_passivated_total", "Entities that have ended in good order.", f.Passivated.Load())
+	count("entities_failed_total", "Streams of entities that have failed.", f.Failed.Load())
+	count("streams_total", "Streams of entities that were opened.", f.Streams.Load())
+	count("commands_total", "Commands to entities.", received)
+	count("commands_failed_total", "Commands that ended with a failure.", failed)
+	count("commands_completed_total", "Commands that were answered.", max(received-failed, 0))
+	count("replicated_changes_total", "Changes that the user function has made.", f.Changes.Load())
+	count("replicated_deltas_total", "Times that it was told of changes of others.", f.Deltas.Load())
+	count("replicated_unattained_total", "Changes that have not reached enough nodes in time.", f.Unattained.Load())
+	count("replicated_cancels_total", "Streams whose caller has left.", f.Cancels.Load())
 }
 
 // metrics serves the figures of a process that serves clients.

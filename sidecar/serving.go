@@ -18,6 +18,7 @@ import (
 	"github.com/mallee-io/mallee/sidecar/internal/entity"
 	"github.com/mallee-io/mallee/sidecar/internal/eventing"
 	"github.com/mallee-io/mallee/sidecar/internal/ingress"
+	"github.com/mallee-io/mallee/sidecar/internal/replicated"
 	"github.com/mallee-io/mallee/sidecar/internal/route"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
 )
@@ -28,6 +29,8 @@ type serving struct {
 	listener net.Listener
 	server   *http.Server
 	events   *eventing.Eventing
+	entities *replicated.Server // replicated ones
+	router   *route.Router
 	metrics  http.Handler
 }
 
@@ -47,14 +50,21 @@ type laterNode struct{ *node.Node }
 func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err error) {
 	later := new(laterNode)
 	events := eventing.New(eventing.Config{Model: model, Store: s.config.Node.Store, Broker: s.broker, Report: s.report, Log: s.config.Log})
-	router := route.New(route.Config{Model: model, Function: s.conn, Actors: later, Report: s.report, Publish: events.Publish, Log: s.config.Log})
+	streams := s.streams(model)
+	entities := replicated.New(replicated.Config{
+		Model: model, Function: s.conn, Replicas: later, Report: s.report, Streams: streams, MaxMessage: s.config.MaxMessage,
+		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Log: s.config.Log,
+	})
+	router := route.New(route.Config{
+		Model: model, Function: s.conn, Actors: later, Replicated: entities, Report: s.report, Publish: events.Publish, Log: s.config.Log,
+	})
 	config := s.config.Node
-	types, figures := s.types(model, router, events)
+	types, figures := s.types(model, router, entities, streams, events)
 	config.Types = slices.Concat(config.Types, types)
 	if later.Node, err = node.Start(ctx, config); err != nil {
 		return nil, err
 	}
-	opened := &serving{node: later.Node, events: events, metrics: metrics(append(figures, later.Collector(), events)...)}
+	opened := &serving{node: later.Node, events: events, entities: entities, router: router, metrics: metrics(append(figures, later.Collector(), events)...)}
 	defer func() {
 		if err != nil {
 			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -77,10 +87,10 @@ func (s *Sidecar) open(ctx context.Context, model *spec.Model) (_ *serving, err 
 }
 
 // types are the actor types of the model's services, and what they count.
-func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
+func (s *Sidecar) types(model *spec.Model, router *route.Router, entities *replicated.Server, streams *entity.Streams, events *eventing.Eventing) (types []mallee.Type, figures []prometheus.Collector) {
 	config := entity.Config{
 		Function: s.conn, Router: router, Follow: events.Follow, MaxMessage: s.config.MaxMessage,
-		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Streams: s.streams(model), WholeReplay: python(model), Log: s.config.Log,
+		RelayTimeout: s.config.RelayTimeout, IdleTimeout: s.config.Passivation, Streams: streams, WholeReplay: python(model), Log: s.config.Log,
 	}
 	for _, service := range model.Services {
 		switch service.Kind {
@@ -91,7 +101,8 @@ func (s *Sidecar) types(model *spec.Model, router *route.Router, events *eventin
 		case spec.Action, spec.Stateless:
 			types = append(types, router.ActionType(service))
 		case spec.Replicated:
-			s.config.Log.Warn("replicated entities are not served yet, their clients get UNIMPLEMENTED", "service", service.Name)
+			types = append(types, router.ReplicatedType(service))
+			figures = append(figures, replicatedFigures{entities.Figures(service), service})
 		}
 	}
 	return types, figures
@@ -120,11 +131,13 @@ func python(model *spec.Model) bool {
 func (s *serving) close(ctx context.Context) error {
 	finishing, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
+	s.entities.Drain() // or streams to clients would have no end
 	err := s.server.Shutdown(finishing)
 	if err != nil {
 		err = errors.Join(err, s.server.Close())
 	}
 	s.events.Stop(finishing)
+	err = errors.Join(err, s.router.Wait(finishing), s.entities.Close(finishing))
 	return errors.Join(err, s.node.Stop(ctx))
 }
 

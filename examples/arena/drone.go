@@ -30,14 +30,14 @@ func (w *World) addDrones(random *rand.Rand) {
 // keys of the ships in their order.
 func (w *World) keys() []string { return slices.Sorted(maps.Keys(w.Ships)) }
 
-// pilots counts the ships that are no drones.
-func (w *World) pilots() (n int) {
-	for _, s := range w.Ships {
+// pilots are the keys of the ships that are no drones.
+func (w *World) pilots() (keys []string) {
+	for key, s := range w.Ships {
 		if !s.Drone {
-			n++
+			keys = append(keys, key)
 		}
 	}
-	return n
+	return keys
 }
 
 // fly is what a drone wants: the nearest seed, and to shoot at who is near, now

@@ -2,6 +2,7 @@ package arena
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -39,6 +40,7 @@ type field struct {
 	state  *mallee.State[kept]
 	world  *World // of the state
 	group  *mallee.Group
+	online *online
 	random *rand.Rand
 	clock  *mallee.Timer // nil while nobody is there
 }
@@ -46,6 +48,7 @@ type field struct {
 func newField(self *mallee.Self, node string) Field {
 	f := &field{
 		self: self, place: Place{node, self.Epoch()}, state: mallee.NewState[kept](self, "world"), group: mallee.NewGroup(self),
+		online: newOnline(self),
 		random: rand.New(rand.NewPCG(rand.Uint64(), self.Epoch())),
 	}
 	f.world = &f.state.Value.World
@@ -57,10 +60,13 @@ func (f *field) OnActivate(ctx context.Context) error {
 	for _, s := range f.state.Value.Sessions {
 		f.group.Join(s)
 	}
-	if f.world.pilots() == 0 {
+	if len(f.world.pilots()) == 0 {
 		return nil
 	}
 	f.run()
+	if err := f.online.Value.Add(f.flights(f.world.pilots()...)...); err != nil {
+		return err
+	}
 	return f.introduce(ctx)
 }
 
@@ -69,15 +75,18 @@ func (f *field) OnActivate(ctx context.Context) error {
 func (f *field) OnDeactivate(ctx context.Context, _ mallee.Reason) error { return f.save(ctx) }
 
 func (f *field) Join(ctx context.Context, e Entrant) error {
-	if f.world.Ships[e.Pilot] == nil && f.world.pilots() >= maxShips {
+	if f.world.Ships[e.Pilot] == nil && len(f.world.pilots()) >= maxShips {
 		return ErrFull
 	}
-	if f.world.pilots() == 0 {
+	if len(f.world.pilots()) == 0 {
 		f.world.addDrones(f.random)
 	}
 	f.world.Enter(e.Pilot, Ship{Name: e.Pilot, Hue: e.Hue}, f.random)
 	f.group.Join(e.Session)
 	f.run()
+	if err := f.online.Value.Add(f.flights(e.Pilot)...); err != nil {
+		return err
+	}
 	if err := f.save(ctx); err != nil {
 		return err
 	}
@@ -87,6 +96,9 @@ func (f *field) Join(ctx context.Context, e Entrant) error {
 func (f *field) Leave(ctx context.Context, pilot string, s mallee.Session) error {
 	f.group.Leave(s)
 	delete(f.world.Ships, pilot)
+	if err := f.online.Value.Remove(f.flights(pilot)...); err != nil {
+		return err
+	}
 	return f.introduce(ctx)
 }
 
@@ -138,12 +150,12 @@ func (f *field) award(ctx context.Context, events []Event) {
 // nobody is left.
 func (f *field) tidy(ctx context.Context) error {
 	gone := f.world.dropSilent()
-	if f.world.pilots() == 0 {
+	if len(f.world.pilots()) == 0 {
 		f.clock.Stop()
 		f.clock = nil
 	}
-	if gone {
-		if err := f.introduce(ctx); err != nil {
+	if len(gone) > 0 {
+		if err := errors.Join(f.online.Value.Remove(f.flights(gone...)...), f.introduce(ctx)); err != nil {
 			return err
 		}
 	}

@@ -25,7 +25,7 @@ type Report struct {
 	You   *You       `json:"you,omitempty"`
 	Field *FieldView `json:"field,omitempty"`
 	Frame *Frame     `json:"frame,omitempty"`
-	Hall  []Standing `json:"hall,omitempty"`
+	Hall  *HallView  `json:"hall,omitempty"`
 }
 
 // You tells a client of its pilot.
@@ -40,6 +40,12 @@ type You struct {
 type Place struct {
 	Node string `json:"node"`
 	Life uint64 `json:"life"`
+}
+
+// HallView tells who is best, and how many fly.
+type HallView struct {
+	Best   []Standing `json:"best"`
+	Online int        `json:"online"` // in all fields
 }
 
 // FieldView tells who is in a field. It comes when that changes.

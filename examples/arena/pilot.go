@@ -30,11 +30,12 @@ type pilot struct {
 	self    *mallee.Self
 	place   Place
 	record  *mallee.State[Record]
+	online  *online
 	session mallee.Session // of the client that plays; its ID is 0 without one
 }
 
 func newPilot(self *mallee.Self, node string) *pilot {
-	return &pilot{self: self, place: Place{node, self.Epoch()}, record: mallee.NewState[Record](self, "record")}
+	return &pilot{self: self, place: Place{node, self.Epoch()}, record: mallee.NewState[Record](self, "record"), online: newOnline(self)}
 }
 
 // OnConnect goes back into the field where the session was before: the field
@@ -140,7 +141,11 @@ func (p *pilot) showHall(ctx context.Context, s mallee.Session) error {
 	if err != nil {
 		return err
 	}
-	return p.send(ctx, s, Report{Hall: best})
+	flying, err := p.online.Value.Len()
+	if err != nil {
+		return err
+	}
+	return p.send(ctx, s, Report{Hall: &HallView{Best: best, Online: flying}})
 }
 
 func (p *pilot) tell(ctx context.Context, again bool) error {

@@ -278,11 +278,11 @@ func (w *World) hit(b *Bolt, key string, random *rand.Rand, events []Event) []Ev
 }
 
 // dropSilent takes out the ships of pilots who do not steer any more.
-func (w *World) dropSilent() (gone bool) {
+func (w *World) dropSilent() (gone []string) {
 	for key, s := range w.Ships {
 		if !s.Drone && s.Heard+absentTicks < w.Tick {
 			delete(w.Ships, key)
-			gone = true
+			gone = append(gone, key)
 		}
 	}
 	return gone

@@ -49,10 +49,11 @@ type Runtime struct {
 	tables  []*Table
 
 	live        atomic.Int64
+	last        atomic.Int64 // of these, those of types that end last
 	activations atomic.Int64
 	lostOneWays atomic.Int64
 	failedStops atomic.Int64
-	drained     chan struct{} // a hint that live has become 0
+	drained     chan struct{} // a hint that live has become less, once closed
 	closed      atomic.Bool
 
 	usesSessions atomic.Bool // an actor has, or has had, sessions or a group
@@ -126,6 +127,9 @@ func (r *Runtime) Stats() Stats {
 
 func (r *Runtime) added(a *Activation) {
 	r.live.Add(1)
+	if a.table.typ.Last {
+		r.last.Add(1)
+	}
 	r.activations.Add(1)
 	a.table.figures.activations.Add(1)
 	if r.closed.Load() {
@@ -133,8 +137,11 @@ func (r *Runtime) added(a *Activation) {
 	}
 }
 
-func (r *Runtime) removed() {
-	if r.live.Add(-1) == 0 {
+func (r *Runtime) removed(last bool) {
+	if last {
+		r.last.Add(-1)
+	}
+	if r.live.Add(-1); r.closed.Load() {
 		select {
 		case r.drained <- struct{}{}:
 		default:
@@ -146,11 +153,27 @@ func (r *Runtime) removed() {
 // deactivated. It returns when none is left, or ctx's error.
 func (r *Runtime) Stop(ctx context.Context) error {
 	r.closed.Store(true)
+	r.retire(false)
+	if err := r.wait(ctx, func() bool { return r.live.Load() <= r.last.Load() }); err != nil {
+		return err
+	}
+	r.retire(true)
+	return r.wait(ctx, func() bool { return r.live.Load() == 0 })
+}
+
+// retire ends the activations of types that end last, or of the others.
+func (r *Runtime) retire(last bool) {
 	for _, table := range r.tables {
 		table.sweeper.Stop()
-		table.each(func(a *Activation) { a.retire(mallee.ReasonStopping) })
+		if table.typ.Last == last {
+			table.each(func(a *Activation) { a.retire(mallee.ReasonStopping) })
+		}
 	}
-	for r.live.Load() > 0 {
+}
+
+// wait returns when enough activations have ended.
+func (r *Runtime) wait(ctx context.Context, enough func() bool) error {
+	for !enough() {
 		select {
 		case <-r.drained:
 		case <-ctx.Done():

@@ -226,7 +226,7 @@ func (tb *Table) remove(a *Activation) {
 		tb.endedOf(a.key).Add(1)
 	}
 	s.mu.Unlock()
-	tb.runtime.removed()
+	tb.runtime.removed(tb.typ.Last)
 }
 
 func (tb *Table) shard(key string) *shard {

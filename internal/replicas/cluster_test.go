@@ -17,6 +17,8 @@ import (
 // patience bounds waits for what must come, by fake time.
 const patience = time.Minute
 
+var keeper = mallee.ID{Type: "MalleeReplicas", Key: "keeper"}
+
 // visits is a counter that every node has.
 func visits(n *node.Node) *mallee.Replicated[crdt.PNCounter] {
 	return mallee.NewReplicated[crdt.PNCounter](n, mallee.ID{Type: "Page", Key: "visits"})
@@ -216,4 +218,66 @@ func TestRefresh(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A node that comes back after its replica has been removed is another replica, and
+// what nobody has heard of is lost. The others have lost nothing.
+func TestRemovedReplicaBeginsAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 3 {
+			add(t, visits(c.Node(i)), 1)
+		}
+		for i := range 3 {
+			reaches(t, visits(c.Node(i)), 3)
+		}
+		keeper := c.Owner(keeper)
+		away := (keeper + 1) % 3 // or it would still write what it changes
+		c.Isolate(away)
+		add(t, visits(c.Node(away)), 10)
+		add(t, visits(c.Node(keeper)), 100)
+		time.Sleep(2 * time.Hour)
+		if got, err := visits(c.Node(away)).Value.Value(); err != nil || got != 13 {
+			t.Errorf("while it is alone: %d, %v", got, err)
+		}
+		c.Heal()
+		reaches(t, visits(c.Node(away)), 103)
+		add(t, visits(c.Node(away)), 1000)
+		must(t, visits(c.Node(away)).Wait(patient(t), crdt.All))
+		for i := range 3 {
+			reaches(t, visits(c.Node(i)), 1103)
+		}
+	})
+}
+
+// A process that hosts nothing has copies too, once it uses a value.
+func TestClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 2, game.Types()...)
+		client := c.Client()
+		add(t, visits(client), 1)
+		must(t, visits(client).Wait(patient(t), crdt.All))
+		for i := range 2 {
+			add(t, visits(c.Node(i)), 1)
+		}
+		reaches(t, visits(client), 3)
+		owner := c.Owner(keeper)
+		c.Kill(owner)
+		c.Restart(owner)
+		reaches(t, visits(c.Node(owner)), 3)
+	})
+}
+
+func TestOverTCP(t *testing.T) {
+	t.Parallel()
+	c := malleetest.OverTCP.Start(t, game.Types()...)
+	for i := range 3 {
+		add(t, visits(c.Node(i)), 1)
+	}
+	for i := range 3 {
+		reaches(t, visits(c.Node(i)), 3)
+		must(t, visits(c.Node(i)).Wait(patient(t), crdt.All))
+	}
 }

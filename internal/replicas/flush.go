@@ -83,6 +83,17 @@ func (s *Service) own() (c crdt.Clock) {
 	return c
 }
 
+// all is all that is here; what is open is sealed.
+func (s *Service) all() crdt.Clock {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life != nil {
+		s.life.machine.Tick(s.now())
+		hint(s.kick)
+	}
+	return s.values.Clock()
+}
+
 // seen is all that is here, if the store does not have all of it.
 func (s *Service) seen() (*life, crdt.Clock) {
 	s.mu.Lock()
@@ -101,7 +112,7 @@ func (s *Service) seen() (*life, crdt.Clock) {
 func (s *Service) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	l := s.life
-	if l == nil {
+	if l == nil || s.ctx.Err() != nil {
 		s.mu.Unlock()
 		return nil
 	}

@@ -2,6 +2,7 @@ package replicas
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -64,7 +65,7 @@ func (s *Service) Types(types []mallee.Type) []mallee.Type {
 		return types
 	}
 	keeper := MalleeReplicasType(s.newKeeper, func(t *mallee.Type) {
-		t.Interleave, t.IdleTimeout = true, keeperIdle
+		t.Interleave, t.Last, t.IdleTimeout = true, true, keeperIdle
 		t.Release = func(actor any) { actor.(*keeper).end() }
 	})
 	return append(types[:len(types):len(types)], keeper)
@@ -82,15 +83,21 @@ func (k *keeper) OnActivate(context.Context) error {
 	return nil
 }
 
-// OnDeactivate lets a write end that is under way, so that the next keeper need not
-// win against it.
-func (k *keeper) OnDeactivate(ctx context.Context, _ mallee.Reason) error {
+// OnDeactivate writes what the other actors of the node have changed when they ended,
+// if there is no other keeper to come. It lets a write end that is under way: the next
+// keeper need not win against it.
+func (k *keeper) OnDeactivate(ctx context.Context, reason mallee.Reason) (err error) {
+	if reason == mallee.ReasonStopping {
+		all := k.service.all()
+		k.want(&all)
+		err = k.until(ctx, func() bool { return k.durable.Includes(&all) })
+	}
 	k.end()
 	select {
 	case <-k.ended:
-		return nil
+		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return errors.Join(err, ctx.Err())
 	}
 }
 

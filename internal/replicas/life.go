@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -40,6 +41,7 @@ func (s *Service) join() {
 
 // try tries until something succeeds.
 func (s *Service) try(trouble string, f func(context.Context) error) {
+	level := slog.LevelWarn
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		ctx, cancel := context.WithTimeout(s.ctx, s.config.CallTimeout)
 		err := f(ctx)
@@ -47,7 +49,8 @@ func (s *Service) try(trouble string, f func(context.Context) error) {
 		if err == nil || s.ctx.Err() != nil {
 			return
 		}
-		s.config.Log.Warn(trouble, "error", err)
+		s.config.Log.Log(ctx, level, trouble, "error", err)
+		level = slog.LevelDebug // it has been said
 		s.mu.Lock()
 		s.unready = err
 		s.mu.Unlock()

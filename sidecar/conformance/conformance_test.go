@@ -61,7 +61,8 @@ func (l library) conforms(t *testing.T) {
 	w := newWorkshop(t, l)
 	program := l.build(w)
 	function := w.start(program, l.env)
-	var models, proxies *sidecartest.Tally
+	var models *sidecartest.Tally
+	proxies := &sidecartest.Tally{} // where -run leaves it out
 	t.Run("Models", func(t *testing.T) { models = sidecartest.Models(t, function, l.models) })
 	t.Run("Proxies", func(t *testing.T) {
 		proxies = sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar { return beside(t, l, function) }, l.proxies)

@@ -197,7 +197,7 @@ func logged(step *tcklog.ProcessStep, md *cloudstatepb.Metadata) outcome {
 }
 
 func loggedJSON(payload *anypb.Any, md *cloudstatepb.Metadata) (o outcome, err error) {
-	text, err := unpackJSON(payload)
+	text, err := unpackField(payload)
 	if err != nil {
 		return o, err
 	}

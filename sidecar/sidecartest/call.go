@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
+	v01 "github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb/v01"
 )
 
 // Kind says what an Event is.
@@ -40,6 +41,7 @@ type Call struct {
 	t      testing.TB
 	rec    *Recorder
 	events []Event // guarded by rec.mu
+	side   side01
 }
 
 // add records an event. A call that has ended has no more of them, and it is
@@ -51,7 +53,7 @@ func (c *Call) add(e Event) {
 		}
 		c.events = append(c.events, e)
 		if spec, ok := e.Message.(*cloudstatepb.EntitySpec); ok {
-			c.rec.spec = spec
+			c.rec.spec, c.rec.is01 = spec, isDialect01(spec)
 		}
 	})
 }
@@ -61,7 +63,8 @@ func (c *Call) kept(k Kind) bool {
 	return slices.ContainsFunc(c.events, func(e Event) bool { return e.Kind == k })
 }
 
-// message records a copy of a message, which is whole or a frame.
+// message records a copy of a message, which is whole or a frame. Those of
+// protocol 0.1 are recorded as what they mean in 0.2.
 func (c *Call) message(k Kind, m any) {
 	e := Event{Kind: k}
 	switch m := m.(type) {
@@ -69,12 +72,21 @@ func (c *Call) message(k Kind, m any) {
 		e.Message = proto.Clone(m)
 	case *frame:
 		in, out := messages(c.Method)
+		if c.Method == CRDT && c.rec.speaks01() {
+			in, out = new(v01.CrdtStreamIn), new(v01.CrdtStreamOut)
+		}
 		if e.Message = in; k == Out {
 			e.Message = out
 		}
 		if e.Message != nil {
 			e.Err = proto.Unmarshal(m.bytes, e.Message)
 		}
+	}
+	switch old := e.Message.(type) {
+	case *v01.CrdtStreamIn:
+		e.Message = c.side.newIn(old)
+	case *v01.CrdtStreamOut:
+		e.Message = c.side.newOut(old)
 	}
 	c.add(e)
 }
@@ -175,6 +187,16 @@ func (c *Call) endsWell() {
 	}
 	if c.has(Cancelled) {
 		c.t.Fatalf("%s: it was cancelled\n%s", c.Method, c)
+	}
+}
+
+// nothingElse expects that all messages until now are claimed.
+func (c *Call) nothingElse() {
+	c.t.Helper()
+	for _, e := range c.Events() {
+		if !e.claimed && e.Message != nil {
+			c.t.Fatalf("%s: %s was not expected\n%s", c.Method, short(e.Message), c)
+		}
 	}
 }
 

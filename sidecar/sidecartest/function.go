@@ -13,6 +13,7 @@ import (
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/actionpb"
+	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/eventsourcedpb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/functionpb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/valueentitypb"
@@ -113,6 +114,7 @@ func (f *Function) Restart(t testing.TB) {
 	eventsourcedpb.RegisterEventSourcedServer(server, eventSourced{f: f})
 	valueentitypb.RegisterValueEntityServer(server, valueEntity{f: f})
 	actionpb.RegisterActionProtocolServer(server, action{f: f})
+	crdtpb.RegisterCrdtServer(server, replicated{f: f})
 	functionpb.RegisterStatelessFunctionServer(server, function{f: f})
 	f.mu.Lock()
 	f.stop = func() {

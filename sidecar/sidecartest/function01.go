@@ -7,20 +7,53 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/functionpb"
 )
 
 // Dialect01 makes a function one of protocol 0.1, for Config.Spec: its actions
-// are stateless functions, and it does not say which protocol it speaks.
+// are stateless functions, it does not say which protocol it speaks, and the
+// option for entity keys has its old number, by which sidecars know that its
+// replicated entities speak 0.1.
 func Dialect01(spec *cloudstatepb.EntitySpec) {
 	spec.ServiceInfo.ProtocolMinorVersion = 0
+	spec.Proto = oldKeys(spec.GetProto())
 	for _, e := range spec.GetEntities() {
 		if e.GetEntityType() == typeAction {
 			e.EntityType = typeFunction
 		}
 	}
+}
+
+// oldEntityKey is the number that the option for entity keys had before.
+const oldEntityKey = 50002
+
+// oldKeys gives the option its old number, where it is declared and in fields.
+func oldKeys(set []byte) []byte {
+	files := DecodeFiles(set)
+	for _, f := range files {
+		for _, x := range f.GetExtension() {
+			if f.GetPackage() == "cloudstate" && x.GetName() == "entity_key" {
+				x.Number = proto.Int32(oldEntityKey)
+			}
+		}
+		for _, m := range f.GetMessageType() {
+			for _, field := range m.GetField() {
+				oldKey(field.GetOptions())
+			}
+		}
+	}
+	return EncodeFiles(files)
+}
+
+func oldKey(o *descriptorpb.FieldOptions) {
+	if !proto.HasExtension(o, cloudstatepb.E_EntityKey) {
+		return
+	}
+	proto.SetExtension(o, cloudstatepb.E_LegacyEntityKey, proto.GetExtension(o, cloudstatepb.E_EntityKey))
+	proto.ClearExtension(o, cloudstatepb.E_EntityKey)
 }
 
 // function serves the actions of protocol 0.1. Every message names what is

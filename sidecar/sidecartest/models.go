@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
+	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb"
+	v01 "github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb/v01"
 )
 
 // Models checks the user function at target: whether its models do what the
@@ -33,7 +35,7 @@ func Models(t *testing.T, target string, except map[int]string) *Tally {
 		t.Fatal(err)
 	}
 	tally := &Tally{Skipped: map[int]string{}}
-	for _, m := range slices.Concat(actionModels(), valueModels(), eventsModels()) {
+	for _, m := range slices.Concat(actionModels(), valueModels(), eventsModels(), crdtModels()) {
 		tally.run(t, "Model", m.number, func(t *testing.T) string {
 			why := except[m.number]
 			if why == "" {
@@ -105,8 +107,9 @@ func (s *subject) endsSoon(service string) {
 // talk is a stream to the user function.
 type talk struct {
 	*subject
+	method string
 	stream grpc.ClientStream
-	fresh  func() proto.Message
+	old    *side01 // nil: it speaks protocol 0.2
 }
 
 func (s *subject) talk(method string) *talk {
@@ -117,23 +120,43 @@ func (s *subject) talk(method string) *talk {
 	if err != nil {
 		s.Fatal(err)
 	}
-	return &talk{s, stream, func() proto.Message { _, out := messages(method); return out }}
+	d := &talk{subject: s, method: method, stream: stream}
+	if method == CRDT && isDialect01(s.spec) {
+		d.old = new(side01)
+	}
+	return d
 }
 
 func (d *talk) send(ms ...proto.Message) *talk {
 	d.Helper()
 	for _, m := range ms {
+		if d.old != nil {
+			m = d.old.oldIn(m.(*crdtpb.CrdtStreamIn))
+		}
 		if err := d.stream.SendMsg(m); err != nil {
-			d.Fatalf("%s is not taken: %v", short(m), d.stream.RecvMsg(d.fresh()))
+			_, err := d.next()
+			d.Fatalf("%s is not taken: %v", short(m), err)
 		}
 	}
 	return d
 }
 
+// next is the next message, in protocol 0.2.
+func (d *talk) next() (proto.Message, error) {
+	if d.old != nil {
+		var m v01.CrdtStreamOut
+		err := d.stream.RecvMsg(&m)
+		return d.old.newOut(&m), err
+	}
+	_, m := messages(d.method)
+	err := d.stream.RecvMsg(m)
+	return m, err
+}
+
 func (d *talk) receive() proto.Message {
 	d.Helper()
-	m := d.fresh()
-	if err := d.stream.RecvMsg(m); err != nil {
+	m, err := d.next()
+	if err != nil {
 		d.Fatalf("no message comes: %v", err)
 	}
 	return m
@@ -161,8 +184,7 @@ func (d *talk) complete() *talk {
 // end expects that the user function ends the stream well.
 func (d *talk) end() {
 	d.Helper()
-	m := d.fresh()
-	if err := d.stream.RecvMsg(m); err != io.EOF {
+	if m, err := d.next(); err != io.EOF {
 		d.Fatalf("the stream does not end: %s, %v", short(m), err)
 	}
 }

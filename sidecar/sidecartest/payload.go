@@ -29,16 +29,33 @@ func unpack(a *anypb.Any, m proto.Message) error {
 	return nil
 }
 
-// packJSON makes a payload of JSON.
-func packJSON(name, text string) *anypb.Any {
-	return &anypb.Any{
-		TypeUrl: "json.cloudstate.io/" + name,
-		Value:   protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), text),
+// textURL is the type of texts.
+const textURL = "p.cloudstate.io/string"
+
+// packText makes a payload of a text, as the libraries have theirs.
+func packText(text string) *anypb.Any { return packField(textURL, text) }
+
+// unpackText reads a payload of a text. Some libraries leave an empty one out.
+func unpackText(a *anypb.Any) (string, error) {
+	switch {
+	case a.GetTypeUrl() != textURL:
+		return "", violation("a payload of type %q, not a text", a.GetTypeUrl())
+	case len(a.GetValue()) == 0:
+		return "", nil
 	}
+	return unpackField(a)
 }
 
-// unpackJSON reads a payload of JSON.
-func unpackJSON(a *anypb.Any) (text string, err error) {
+// packJSON makes a payload of JSON.
+func packJSON(name, text string) *anypb.Any { return packField("json.cloudstate.io/"+name, text) }
+
+// packField makes a payload whose field 1 is a text.
+func packField(url, text string) *anypb.Any {
+	return &anypb.Any{TypeUrl: url, Value: protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), text)}
+}
+
+// unpackField reads a payload whose field 1 is a text: JSON, among others.
+func unpackField(a *anypb.Any) (text string, err error) {
 	number, kind, n := protowire.ConsumeTag(a.GetValue())
 	if number != 1 || kind != protowire.BytesType {
 		return "", violation("a payload of type %s has no field 1", a.GetTypeUrl())

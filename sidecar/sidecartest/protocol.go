@@ -6,6 +6,7 @@ import (
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/actionpb"
+	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/eventsourcedpb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/functionpb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/valueentitypb"
@@ -18,6 +19,8 @@ const (
 
 	EventSourced = "/cloudstate.eventsourced.EventSourced/handle"
 	ValueEntity  = "/cloudstate.valueentity.ValueEntity/handle"
+
+	CRDT = "/cloudstate.crdt.Crdt/handle"
 
 	ActionUnary       = "/cloudstate.action.ActionProtocol/handleUnary"
 	ActionStreamedIn  = "/cloudstate.action.ActionProtocol/handleStreamedIn"
@@ -43,6 +46,8 @@ func messages(method string) (in, out proto.Message) {
 		return new(eventsourcedpb.EventSourcedStreamIn), new(eventsourcedpb.EventSourcedStreamOut)
 	case ValueEntity:
 		return new(valueentitypb.ValueEntityStreamIn), new(valueentitypb.ValueEntityStreamOut)
+	case CRDT:
+		return new(crdtpb.CrdtStreamIn), new(crdtpb.CrdtStreamOut)
 	case ActionUnary, ActionStreamedIn, ActionStreamedOut, ActionStreamed:
 		return new(actionpb.ActionCommand), new(actionpb.ActionResponse)
 	case FunctionUnary, FunctionStreamedIn, FunctionStreamedOut, FunctionStreamed:

@@ -33,7 +33,7 @@ type Sidecar struct {
 // those in except, which has the reasons.
 func Proxies(t *testing.T, start func(*testing.T) Sidecar, except map[int]string) *Tally {
 	tally := &Tally{Skipped: map[int]string{}}
-	for _, p := range slices.Concat(discoveryProxies(), actionProxies(), valueProxies(), eventsProxies(), logProxies()) {
+	for _, p := range slices.Concat(discoveryProxies(), actionProxies(), valueProxies(), eventsProxies(), crdtProxies(), logProxies()) {
 		tally.run(t, "Proxy", p.number, func(t *testing.T) string {
 			if why := except[p.number]; why != "" {
 				return why

@@ -21,6 +21,7 @@ type Recorder struct {
 	mu        sync.Mutex
 	unclaimed []*Call
 	spec      *cloudstatepb.EntitySpec // the last one; nil before the first
+	is01      bool                     // the replicated entities of spec speak protocol 0.1
 	changed   chan struct{}            // closed at the next change
 }
 
@@ -108,6 +109,14 @@ func (r *Recorder) Spec(t testing.TB) *cloudstatepb.EntitySpec {
 		t.Fatalf("the user function was not discovered\n%s", r)
 	}
 	return spec
+}
+
+// speaks01 reports whether the replicated entities speak protocol 0.1. They speak
+// 0.2 if the user function was not discovered yet.
+func (r *Recorder) speaks01() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.is01
 }
 
 // String is what has not been claimed, for a person.

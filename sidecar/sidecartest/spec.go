@@ -10,6 +10,7 @@ import (
 
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/internal/gen/tckpb/tckaction"
+	"github.com/mallee-io/mallee/internal/gen/tckpb/tckcrdt"
 	"github.com/mallee-io/mallee/internal/gen/tckpb/tckevents"
 	"github.com/mallee-io/mallee/internal/gen/tckpb/tcklog"
 	"github.com/mallee-io/mallee/internal/gen/tckpb/tckvalue"
@@ -24,7 +25,7 @@ const (
 	typeFunction     = "cloudstate.function.StatelessFunction"
 )
 
-// The models. Those of replicated entities are not there yet.
+// The models.
 const (
 	actionModel = "cloudstate.tck.model.action.ActionTckModel"
 	actionTwo   = "cloudstate.tck.model.action.ActionTwo"
@@ -36,6 +37,10 @@ const (
 	eventsModel      = "cloudstate.tck.model.EventSourcedTckModel"
 	eventsTwo        = "cloudstate.tck.model.EventSourcedTwo"
 	eventsConfigured = "cloudstate.tck.model.EventSourcedConfigured"
+
+	crdtModel      = "cloudstate.tck.model.crdt.CrdtTckModel"
+	crdtTwo        = "cloudstate.tck.model.crdt.CrdtTwo"
+	crdtConfigured = "cloudstate.tck.model.crdt.CrdtConfigured"
 
 	logSubscriber = "cloudstate.tck.model.eventlogeventing.EventLogSubscriberModel"
 	logOne        = "cloudstate.tck.model.eventlogeventing.EventSourcedEntityOne"
@@ -58,6 +63,9 @@ func entitySpec() *cloudstatepb.EntitySpec {
 			entity(typeEventSourced, eventsModel, "event-sourced-tck-model"),
 			entity(typeEventSourced, eventsTwo, "event-sourced-tck-model-two"),
 			endingSoon(entity(typeEventSourced, eventsConfigured, "event-sourced-configured")),
+			entity(typeCRDT, crdtModel, "crdt-tck-model"),
+			entity(typeCRDT, crdtTwo, "crdt-tck-model-two"),
+			endingSoon(entity(typeCRDT, crdtConfigured, "crdt-configured")),
 			entity(typeAction, logSubscriber, ""),
 			entity(typeEventSourced, logOne, "eventlogeventing-one"),
 			entity(typeEventSourced, logTwo, "eventlogeventing-two"),
@@ -104,6 +112,7 @@ func declaredFiles() []*descriptorpb.FileDescriptorProto {
 	add(tckaction.File_sidecartest_action_proto)
 	add(tckvalue.File_sidecartest_valueentity_proto)
 	add(tckevents.File_sidecartest_eventsourced_proto)
+	add(tckcrdt.File_sidecartest_crdt_proto)
 	add(tcklog.File_sidecartest_eventlogeventing_proto)
 	return files
 }

@@ -40,12 +40,13 @@ func converse(misbehave Misbehave, s grpc.ServerStream, fresh func() proto.Messa
 	}
 }
 
-// entity is what streams of event sourced and of value entities have in common:
-// they hold the sidecar to the protocol.
+// entity is what streams of entities have in common: they hold the sidecar to
+// the protocol.
 type entity struct {
 	service, id string
 	commands    int64
-	over        bool // it has asked for a restart, and takes no more commands
+	over        bool   // it has asked for a restart, and takes no more commands
+	streamed    string // the one command that is streamed; empty: none
 }
 
 func (e *entity) init(service, id string) error {
@@ -71,8 +72,8 @@ func (e *entity) command(c *cloudstatepb.Command) error {
 		return violation("a command to entity %q on the stream of %q", c.GetEntityId(), e.id)
 	case c.GetId() != e.commands:
 		return violation("command %d of the stream has the id %d", e.commands, c.GetId())
-	case c.GetStreamed():
-		return violation("a streamed command to an entity that has none")
+	case c.GetStreamed() != (c.GetName() == e.streamed):
+		return violation("command %s with streamed = %t", c.GetName(), c.GetStreamed())
 	}
 	return nil
 }

@@ -15,6 +15,10 @@ func TestPlayOnWhenANodeIsKilled(t *testing.T) {
 	grace := play(t, browser, demo.arena, "grace", 190)
 	ada.await("grace is there", ship("grace")+" !== undefined")
 
+	for _, p := range []*page{ada, grace} {
+		p.await("two are online", `document.getElementById("online").textContent === "2 online"`)
+	}
+
 	ada.crosses(grace)
 	grace.crosses(ada)
 	ada.collect(grace)

@@ -15,7 +15,7 @@ const moves = { field: 0, pilot: 0 }; // that were seen
 function take(report, now) {
   if (report.you) takeYou(report.you);
   if (report.field) takeField(report.field);
-  if (report.hall) list($("hall"), report.hall.map((s) => ({ name: s.pilot, hue: s.hue, score: s.points, own: s.pilot === you?.pilot })));
+  if (report.hall) takeHall(report.hall);
   if (report.frame) {
     timeline.add(report.frame, now);
     for (const e of report.frame.x ?? []) events.push({ e, at: now + 110 });
@@ -46,6 +46,11 @@ function takeField(f) {
   view.size(f.width, f.height);
   $("field-name").textContent = f.name;
   show($("field-node"), place(f.place, moves.field));
+}
+
+function takeHall(h) {
+  list($("hall"), h.best.map((s) => ({ name: s.pilot, hue: s.hue, score: s.points, own: s.pilot === you?.pilot })));
+  $("online").firstChild.textContent = h.online;
 }
 
 const moved = (a, b) => a.node !== b.node || a.life !== b.life;

@@ -1,6 +1,7 @@
-// The models of event sourced entities, and a stateless function, with
-// Cloudstate's library for Node.
+// The models of event sourced and of replicated entities, and a stateless
+// function, with Cloudstate's library for Node.
 const { CloudState, EventSourced, Stateless } = require("cloudstate");
+const replicated = require("./replicated");
 
 const includeDirs = [process.env.PROTOS];
 
@@ -71,7 +72,7 @@ action.commandHandlers = {
   ProcessStreamed: (stream, request) => replies(request).forEach((reply) => stream.write(reply)),
 };
 
-new CloudState().addEntity(model, other, action).start({
+new CloudState().addEntity(model, other, action, replicated.model, replicated.other).start({
   bindAddress: process.env.HOST,
   bindPort: process.env.PORT,
 });

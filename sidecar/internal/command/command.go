@@ -69,6 +69,7 @@ type Command struct {
 	Metadata Metadata
 	Trail    []Step // what has led here, the first one first
 	OneWay   bool   // the caller does not wait for the answer
+	Many     bool   // the caller takes all answers of a streamed method; not known to other nodes
 	Reply    *Reply
 }
 

@@ -61,7 +61,7 @@ func (e *entity) ask(c *command.Command) (*answer, error) {
 // open makes sure that there is a stream whose user function has the state.
 func (e *entity) open() error {
 	if e.stream != nil {
-		e.stream.slot.use()
+		e.stream.slot.Use()
 		return nil
 	}
 	if e.closing != nil {
@@ -74,7 +74,7 @@ func (e *entity) open() error {
 	}
 	e.kind.Figures.Streams.Add(1)
 	e.stream = s
-	s.slot.use()
+	s.slot.Use()
 	return e.replay(s)
 }
 
@@ -244,7 +244,7 @@ func (e *entity) hangUp() {
 }
 
 // leave ends the stream in a slot as soon as it is not used.
-func (e *entity) leave(from *slot) {
+func (e *entity) leave(from *Slot) {
 	e.activation.Schedule(0, 0, func(context.Context) {
 		if e.stream != nil && e.stream.slot == from {
 			e.hangUp()

@@ -17,7 +17,7 @@ import (
 // costs no goroutine of ours; that it has ended is seen when it is used next.
 type stream struct {
 	rpc      grpc.ClientStream
-	slot     *slot
+	slot     *Slot
 	ctx      context.Context // of the stream alone: callers may come and go
 	cancel   context.CancelCauseFunc
 	patience *time.Timer   // cancels the stream
@@ -32,14 +32,14 @@ var (
 
 // openStream opens a stream once there is a place for it. Leave is called when
 // the place is needed for another one.
-func (k *kind) openStream(leave func(*slot)) (*stream, error) {
+func (k *kind) openStream(leave func(*Slot)) (*stream, error) {
 	s := &stream{limit: k.RelayTimeout, ended: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.patience = time.AfterFunc(s.limit, func() { s.cancel(errPatience) })
 	err := s.open(k, leave)
 	s.patience.Stop()
 	if err != nil {
-		s.slot.free()
+		s.slot.Free()
 		if context.Cause(s.ctx) == errPatience {
 			return nil, mallee.ErrUnavailable.Errorf("there was no stream to the user function within %v", s.limit)
 		}
@@ -49,8 +49,8 @@ func (k *kind) openStream(leave func(*slot)) (*stream, error) {
 	return s, nil
 }
 
-func (s *stream) open(k *kind, leave func(*slot)) (err error) {
-	if s.slot, err = k.Streams.take(s.ctx, leave); err != nil {
+func (s *stream) open(k *kind, leave func(*Slot)) (err error) {
+	if s.slot, err = k.Streams.Take(s.ctx, leave); err != nil {
 		return err
 	}
 	s.rpc, err = k.Function.NewStream(s.ctx, handle, k.path, k.options...)
@@ -88,7 +88,7 @@ func (s *stream) end(limit time.Duration) {
 		}
 		s.patience.Stop()
 		s.cancel(nil)
-		s.slot.free()
+		s.slot.Free()
 		close(s.ended)
 	}()
 }

@@ -16,7 +16,7 @@ type Streams struct {
 
 	mu      sync.Mutex
 	taken   int
-	used    list.List // of *slot; the one not used for the longest time first
+	used    list.List // of *Slot; the one not used for the longest time first
 	asked   int       // that were asked to leave, and have not yet
 	waiting []chan struct{}
 }
@@ -24,21 +24,21 @@ type Streams struct {
 // NewStreams lets at most so many streams be open.
 func NewStreams(most int) *Streams { return &Streams{most: most} }
 
-// slot is the place of one stream. The nil one is where there is no bound.
-type slot struct {
+// Slot is the place of one stream. The nil one is where there is no bound.
+type Slot struct {
 	of    *Streams
 	at    *list.Element // nil: not used yet, or asked to leave
 	asked bool
-	leave func(*slot)
+	leave func(*Slot)
 }
 
-// take waits for a place. Leave is called, and must not block, when the stream
+// Take waits for a place. Leave is called, and must not block, when the stream
 // should end.
-func (p *Streams) take(ctx context.Context, leave func(*slot)) (*slot, error) {
+func (p *Streams) Take(ctx context.Context, leave func(*Slot)) (*Slot, error) {
 	if p == nil {
 		return nil, nil
 	}
-	s := &slot{of: p, leave: leave}
+	s := &Slot{of: p, leave: leave}
 	p.mu.Lock()
 	if p.taken < p.most {
 		p.taken++
@@ -72,7 +72,7 @@ func (p *Streams) giveUp(turn chan struct{}) {
 // makeRoom asks one to leave for each that waits.
 func (p *Streams) makeRoom() {
 	for p.asked < len(p.waiting) && p.used.Len() > 0 {
-		s := p.used.Remove(p.used.Front()).(*slot)
+		s := p.used.Remove(p.used.Front()).(*Slot)
 		s.at, s.asked = nil, true
 		p.asked++
 		s.leave(s)
@@ -89,8 +89,8 @@ func (p *Streams) giveOn() {
 	p.waiting = slices.Delete(p.waiting, 0, 1)
 }
 
-// use notes that the stream is used now.
-func (s *slot) use() {
+// Use notes that the stream is used now.
+func (s *Slot) Use() {
 	if s == nil {
 		return
 	}
@@ -106,8 +106,8 @@ func (s *slot) use() {
 	s.of.makeRoom()
 }
 
-// free is called once the stream has ended.
-func (s *slot) free() {
+// Free is called once the stream has ended.
+func (s *Slot) Free() {
 	if s == nil {
 		return
 	}

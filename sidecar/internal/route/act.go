@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/actionpb"
 	"github.com/mallee-io/mallee/sidecar/internal/action"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
@@ -49,25 +50,37 @@ func (r *Router) answers(ctx context.Context, from mallee.Caller, call *action.C
 		if err != nil {
 			return err
 		}
+		if err := r.effects(ctx, from, response.GetSideEffects(), c); err != nil {
+			return err
+		}
 		if err := r.carryOut(ctx, from, response, c, to); err != nil {
 			return err
 		}
 	}
 }
 
-// carryOut does what an answer to c asks for: its effects, then the rest.
-func (r *Router) carryOut(ctx context.Context, from mallee.Caller, response *actionpb.ActionResponse, c *command.Command, to deliver) error {
-	if err := r.effects(ctx, from, response.GetSideEffects(), c); err != nil {
-		return err
+// answer is what a user function wants to become of a call: one of these, or
+// nothing.
+type answer interface {
+	GetReply() *cloudstatepb.Reply
+	GetForward() *cloudstatepb.Forward
+	GetFailure() *cloudstatepb.Failure
+}
+
+var (
+	_ answer = (*actionpb.ActionResponse)(nil)
+	_ answer = (*cloudstatepb.ClientAction)(nil)
+)
+
+// carryOut does what an answer to c asks for, after its effects.
+func (r *Router) carryOut(ctx context.Context, from mallee.Caller, a answer, c *command.Command, to deliver) error {
+	switch {
+	case a.GetFailure() != nil:
+		return command.Failed(a.GetFailure().GetDescription())
+	case a.GetForward() != nil:
+		return r.forward(ctx, from, a.GetForward(), c, to)
+	case a.GetReply() != nil:
+		return to(r.Reply(a.GetReply(), c.On))
 	}
-	switch answer := response.GetResponse().(type) {
-	case *actionpb.ActionResponse_Failure:
-		return command.Failed(answer.Failure.GetDescription())
-	case *actionpb.ActionResponse_Forward:
-		return r.forward(ctx, from, answer.Forward, c.On, c.Trail, to)
-	case *actionpb.ActionResponse_Reply:
-		return to(r.Reply(answer.Reply, c.On))
-	default: // no answer, perhaps effects
-		return nil
-	}
+	return nil
 }

@@ -65,6 +65,8 @@ func (r *Router) effects(ctx context.Context, from mallee.Caller, list []*clouds
 // for actors unless their replies are published.
 func (r *Router) start(c *command.Command) {
 	switch {
+	case c.On.Service.Kind == spec.Replicated:
+		r.startConversation(c)
 	case isAction(c.On.Service):
 		ctx, cancel := context.WithTimeout(context.Background(), r.config.EffectTimeout)
 		call, err := r.begin(ctx, c)

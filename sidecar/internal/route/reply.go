@@ -28,21 +28,23 @@ func (r *Router) checkType(reply *command.Reply, on *spec.Method, how string) {
 // Forward carries out a forward that the method on has answered with. The reply
 // is that of the service which it was forwarded to; nil for none.
 func (r *Router) Forward(ctx context.Context, from mallee.Caller, f *cloudstatepb.Forward, on *spec.Method, trail []command.Step) (*command.Reply, error) {
-	var first command.Command
-	err := r.forward(ctx, from, f, on, trail, firstTo(&first))
+	first := &command.Command{On: on, Trail: trail}
+	err := r.forward(ctx, from, f, first, firstTo(first))
 	if err != nil {
 		return nil, err
 	}
 	return first.Reply, nil
 }
 
-func (r *Router) forward(ctx context.Context, from mallee.Caller, f *cloudstatepb.Forward, on *spec.Method, trail []command.Step, to deliver) error {
-	c, err := r.command(f, command.Step{Service: on.Service.Name, Method: on.Name}, trail)
+// forward carries out a forward that c was answered with.
+func (r *Router) forward(ctx context.Context, from mallee.Caller, f *cloudstatepb.Forward, c *command.Command, to deliver) error {
+	next, err := r.command(f, command.Step{Service: c.On.Service.Name, Method: c.On.Name}, c.Trail)
 	if err != nil {
 		return err
 	}
-	return r.run(ctx, from, c, func(reply *command.Reply) error {
-		r.checkType(reply, on, "been answered, by a forward,")
+	next.Many = c.Many
+	return r.run(ctx, from, next, func(reply *command.Reply) error {
+		r.checkType(reply, c.On, "been answered, by a forward,")
 		return to(reply)
 	})
 }

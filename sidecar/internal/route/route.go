@@ -15,6 +15,7 @@ import (
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
+	"github.com/mallee-io/mallee/sidecar/internal/replicated"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
 )
 
@@ -22,19 +23,24 @@ import (
 type Config struct {
 	Model    *spec.Model
 	Function grpc.ClientConnInterface // the user function
-	Actors   mallee.Caller            // the node; it hosts the ActionType of each action
+	Actors   mallee.Caller            // the node; it hosts the ActionType of each action, and the ReplicatedType of each replicated entity
 	Report   func(text string)        // tells the user function's developer; must not block
+
+	// Replicated has the replicated entities on this node; nil: the model has none.
+	Replicated *replicated.Server
 
 	// Publish gives a reply to the topic of its method, before it is delivered.
 	// It may be nil where no method has a topic.
 	Publish func(ctx context.Context, m *spec.Method, r *command.Reply) error
 
-	// EffectTimeout ends asynchronous side effects of actions, for which nobody
-	// waits. Defaults to a minute.
+	// EffectTimeout ends side effects for which nobody waits: asynchronous ones of
+	// actions and replicated entities, and all of a replicated entity whose caller
+	// has gone. Defaults to a minute.
 	EffectTimeout time.Duration
 
 	// MaxEffects is how many asynchronous side effects of actions wait for other
-	// actions at once. One more is carried out by who has asked for it, before
+	// actions, and calls of replicated entities for the rest that their caller has
+	// not waited for, at once. One more is carried out by who has asked for it, before
 	// its reply: that slows those who ask for too many. Defaults to 1024.
 	MaxEffects int
 
@@ -90,13 +96,16 @@ func (r *Router) run(ctx context.Context, from mallee.Caller, c *command.Command
 	if err != nil {
 		return err
 	}
+	if c.On.Service.Kind == spec.Replicated && !r.letsOthersIn(from) {
+		return r.converse(ctx, from, c, id.Key, to)
+	}
 	if err := from.Invoke(ctx, id, c); err != nil {
 		return err
 	}
 	if c.Reply == nil {
 		return nil
 	}
-	if c.On.Service.Kind.HasKey() { // others have published theirs where they ran
+	if kind := c.On.Service.Kind; kind.HasKey() && kind != spec.Replicated { // others have published theirs where they ran
 		to = r.published(ctx, c.On, to)
 	}
 	return to(c.Reply)
@@ -104,14 +113,14 @@ func (r *Router) run(ctx context.Context, from mallee.Caller, c *command.Command
 
 // letsOthersIn reports whether from is an entity: while it waits in a call that
 // it makes as an actor, but only then, its other turns may run. So it calls also
-// the actions of its own user function that way.
+// the actions and replicated entities of its own user function that way.
 func (r *Router) letsOthersIn(from mallee.Caller) bool {
 	actor, ok := from.(interface{ ID() mallee.ID })
 	if !ok {
 		return false
 	}
 	s := r.config.Model.Service(actor.ID().Type)
-	return s != nil && !isAction(s)
+	return s != nil && !isAction(s) && s.Kind != spec.Replicated
 }
 
 // published makes a deliver that publishes the replies of on first.

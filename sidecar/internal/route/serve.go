@@ -23,7 +23,7 @@ func (r *Router) Serve(ctx context.Context, m *spec.Method, md command.Metadata,
 	if err != nil {
 		return err
 	}
-	c := &command.Command{On: m, Payload: command.Payload{TypeURL: m.InputURL(), Value: value}, Metadata: md}
+	c := &command.Command{On: m, Payload: command.Payload{TypeURL: m.InputURL(), Value: value}, Metadata: md, Many: m.ServerStreams}
 	return r.run(ctx, r.config.Actors, c, x.Send)
 }
 
@@ -60,7 +60,7 @@ func (r *Router) serveStream(ctx context.Context, m *spec.Method, md command.Met
 			cancel(lost)
 		}
 	}()
-	err = r.answers(ctx, r.config.Actors, call, &command.Command{On: m}, x.Send)
+	err = r.answers(ctx, r.config.Actors, call, &command.Command{On: m, Many: m.ServerStreams}, x.Send)
 	if err != nil && context.Cause(ctx) == error(lost) {
 		return lost.error
 	}

@@ -108,9 +108,6 @@ func (f *foreign) service(name string) (*spec.Service, *mallee.Error) {
 // of an action elsewhere.
 func (r *Router) idOf(c *command.Command) (mallee.ID, error) {
 	s := c.On.Service
-	if s.Kind == spec.Replicated {
-		return mallee.ID{}, mallee.ErrNotFound.Errorf("%s.%s: replicated entities are not served yet", s.Name, c.On.Name).BeforeRun()
-	}
 	if isAction(s) || c.On.Key == nil && !s.Kind.HasKey() {
 		return mallee.ID{Type: s.Name, Key: strconv.Itoa(int(r.turn.Add(1) % workerKeys))}, nil
 	}

@@ -1,0 +1,480 @@
+package replicated
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/crdt"
+	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
+	"github.com/mallee-io/mallee/sidecar/internal/command"
+)
+
+// What callers are told, in the protocol's words.
+const (
+	terminating = "Entity terminating"
+	isDeleted   = "Entity deleted"
+	notUpdated  = "Failed to update CRDT at requested write consistency"
+	notDeleted  = "Failed to delete CRDT at requested write consistency"
+)
+
+// machine is the protocol of one instance: what is said on one stream. It only
+// computes: of its replica it calls what does not wait, and it is told the time.
+//
+// The copy that the user function has is no replicated value, so only one side
+// may change it at a time. It is the user function's turn while there are
+// operations, commands and cancels, that it has not answered yet or whose change
+// has not reached all that it has to. What others change meanwhile it is told
+// after the last one, in one delta.
+//
+// After each step the caller calls settle, and takes what there is to do.
+type machine struct {
+	dialect       dialect
+	service, id   string
+	replica       crdt.Replica
+	cancelTimeout time.Duration
+	replyTimeout  time.Duration
+	figures       *Figures
+
+	known      *crdt.View // what the user function has
+	stale      bool       // the replica may differ from that
+	last       int64      // id of the latest command
+	sent       uint64     // operations so far
+	operations int        // that are not done
+	exchanges  map[int64]*exchange
+	cancels    []*exchange // that leave, in their order
+	over       bool        // the stream is to be half-closed
+	todo
+}
+
+// todo is what the steps of a machine leave to others, in this order.
+type todo struct {
+	messages []proto.Message // to the user function
+	answers  []addressed     // to callers
+	writes   []*write        // to wait for
+	reports  []string        // to the user function's developer
+}
+
+func (t *todo) empty() bool {
+	return len(t.messages)+len(t.answers)+len(t.writes)+len(t.reports) == 0
+}
+
+type addressed struct {
+	to int64 // id of the command
+	*Answer
+}
+
+// write is a change that has to reach more than this node, which the machine is
+// told by written.
+type write struct {
+	of          *exchange
+	consistency crdt.Consistency
+	deletes     bool
+}
+
+// exchange is one command and its answers.
+//
+//	asked → open → leaving → ended
+//
+// Only streams are open, until the user function ends them or their caller has
+// left. A reply that is held back, since a write is not done, keeps it in the
+// table beyond its end.
+type exchange struct {
+	id      int64
+	streams bool // what the method answers with
+	left    bool // the caller has gone
+	at      place
+	order   uint64    // of its latest operation
+	since   time.Time // when that was sent
+	writes  int       // that are not done
+	held    []*Answer // until they are
+}
+
+type place uint8
+
+const (
+	asked place = iota
+	open
+	leaving
+	ended
+)
+
+// begin gives the user function the value, on a new stream.
+func (m *machine) begin() error {
+	view, err := m.read()
+	if err != nil {
+		return err
+	}
+	initial, err := crdt.Diff(nil, view)
+	if err != nil {
+		return err
+	}
+	m.exchanges, m.known = make(map[int64]*exchange), view
+	return m.say(m.dialect.begin(m.service, m.id, initial))
+}
+
+// read copies the replica. The copy of no value is of no kind.
+func (m *machine) read() (view *crdt.View, err error) {
+	view = &crdt.View{}
+	err = m.replica.Read(func(v *crdt.Value, e crdt.Electorate) {
+		if v != nil {
+			view = v.View(e)
+		}
+	})
+	return view, err
+}
+
+func (m *machine) say(p proto.Message, err error) error {
+	if err == nil {
+		m.messages = append(m.messages, p)
+	}
+	return err
+}
+
+// command gives a command to the user function. The id is that of its answers.
+func (m *machine) command(c *command.Command, now time.Time) (id int64) {
+	m.last++
+	x := &exchange{id: m.last, streams: c.On.ServerStreams}
+	m.exchanges[x.id] = x
+	m.operate(x, asked, now)
+	_ = m.say(m.dialect.command(&cloudstatepb.Command{
+		EntityId: m.id, Id: x.id, Name: c.On.Name, Payload: c.Payload.Any(), Streamed: x.streams,
+	}), nil)
+	return x.id
+}
+
+func (m *machine) operate(x *exchange, at place, now time.Time) {
+	m.operations++
+	m.sent++
+	x.at, x.order, x.since = at, m.sent, now
+}
+
+// leave takes note that the caller of a command has gone.
+func (m *machine) leave(id int64, now time.Time) {
+	x := m.exchanges[id]
+	if x == nil || x.left {
+		return
+	}
+	x.left = true
+	if x.at == open {
+		m.cancel(x, now)
+	}
+}
+
+// cancel tells the user function, once, that a stream has no caller any more. A
+// stream that the user function has not accepted yet, or has ended, must not be
+// canceled: libraries crash.
+func (m *machine) cancel(x *exchange, now time.Time) {
+	m.operate(x, leaving, now)
+	m.cancels = append(m.cancels, x)
+	m.figures.Cancels.Add(1)
+	_ = m.say(m.dialect.cancelled(&cloudstatepb.StreamCancelled{EntityId: m.id, Id: x.id}), nil)
+}
+
+// received takes a message of the user function. After an error the instance
+// cannot go on.
+func (m *machine) received(s said, now time.Time) error {
+	switch {
+	case m.over:
+		return nil
+	case s.what == reply:
+		return m.replied(s, now)
+	case s.what == streamedMessage:
+		m.streamed(s)
+	case s.what == cancelResponse:
+		return m.canceled(s)
+	case s.what == failure:
+		m.failed(s)
+	}
+	return nil
+}
+
+func (m *machine) replied(s said, now time.Time) error {
+	x := m.exchanges[s.id]
+	switch {
+	case x == nil || x.at != asked:
+		return fmt.Errorf("the user function has answered command %d, which does not wait for an answer", s.id)
+	case s.streams && !x.streams:
+		return fmt.Errorf("the user function has answered command %d, of a method without streams, with a stream", s.id)
+	}
+	m.proves(x.order)
+	a := &Answer{Action: s.action, Effects: s.effects, First: true}
+	a.last = !s.streams || s.action.GetFailure() != nil
+	x.at = open
+	if a.last {
+		x.at = ended
+	}
+	if err := m.change(x, s.change, a); err != nil {
+		x.at = asked // it still is
+		return err
+	}
+	if x.at == open && x.left && !m.over {
+		m.cancel(x, now)
+	}
+	return nil
+}
+
+// change is the end of an operation: what it changes, and then its answer.
+func (m *machine) change(x *exchange, c *change, a *Answer) error {
+	if c == nil {
+		m.done(x, a)
+		return nil
+	}
+	err := m.apply(c)
+	switch {
+	case errors.Is(err, crdt.ErrDeleted): // elsewhere, and that will be said
+		m.stale = true
+		m.done(x, ending(command.Failed(isDeleted)))
+		return nil
+	case err != nil:
+		if away := (*mallee.Error)(nil); errors.As(err, &away) { // the node's, not of the protocol
+			m.done(x, ending(err))
+		}
+		return fmt.Errorf("command %d: %w", x.id, err)
+	}
+	if c.consistency == crdt.Local {
+		m.done(x, a)
+	} else {
+		x.writes++
+		x.held = append(x.held, a)
+		m.writes = append(m.writes, &write{of: x, consistency: c.consistency, deletes: c.delta == nil})
+	}
+	if c.delta == nil {
+		m.end(command.Failed(isDeleted), nil)
+	}
+	return nil
+}
+
+// apply changes what the user function is known to have, and then the replica.
+func (m *machine) apply(c *change) error {
+	switch {
+	case c.delta == nil:
+		return m.replica.Delete()
+	case c.creates && m.known.Kind != 0:
+		return errors.New("the user function creates a value that is there")
+	case c.updates && m.known.Kind == 0:
+		return errors.New("the user function updates a value that is not there")
+	}
+	if err := m.known.Apply(c.delta); err != nil {
+		return fmt.Errorf("the user function has sent a change that is not possible: %w", err)
+	}
+	m.stale = true // the replica may think otherwise
+	m.figures.Changes.Add(1)
+	return m.replica.Change(c.delta)
+}
+
+// done ends an operation with its answer.
+func (m *machine) done(x *exchange, a *Answer) {
+	m.operations--
+	m.answer(x, a)
+}
+
+func (m *machine) answer(x *exchange, a *Answer) {
+	if a.last {
+		x.at = ended
+	}
+	if x.writes > 0 {
+		x.held = append(x.held, a)
+		return
+	}
+	m.answers = append(m.answers, addressed{x.id, a})
+	if a.last {
+		delete(m.exchanges, x.id)
+	}
+}
+
+// written takes note that a write has reached as many as it had to, or has not
+// in time: then the instance cannot go on.
+func (m *machine) written(w *write, failed error) error {
+	m.operations--
+	x := w.of
+	x.writes--
+	if failed != nil {
+		m.figures.Unattained.Add(1)
+		text := notUpdated
+		if w.deletes {
+			text = notDeleted
+		}
+		x.held = []*Answer{ending(command.Failed(text))}
+	}
+	if x.writes == 0 {
+		held := x.held
+		x.held = nil
+		for _, a := range held {
+			m.answer(x, a)
+		}
+	}
+	if failed != nil && !m.over {
+		return fmt.Errorf("command %d: %s: %w", x.id, notUpdated, failed)
+	}
+	return nil
+}
+
+// streamed takes a message of an open stream. One that fails its stream ends it
+// too: libraries have forgotten it then, and must not hear of it again.
+func (m *machine) streamed(s said) {
+	x := m.exchanges[s.id]
+	if x == nil || x.at != open && x.at != leaving {
+		m.report("%s %q has sent a message for command %d, which has no stream.", m.service, m.id, s.id)
+		return
+	}
+	a := &Answer{Action: s.action, Effects: s.effects}
+	a.last = s.ends || s.action.GetFailure() != nil
+	if a.last && x.at == leaving {
+		m.operations--
+		m.forget(x)
+	}
+	m.answer(x, a)
+}
+
+// forget takes a cancel from those that wait for a response.
+func (m *machine) forget(x *exchange) {
+	if i := slices.Index(m.cancels, x); i >= 0 {
+		m.cancels = slices.Delete(m.cancels, i, i+1)
+	}
+}
+
+// canceled takes the response to a cancel. One that comes too late has changed
+// the user function's copy nevertheless.
+func (m *machine) canceled(s said) error {
+	x := m.exchanges[s.id]
+	if (x == nil || x.at == ended) && s.id > 0 && s.id <= m.last {
+		x = &exchange{id: s.id, left: true, at: leaving}
+		m.operations++
+		if len(s.effects) > 0 {
+			m.report("%s %q has responded too late to a cancel of command %d: its side effects are not carried out.", m.service, m.id, s.id)
+		}
+	}
+	if x == nil || x.at != leaving {
+		return fmt.Errorf("the user function has canceled the stream of command %d by itself", s.id)
+	}
+	m.forget(x)
+	m.proves(x.order)
+	return m.change(x, s.change, &Answer{Effects: s.effects, last: true})
+}
+
+// proves ends the cancels before an operation that the user function has
+// answered: it does one after the other, and some libraries have no response.
+func (m *machine) proves(order uint64) {
+	for len(m.cancels) > 0 && m.cancels[0].order < order {
+		m.giveUp(m.cancels[0])
+	}
+}
+
+// giveUp ends a cancel without a response.
+func (m *machine) giveUp(x *exchange) {
+	m.forget(x)
+	m.done(x, ending(nil))
+}
+
+// failed takes a failure that is no answer. Those of no command, or of one that
+// is over, are followed by the end of the stream.
+func (m *machine) failed(s said) {
+	x := m.exchanges[s.id]
+	if x == nil || x.at == ended {
+		return
+	}
+	if x.at == asked {
+		m.proves(x.order)
+	}
+	if x.at != open {
+		m.operations--
+	}
+	m.forget(x)
+	m.answer(x, ending(command.Failed(s.failure)))
+}
+
+// tick ends what has waited for too long.
+func (m *machine) tick(now time.Time) error {
+	for len(m.cancels) > 0 && now.Sub(m.cancels[0].since) >= m.cancelTimeout {
+		m.giveUp(m.cancels[0])
+	}
+	var late error
+	for _, x := range m.exchanges {
+		if x.at == asked && now.Sub(x.since) >= m.replyTimeout {
+			late = mallee.ErrTimeout.Errorf("the user function has let an entity wait for more than %v", m.replyTimeout)
+			m.done(x, ending(late))
+		}
+	}
+	if late != nil {
+		return late
+	}
+	if votes(m.known) { // a member that comes or goes changes no value
+		m.stale = true
+	}
+	return nil
+}
+
+// settle tells the user function of what others have changed, in its turn.
+func (m *machine) settle() error {
+	if m.operations > 0 || !m.stale || m.over {
+		return nil
+	}
+	m.stale = false
+	view, err := m.read()
+	switch {
+	case m.replica.Deleted():
+		_ = m.say(m.dialect.deleted(), nil)
+		m.end(command.Failed(isDeleted), nil)
+		return nil
+	case err != nil:
+		return err
+	}
+	d, err := crdt.Diff(m.known, view)
+	if err != nil || d == nil {
+		return err
+	}
+	tell := m.dialect.changed
+	if m.known.Kind == 0 {
+		tell = m.dialect.appeared
+	}
+	m.known = view
+	m.figures.Deltas.Add(1)
+	return m.say(tell(d))
+}
+
+// end ends the stream and all exchanges: those that wait for a reply fail with an
+// error, and so do open ones unless theirs is nil.
+func (m *machine) end(waiting, streaming error) {
+	if m.over {
+		return
+	}
+	m.over = true
+	for _, id := range slices.Sorted(maps.Keys(m.exchanges)) {
+		switch x := m.exchanges[id]; x.at {
+		case asked:
+			m.answer(x, ending(waiting))
+		case open, leaving:
+			m.answer(x, ending(streaming))
+		}
+	}
+}
+
+func (m *machine) report(format string, args ...any) {
+	m.reports = append(m.reports, fmt.Sprintf(format, args...))
+}
+
+// idle reports whether nobody needs the stream.
+func (m *machine) idle() bool { return len(m.exchanges) == 0 && m.operations == 0 }
+
+// votes reports whether there is a Vote in a value.
+func votes(v *crdt.View) bool {
+	for _, under := range v.Entries {
+		if votes(under) {
+			return true
+		}
+	}
+	return v.Kind == crdt.KindVote
+}
+
+// take gives what there is to do, once.
+func (m *machine) take() todo {
+	t := m.todo
+	m.todo = todo{}
+	return t
+}
