@@ -92,10 +92,11 @@ func (m *Machine) takeDigest(now time.Duration, from Peer, p *peer, x *message) 
 	m.note(now, x.sender, &d)
 	if m.synced {
 		m.hearLeft(d.left)
+		m.introduce(d.nodes)
 		m.questions.take(from, &d)
 	}
 	if d.question > 0 && m.synced {
-		m.send(from, m.digest(0, d.question))
+		m.send(from, m.digest(0, d.question, nil))
 	}
 	m.resendAt = min(m.resendAt, now+resendGrace/2)
 	return nil
@@ -124,8 +125,26 @@ func absorb(c, more *crdt.Clock) {
 	}
 }
 
-func (m *Machine) digest(question, answer uint64) []byte {
-	d := digest{clock: m.clock, store: m.store, left: m.removal.list(), question: question, answer: answer}
+// introduce takes note of nodes that another one speaks to.
+func (m *Machine) introduce(nodes []Peer) {
+	for _, at := range nodes {
+		if at != m.self && m.peers[at] == nil && !slices.Contains(m.introduced, at) {
+			m.introduced = append(m.introduced, at)
+		}
+	}
+}
+
+// Introduced gives the nodes that another one speaks to and this one does not, and
+// forgets them: who learns that they are alive tells so with Members. Nodes that have
+// copies without hosting anything come to know each other that way.
+func (m *Machine) Introduced() []Peer {
+	nodes := m.introduced
+	m.introduced = nil
+	return nodes
+}
+
+func (m *Machine) digest(question, answer uint64, nodes []Peer) []byte {
+	d := digest{clock: m.clock, store: m.store, left: m.removal.list(), nodes: nodes, question: question, answer: answer}
 	if m.leaving {
 		d.left = append(d.left, crdt.Dot{Replica: m.id, Seq: m.clock.Seen(m.id)})
 	}
@@ -133,7 +152,7 @@ func (m *Machine) digest(question, answer uint64) []byte {
 }
 
 func (m *Machine) sendDigest(now time.Duration) {
-	m.broadcast(m.digest(m.questions.ask(), 0))
+	m.broadcast(m.digest(m.questions.ask(), 0, m.order))
 	for _, p := range m.peers {
 		p.owed = false
 	}
@@ -154,7 +173,7 @@ func (m *Machine) acknowledge(now time.Duration) {
 	for _, at := range m.order {
 		if p := m.peers[at]; p.owed {
 			if body == nil {
-				body = m.digest(0, 0)
+				body = m.digest(0, 0, nil)
 			}
 			m.send(at, body)
 			p.owed = false
