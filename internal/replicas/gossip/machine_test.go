@@ -97,6 +97,31 @@ func TestMachineSendsOnce(t *testing.T) {
 	}
 }
 
+// A node tells the others whom it speaks to.
+func TestMachineIntroduces(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 3, gossip.MachineConfig{})
+	f.nodes[0].Members(f.now, []gossip.Peer{1, 2, 3})
+	f.nodes[1].Members(f.now, []gossip.Peer{1, 2})
+	f.nodes[2].Members(f.now, []gossip.Peer{1, 3})
+	f.run(time.Second)
+	for i, want := range []gossip.Peer{3, 2} {
+		if got := f.nodes[i+1].Introduced(); !slices.Contains(got, want) {
+			t.Errorf("node %d has heard of %v, want %d", i+2, got, want)
+		}
+		if got := f.nodes[i+1].Introduced(); len(got) > 0 {
+			t.Errorf("node %d has heard of %v again", i+2, got)
+		}
+	}
+	f.members(3)
+	f.run(time.Second)
+	for i, m := range f.nodes {
+		if got := m.Introduced(); len(got) > 0 {
+			t.Errorf("node %d hears of %v, which are members", i+1, got)
+		}
+	}
+}
+
 // What was lost is sent again; what is not kept any more comes with the whole state.
 func TestMachineFillsGaps(t *testing.T) {
 	t.Parallel()
@@ -267,6 +292,34 @@ func TestMachineLeaves(t *testing.T) {
 	if !removable() {
 		t.Error("a replica that has left is not removed")
 	}
+}
+
+// A replica is not folded while somebody lacks what another one may have done without
+// having seen all of it, or while the store would have to apply that again.
+func TestMachineFoldsWhatIsStable(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 4, gossip.MachineConfig{})
+	f.count(4, "counter")
+	f.nodes[3].Leave(f.now)
+	f.run(time.Second)
+	f.members(3)
+	f.lost = func(_, to gossip.Peer, body []byte) bool { return to == 3 && body[1] == 1 }
+	f.count(2, "counter")
+	f.run(time.Second)
+	census := gossip.Census{Given: []crdt.ReplicaID{1, 2, 3, 4}, Last: 4}
+	ask := func(what string, gone, checkpoint bool) {
+		t.Helper()
+		f.run(2 * time.Second)
+		ids, base := f.nodes[0].Census(f.now, &census)
+		if len(ids) > 0 != gone || base != checkpoint {
+			t.Errorf("%s: %d can be removed, and a checkpoint is wanted: %t", what, ids, base)
+		}
+	}
+	ask("node 3 lacks a batch of node 2", false, false)
+	f.lost = func(gossip.Peer, gossip.Peer, []byte) bool { return false }
+	ask("the last checkpoint lacks it", false, true)
+	census.Base = f.vals[0].Clock()
+	ask("all have it", true, false)
 }
 
 // What makes no sense is refused and changes nothing; what comes too early takes
