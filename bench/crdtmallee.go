@@ -92,7 +92,9 @@ func serveMalleeReplica(ctx context.Context, args []string) (string, error) {
 		return "", err
 	}
 	values := nodeValues{n}
-	if err := values.wait(ctx, crdt.Local); err != nil {
+	arriving, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	if err := values.wait(arriving, crdt.Local); err != nil {
 		return "", fmt.Errorf("the values do not come: %w", err)
 	}
 	return replica.Serve(values, time.Since(begin))
