@@ -39,6 +39,8 @@ type Machine struct {
 	rows    map[crdt.ReplicaID]*row // what other replicas have said
 	elected []crdt.ReplicaID
 
+	introduced []Peer
+
 	digestAt  time.Duration // to all
 	ackAt     time.Duration // to those from whom something has come
 	resendAt  time.Duration

@@ -97,6 +97,31 @@ func TestMachineSendsOnce(t *testing.T) {
 	}
 }
 
+// A node tells the others whom it speaks to.
+func TestMachineIntroduces(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 3, gossip.MachineConfig{})
+	f.nodes[0].Members(f.now, []gossip.Peer{1, 2, 3})
+	f.nodes[1].Members(f.now, []gossip.Peer{1, 2})
+	f.nodes[2].Members(f.now, []gossip.Peer{1, 3})
+	f.run(time.Second)
+	for i, want := range []gossip.Peer{3, 2} {
+		if got := f.nodes[i+1].Introduced(); !slices.Contains(got, want) {
+			t.Errorf("node %d has heard of %v, want %d", i+2, got, want)
+		}
+		if got := f.nodes[i+1].Introduced(); len(got) > 0 {
+			t.Errorf("node %d has heard of %v again", i+2, got)
+		}
+	}
+	f.members(3)
+	f.run(time.Second)
+	for i, m := range f.nodes {
+		if got := m.Introduced(); len(got) > 0 {
+			t.Errorf("node %d hears of %v, which are members", i+1, got)
+		}
+	}
+}
+
 // What was lost is sent again; what is not kept any more comes with the whole state.
 func TestMachineFillsGaps(t *testing.T) {
 	t.Parallel()

@@ -59,6 +59,7 @@ type digest struct {
 	clock    crdt.Clock
 	store    crdt.Clock // what the store has, as far as it knows
 	left     []crdt.Dot // replicas that have said goodbye, and their last batches
+	nodes    []Peer     // to whom the sender speaks
 	question uint64     // 0: none; who gets it sends its own digest at once
 	answer   uint64     // the question that this one answers
 }
@@ -69,18 +70,21 @@ func (d *digest) append(b []byte) []byte {
 	for _, x := range d.left {
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(x.Replica)), x.Seq)
 	}
+	b = binary.AppendUvarint(b, uint64(len(d.nodes)))
+	for _, at := range d.nodes {
+		b = binary.AppendUvarint(b, uint64(at))
+	}
 	return binary.AppendUvarint(binary.AppendUvarint(b, d.question), d.answer)
 }
 
 func (d *digest) parse(b []byte) error {
 	r := reader{b: b}
 	d.clock, d.store = r.clock(), r.clock()
-	n := r.uvarint()
-	if n > crdt.MaxReplicas || n > uint64(len(r.b)) {
-		r.bad = true
-	}
-	for i := uint64(0); i < n && !r.bad; i++ {
+	for range r.count() {
 		d.left = append(d.left, crdt.Dot{Replica: crdt.ReplicaID(r.uvarint()), Seq: r.uvarint()})
+	}
+	for range r.count() {
+		d.nodes = append(d.nodes, Peer(r.uvarint()))
 	}
 	d.question, d.answer = r.uvarint(), r.uvarint()
 	return r.err("a digest")
@@ -187,6 +191,16 @@ func (r *reader) uvarint() uint64 {
 	}
 	r.b = r.b[n:]
 	return x
+}
+
+// count is the length of a list, whose parts have a byte at least.
+func (r *reader) count() uint64 {
+	n := r.uvarint()
+	if n > crdt.MaxReplicas || n > uint64(len(r.b)) {
+		r.bad = true
+		return 0
+	}
+	return n
 }
 
 func (r *reader) bool() bool {
