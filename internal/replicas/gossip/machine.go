@@ -30,6 +30,7 @@ type Machine struct {
 	clock    crdt.Clock // of values, since the last look
 	store    crdt.Clock // what the store has
 	retained retained
+	pinned   *crdt.Clock // nil: no more is kept than others need
 	early    early
 
 	member  bool // this node is alive, as far as it knows

@@ -322,6 +322,30 @@ func TestMachineFoldsWhatIsStable(t *testing.T) {
 	ask("all have it", true, false)
 }
 
+// What a checkpoint that is under way needs is kept, though all have it.
+func TestMachineKeeps(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, gossip.MachineConfig{})
+	since := f.vals[0].Clock()
+	kept := func() bool {
+		f.run(time.Second)
+		all := f.vals[0].Clock()
+		f.nodes[0].Durable(&all)
+		_, _, ok := f.nodes[0].Since(f.now, &since)
+		return ok
+	}
+	f.nodes[0].Keep(&since)
+	f.count(1, "counter")
+	f.count(2, "counter")
+	if !kept() {
+		t.Error("what is to be kept is not")
+	}
+	f.nodes[0].Keep(nil)
+	if kept() {
+		t.Error("it is kept for ever")
+	}
+}
+
 // What makes no sense is refused and changes nothing; what comes too early takes
 // bounded memory.
 func TestMachineIsBounded(t *testing.T) {
