@@ -52,8 +52,8 @@ func (m *Machine) Census(now time.Duration, c *Census) (gone []crdt.ReplicaID, c
 		return nil, false
 	}
 	m.seal(now)
-	if m.learn(now, known(c.Given)) != nil || m.learn(now, m.outlived(c)) != nil {
-		return nil, false // so many cannot have been given out
+	if m.learn(now, known(c.Given)) != nil || m.learn(now, m.outlived(c)) != nil || m.removed {
+		return nil, false
 	}
 	r := &m.removal
 	if now > r.census+m.config.RemoveAfter/2 {
@@ -93,17 +93,22 @@ func (m *Machine) Returned(id crdt.ReplicaID) {
 	m.removal.plan = nil
 }
 
-// gone reports whether a replica has said goodbye and all that it had is here, or has
-// been away for long.
+// gone reports whether a replica has ended, or has been away for long.
 func (m *Machine) gone(now time.Duration, id crdt.ReplicaID) bool {
 	if m.alive(id) {
 		return false
 	}
-	if seq, left := m.removal.left[id]; left && m.clock.Seen(id) == seq {
+	if m.said(id) {
 		return true
 	}
 	silent := slices.ContainsFunc(m.order, func(at Peer) bool { return m.peers[at].replica == 0 })
 	return !silent && now >= m.removal.away[id]+m.config.RemoveAfter
+}
+
+// said reports whether a replica has said goodbye, and its last batch is here.
+func (m *Machine) said(id crdt.ReplicaID) bool {
+	seq, left := m.removal.left[id]
+	return left && m.clock.Seen(id) == seq
 }
 
 // agreed reports whether those that stay have the same of those that are gone.
@@ -117,8 +122,7 @@ func (m *Machine) agreed(given, gone []crdt.ReplicaID) bool {
 			return false
 		}
 		for _, r := range gone {
-			_, left := m.removal.left[r]
-			fresh := left || id == m.id || row.heard >= m.removal.away[r]+m.config.RemoveAfter/2
+			fresh := m.said(r) || id == m.id || row.heard >= m.removal.away[r]+m.config.RemoveAfter/2
 			if !fresh || m.rowOf(id).Seen(r) != m.clock.Seen(r) {
 				return false
 			}

@@ -72,10 +72,9 @@ func simulate(w *simWorld) *simWorld {
 	w.runUntil(simTrouble)
 	w.calm = true
 	w.say("no more faults")
-	why := ""
 	for well := 0; well < 2 && w.failure == ""; {
 		w.runUntil(w.now + 500*time.Millisecond)
-		if why = w.unwell(); why == "" && w.ended() {
+		if why := w.unwell(); why == "" && w.ended() {
 			well++
 		} else if well = 0; w.now > simRecovery {
 			w.fail("%s", why)
