@@ -146,9 +146,9 @@ func (b *bucket) list() []*slot {
 	return all
 }
 
-// after lists the slots whose names are greater, in order.
-func (b *bucket) after(name string) []*slot {
-	all := slices.DeleteFunc(b.list(), func(s *slot) bool { return s.name <= name })
+// sorted lists the slots in the order of their names.
+func (b *bucket) sorted() []*slot {
+	all := b.list()
 	slices.SortFunc(all, func(a, b *slot) int { return cmp.Compare(a.name, b.name) })
 	return all
 }
