@@ -133,6 +133,17 @@ func (t *slots) all() iter.Seq[*slot] {
 	}
 }
 
+// take takes over the slots of another bucket if there are none here. The other one's
+// must not be in use.
+func (b *bucket) take(other *bucket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.slots) == 0 && len(other.slots) > 0 {
+		b.slots, other.slots = other.slots, nil
+		b.used.Store(true)
+	}
+}
+
 func (b *bucket) list() []*slot {
 	if !b.used.Load() {
 		return nil
