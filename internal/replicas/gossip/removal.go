@@ -55,35 +55,42 @@ func (m *Machine) Census(now time.Duration, c *Census) (gone []crdt.ReplicaID, c
 	if m.learn(now, known(c.Given)) != nil || m.learn(now, m.outlived(c)) != nil || m.removed {
 		return nil, false
 	}
+	m.miss(now, c.Given)
+	gone = slices.DeleteFunc(slices.Clone(c.Given), func(id crdt.ReplicaID) bool { return !m.gone(now, id) })
+	if len(gone) == 0 || !m.agreed(c.Given, gone) {
+		m.removal.plan = nil
+		return nil, false
+	}
+	p := m.removal.plan
+	if p == nil || !slices.Equal(p.given, c.Given) || !slices.Equal(p.gone, gone) {
+		p = &plan{given: c.Given, gone: gone, seen: m.done(c.Given, gone)}
+		m.removal.plan = p
+	}
+	for _, id := range c.Given {
+		if !slices.Contains(gone, id) && !m.rowOf(id).Includes(&p.seen) {
+			return nil, false
+		}
+	}
+	if !c.Base.Includes(&p.seen) {
+		return nil, true
+	}
+	return gone, false
+}
+
+// miss takes note of who is away.
+func (m *Machine) miss(now time.Duration, given []crdt.ReplicaID) {
 	r := &m.removal
 	if now > r.census+m.config.RemoveAfter/2 {
 		clear(r.away) // who came back meanwhile has asked another keeper
 	}
 	r.census = now
-	for _, id := range c.Given {
+	for _, id := range given {
 		if _, away := r.away[id]; m.alive(id) {
 			delete(r.away, id)
 		} else if !away {
 			r.away[id] = now
 		}
 	}
-	gone = slices.DeleteFunc(slices.Clone(c.Given), func(id crdt.ReplicaID) bool { return !m.gone(now, id) })
-	if len(gone) == 0 || !m.agreed(c.Given, gone) {
-		r.plan = nil
-		return nil, false
-	}
-	if r.plan == nil || !slices.Equal(r.plan.given, c.Given) || !slices.Equal(r.plan.gone, gone) {
-		r.plan = &plan{given: c.Given, gone: gone, seen: m.done(c.Given, gone)}
-	}
-	for _, id := range c.Given {
-		if !slices.Contains(gone, id) && !m.rowOf(id).Includes(&r.plan.seen) {
-			return nil, false
-		}
-	}
-	if !c.Base.Includes(&r.plan.seen) {
-		return nil, true
-	}
-	return gone, false
 }
 
 // Returned is called by the keeper when a replica has asked whether it still is one,
