@@ -263,7 +263,7 @@ func TestLedgerOnPebble(t *testing.T) {
 func TestDamagedRows(t *testing.T) {
 	t.Parallel()
 	whole := storage.Memory()
-	r := newRun(t, whole, 3, -1)
+	r := newRun(t, whole, 8, -1) // nothing is left over then
 	if err := r.script(t.Context(), 200); err != nil {
 		t.Fatal(err)
 	}
