@@ -121,7 +121,11 @@ func (r *run) change() {
 	case 0:
 		_, err = cell.Count(crdt.KindPNCounter, r.random.Int64N(9)-4)
 	case 1:
-		err = cell.Change(&crdt.Delta{Kind: crdt.KindORSet, Added: []string{element}})
+		d := &crdt.Delta{Kind: crdt.KindORSet, Added: []string{element}}
+		if r.random.IntN(3) == 0 { // two of them are too large for one row
+			d.Added = []string{strings.Repeat(element, 150<<10)}
+		}
+		err = cell.Change(d)
 	case 2:
 		err = cell.Change(&crdt.Delta{Kind: crdt.KindORSet, Removed: []string{element}})
 	case 3:
@@ -259,7 +263,7 @@ func TestLedgerOnPebble(t *testing.T) {
 func TestDamagedRows(t *testing.T) {
 	t.Parallel()
 	whole := storage.Memory()
-	r := newRun(t, whole, 3, -1)
+	r := newRun(t, whole, 8, -1) // nothing is left over then
 	if err := r.script(t.Context(), 200); err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ import (
 //
 // Generations and numbers have 16 hexadecimal digits; numbers count from 1. The rows
 // of a generation are one stream of bytes, cut into pieces of at most maxRow, so a
-// value or a batch may be larger than a row. Every row begins with its version. A row
-// of the log says in its second byte whether it ends a flush; then what the store has
+// value or a batch may be larger than a row. Every row begins with its version: in
+// the first one values were not divided. A row of the log says in its second byte whether it ends a flush; then what the store has
 // by it, a clock, stands before the batches' bytes.
 //
 // All that is written is one row at a time, or deletes what has no meaning any more.
@@ -31,7 +31,7 @@ const (
 	logKey    = "log"
 	logPrefix = "rows/"
 
-	rowVersion = 1
+	rowVersion = 2
 	maxRow     = 256 << 10 // bytes of a row: far from what any store refuses
 
 	rowMore = 0 // the second byte of a row of the log
@@ -126,15 +126,25 @@ func parseLogRow(row storage.Row, want storage.Key) (piece []byte, clock crdt.Cl
 	return piece, clock, true, nil
 }
 
-// An entry of a checkpoint is its name and state, each after its length. A state's is
-// one more than it is; 0 says that the value has been deleted.
+// An entry of a checkpoint is its name after its length; what it is; and its state
+// after its length, unless it is deleted.
+const (
+	entryWhole = iota
+	entryDeleted
+	entryContinues // a value that an entry before it begins
+)
 
 func appendEntry(b []byte, e *gossip.Entry) []byte {
 	b = append(binary.AppendUvarint(b, uint64(len(e.Name))), e.Name...)
-	if e.Deleted {
-		return append(b, 0)
+	switch {
+	case e.Deleted:
+		return append(b, entryDeleted)
+	case e.Continues:
+		b = append(b, entryContinues)
+	default:
+		b = append(b, entryWhole)
 	}
-	return append(binary.AppendUvarint(b, uint64(len(e.State))+1), e.State...)
+	return append(binary.AppendUvarint(b, uint64(len(e.State))), e.State...)
 }
 
 // cutEntries takes the entries that are there in whole.
@@ -149,20 +159,24 @@ func cutEntries(b []byte) (entries []gossip.Entry, rest []byte) {
 }
 
 func cutEntry(b []byte) (e gossip.Entry, rest []byte, ok bool) {
+	name, b, ok := cutBytes(b)
+	if !ok || len(b) == 0 || b[0] > entryContinues {
+		return e, nil, false
+	}
+	how, b := b[0], b[1:]
+	e = gossip.Entry{Name: string(name), Deleted: how == entryDeleted, Continues: how == entryContinues}
+	if !e.Deleted {
+		e.State, b, ok = cutBytes(b)
+	}
+	return e, b, ok
+}
+
+// cutBytes takes bytes that stand after their length.
+func cutBytes(b []byte) (cut, rest []byte, ok bool) {
 	size, n := binary.Uvarint(b)
 	if n <= 0 || size > uint64(len(b)-n) {
-		return e, nil, false
+		return nil, nil, false
 	}
-	e.Name, b = string(b[n:n+int(size)]), b[n+int(size):]
-	size, n = binary.Uvarint(b)
-	switch {
-	case n <= 0 || size > uint64(len(b)-n)+1:
-		return e, nil, false
-	case size == 0:
-		e.Deleted = true
-		return e, b[n:], true
-	}
-	end := n + int(size) - 1
-	e.State = b[n:end]
-	return e, b[end:], true
+	end := n + int(size)
+	return b[n:end], b[end:], true
 }

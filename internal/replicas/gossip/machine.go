@@ -66,8 +66,8 @@ type MachineConfig struct {
 	// bytes. Who needs those that are gone gets the whole state. Batches that came
 	// too early may take an eighth of it besides. Defaults to 64 MiB.
 	MaxRetained int
-	// MaxMessage bounds a message, in bytes. Defaults to 256 KiB; a batch or value
-	// that is larger goes alone.
+	// MaxMessage bounds a message, in bytes. Defaults to 256 KiB; a batch, or a
+	// piece of a value, that is larger goes alone.
 	MaxMessage int
 }
 

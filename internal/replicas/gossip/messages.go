@@ -135,8 +135,22 @@ func (e *entries) parse(b []byte) error {
 	return nil
 }
 
+// How an entry is.
+const (
+	entryWhole uint64 = iota
+	entryDeleted
+	entryContinues
+)
+
 func appendEntry(b []byte, e *Entry) []byte {
-	b = appendBool(appendString(b, e.Name), e.Deleted)
+	how := entryWhole
+	switch {
+	case e.Deleted:
+		how = entryDeleted
+	case e.Continues:
+		how = entryContinues
+	}
+	b = binary.AppendUvarint(appendString(b, e.Name), how)
 	b = binary.AppendUvarint(b, uint64(len(e.State)))
 	return append(b, e.State...)
 }
@@ -144,7 +158,9 @@ func appendEntry(b []byte, e *Entry) []byte {
 func parseEntries(b []byte) (all []Entry, err error) {
 	r := reader{b: b}
 	for len(r.b) > 0 && !r.bad {
-		all = append(all, Entry{Name: string(r.bytes()), Deleted: r.bool(), State: r.bytes()})
+		name, how := string(r.bytes()), r.uvarint()
+		r.bad = r.bad || how > entryContinues
+		all = append(all, Entry{Name: name, Deleted: how == entryDeleted, Continues: how == entryContinues, State: r.bytes()})
 	}
 	return all, r.err("a part of the whole state")
 }
