@@ -279,6 +279,7 @@ func TestDamagedRows(t *testing.T) {
 		"later version":  func(v []byte) []byte { return append([]byte{9}, v[1:]...) },
 		"cut":            func(v []byte) []byte { return v[:len(v)-1] },
 		"longer":         func(v []byte) []byte { return append(slices.Clone(v), 7) },
+		"a bit else":     func(v []byte) []byte { return append(slices.Clone(v[:len(v)-1]), v[len(v)-1]^1) },
 		"there no more":  nil,
 		"another's kind": func(v []byte) []byte { return append([]byte{v[0], 7}, v[2:]...) },
 	}
