@@ -125,6 +125,8 @@ func (n noReplica) Deleted() bool                                 { return false
 func (n noReplica) Wait(context.Context, crdt.Consistency) error  { return n.err }
 func (n noReplica) Refresh(context.Context) error                 { return n.err }
 
+func (n noReplica) Revision() uint32 { return 0 }
+
 // Watch gives a closed channel: nothing changes.
 func (n noReplica) Watch() (changes <-chan struct{}, stop func()) {
 	none := make(chan struct{})

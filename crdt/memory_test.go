@@ -77,3 +77,4 @@ func (m *memory) Deleted() bool                                { return m.delete
 func (m *memory) Wait(context.Context, crdt.Consistency) error { return m.broken }
 func (m *memory) Refresh(context.Context) error                { return m.broken }
 func (m *memory) Watch() (<-chan struct{}, func())             { return nil, func() {} }
+func (m *memory) Revision() uint32                             { return 0 }

@@ -37,6 +37,11 @@ type Replica interface {
 	// Watch gives a channel that gets a value after changes, its own and others',
 	// one for all those since the last that was taken. Stop ends it.
 	Watch() (changes <-chan struct{}, stop func())
+	// Revision is a number that, as long as somebody watches, grows by one with each
+	// Change that does not fail, even of nothing, and with all else that Watch tells.
+	// So one that has grown by no more than its user's own changes means that there
+	// were no others. It wraps around.
+	Revision() uint32
 }
 
 // Handle is a view of a Replica in the words of one kind: On gives it. The handles

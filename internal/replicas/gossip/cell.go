@@ -112,7 +112,9 @@ func (c *Cell) change(kind crdt.Kind, size int64, f func(*crdt.Value, crdt.Dot) 
 	if err := f(value, c.values.at); err != nil {
 		return err
 	}
-	changed = s.value == nil || s.dirty || value.Pending()
+	if changed = s.value == nil || s.dirty || value.Pending(); !changed {
+		s.revision++
+	}
 	if s.value == nil {
 		c.values.put(s, value, false) // even if it is empty: others learn its kind
 	}
@@ -145,6 +147,16 @@ func (c *Cell) Watch() (changes <-chan struct{}, stop func()) {
 		s.mu.Unlock()
 		c.values.slots.evict(s)
 	}
+}
+
+// Revision tells changes from others', as crdt.Replica says.
+func (c *Cell) Revision() uint32 {
+	s := c.lock(false)
+	if s == nil {
+		return 0
+	}
+	defer s.mu.Unlock()
+	return s.revision
 }
 
 // lock locks the value's slot. If there is none it is made, or nil.

@@ -19,8 +19,9 @@ type slot struct {
 	watch *watcher
 	dirty bool // it is in the open batch
 
-	deleted bool // for ever; there is no value
-	gone    bool // removed from the slots; another may have the name now
+	deleted  bool   // for ever; there is no value
+	gone     bool   // removed from the slots; another may have the name now
+	revision uint32 // as of crdt.Replica
 }
 
 // watcher is one who wants to know of changes.
@@ -31,6 +32,7 @@ type watcher struct {
 
 // tell tells the watchers that something has changed.
 func (s *slot) tell() {
+	s.revision++
 	for w := s.watch; w != nil; w = w.next {
 		select {
 		case w.changes <- struct{}{}:

@@ -42,8 +42,7 @@ type instance struct {
 	waiting []*Call  // for the stream
 	calls   map[int64]*Call
 	outbox  []proto.Message
-	changes <-chan struct{} // of the replica
-	used    time.Time       // when it was needed last
+	used    time.Time // when it was needed last
 }
 
 func newInstance(s *Server, at key, r crdt.Replica, before *instance) *instance {
@@ -92,7 +91,7 @@ func (i *instance) run() {
 	changes, stop := i.replica.Watch()
 	defer stop()
 	defer func() { i.slot.Free() }()
-	s, err := i.start(changes)
+	s, err := i.start()
 	if err != nil {
 		i.refuse(err)
 		return
@@ -102,14 +101,14 @@ func (i *instance) run() {
 		defer close(received)
 		i.receive(s)
 	}()
-	i.send(s)
+	i.send(s, changes)
 	s.end(i.server.CloseTimeout)
 	<-received
 	s.close()
 }
 
 // start brings the replica up to date, opens a stream, and gives it what waits.
-func (i *instance) start(changes <-chan struct{}) (*stream, error) {
+func (i *instance) start() (*stream, error) {
 	if err := i.takeSlot(); err != nil {
 		return nil, err
 	}
@@ -118,7 +117,7 @@ func (i *instance) start(changes <-chan struct{}) (*stream, error) {
 	}
 	i.spoken = i.server.dialect()
 	m := &machine{
-		dialect: dialectOf(i.spoken), service: i.service.Name, id: i.id, replica: i.replica,
+		dialect: dialectOf(i.spoken), service: i.service.Name, id: i.id, mirror: mirror{replica: i.replica},
 		cancelTimeout: i.server.CancelTimeout, replyTimeout: i.server.RelayTimeout, figures: i.figures,
 	}
 	if err := m.begin(); err != nil {
@@ -132,7 +131,7 @@ func (i *instance) start(changes <-chan struct{}) (*stream, error) {
 	i.figures.Streams.Add(1)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.machine, i.changes, i.used = m, changes, time.Now()
+	i.machine, i.used = m, time.Now()
 	i.step(func() error {
 		for _, c := range i.waiting {
 			i.give(c)
@@ -193,7 +192,7 @@ func (i *instance) refuse(err error) {
 }
 
 // send sends what there is until the stream is to end.
-func (i *instance) send(s *stream) {
+func (i *instance) send(s *stream, changes <-chan struct{}) {
 	timer := time.NewTimer(i.beat())
 	defer timer.Stop()
 	for {
@@ -210,8 +209,8 @@ func (i *instance) send(s *stream) {
 		timer.Reset(i.beat())
 		select {
 		case <-i.wake:
-		case <-i.changes:
-			i.do(func() error { i.machine.stale = true; return nil })
+		case <-changes:
+			i.do(func() error { return nil })
 		case <-timer.C:
 			i.do(i.tick)
 		}
@@ -266,8 +265,10 @@ func (i *instance) beat() time.Duration {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch m := i.machine; {
-	case m.operations > 0 || votes(m.known):
+	case m.operations > 0:
 		return often
+	case m.mirror.behind():
+		return max(time.Until(m.mirror.quiet), 0)
 	case m.idle():
 		return max(time.Until(i.used.Add(i.idleTimeout())), 0)
 	default: // open streams
@@ -300,20 +301,14 @@ func (i *instance) do(f func() error) {
 }
 
 // step is called with the lock held, and does what the machine leaves to do.
-// What others have changed before is known in it.
 func (i *instance) step(f func() error) {
 	m := i.machine
 	if !m.idle() {
 		i.used = time.Now()
 	}
-	select {
-	case <-i.changes:
-		m.stale = true
-	default:
-	}
 	err := f()
 	if err == nil {
-		err = m.settle()
+		err = m.settle(time.Now())
 	}
 	if err != nil && !m.over {
 		i.crash(err)

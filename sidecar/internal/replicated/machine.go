@@ -36,16 +36,14 @@ const (
 type machine struct {
 	dialect       dialect
 	service, id   string
-	replica       crdt.Replica
 	cancelTimeout time.Duration
 	replyTimeout  time.Duration
 	figures       *Figures
 
-	known      *crdt.View // what the user function has
-	stale      bool       // the replica may differ from that
-	last       int64      // id of the latest command
-	sent       uint64     // operations so far
-	operations int        // that are not done
+	mirror     mirror
+	last       int64  // id of the latest command
+	sent       uint64 // operations so far
+	operations int    // that are not done
 	exchanges  map[int64]*exchange
 	cancels    []*exchange // that leave, in their order
 	over       bool        // the stream is to be half-closed
@@ -110,27 +108,15 @@ const (
 
 // begin gives the user function the value, on a new stream.
 func (m *machine) begin() error {
-	view, err := m.read()
+	if err := m.mirror.load(); err != nil {
+		return err
+	}
+	initial, err := crdt.Diff(nil, m.mirror.view)
 	if err != nil {
 		return err
 	}
-	initial, err := crdt.Diff(nil, view)
-	if err != nil {
-		return err
-	}
-	m.exchanges, m.known = make(map[int64]*exchange), view
+	m.exchanges = make(map[int64]*exchange)
 	return m.say(m.dialect.begin(m.service, m.id, initial))
-}
-
-// read copies the replica. The copy of no value is of no kind.
-func (m *machine) read() (view *crdt.View, err error) {
-	view = &crdt.View{}
-	err = m.replica.Read(func(v *crdt.Value, e crdt.Electorate) {
-		if v != nil {
-			view = v.View(e)
-		}
-	})
-	return view, err
 }
 
 func (m *machine) say(p proto.Message, err error) error {
@@ -239,7 +225,6 @@ func (m *machine) change(x *exchange, c *change, a *Answer) error {
 	err := m.apply(c)
 	switch {
 	case errors.Is(err, crdt.ErrDeleted): // elsewhere, and that will be said
-		m.stale = true
 		m.done(x, ending(command.Failed(isDeleted)))
 		return nil
 	case err != nil:
@@ -261,27 +246,23 @@ func (m *machine) change(x *exchange, c *change, a *Answer) error {
 	return nil
 }
 
-// apply changes what the user function is known to have, and then the replica.
+// apply changes the replica.
 func (m *machine) apply(c *change) error {
 	switch {
-	case c.delta == nil && m.replica.Deleted(): // elsewhere at the same time
+	case c.delta == nil && m.mirror.replica.Deleted(): // elsewhere at the same time
 		return nil
 	case c.delta == nil:
-		return m.replica.Delete()
+		return m.mirror.replica.Delete()
 	}
 	d := c.delta
-	if c.creates && m.known.Kind != 0 {
+	if c.creates && m.mirror.view.Kind != 0 {
 		var err error
 		if d, err = m.beyond(d); err != nil || d == nil {
 			return err
 		}
 	}
-	if err := m.known.Apply(d); err != nil {
-		return fmt.Errorf("the user function has sent a change that is not possible: %w", err)
-	}
-	m.stale = true // the replica may think otherwise
 	m.figures.Changes.Add(1)
-	return m.replica.Change(d)
+	return m.mirror.change(d)
 }
 
 // beyond is what a whole value has that the user function was not told: nil for
@@ -292,7 +273,7 @@ func (m *machine) beyond(whole *crdt.Delta) (*crdt.Delta, error) {
 	if err := all.Apply(whole); err != nil {
 		return nil, fmt.Errorf("the user function has sent a value that is not possible: %w", err)
 	}
-	d, err := crdt.Diff(m.known, &all)
+	d, err := crdt.Diff(m.mirror.view, &all)
 	if err != nil {
 		return nil, fmt.Errorf("the user function creates another value than the one that is there: %w", err)
 	}
@@ -442,39 +423,27 @@ func (m *machine) tick(now time.Time) error {
 			m.done(x, ending(late))
 		}
 	}
-	if late != nil {
-		return late
-	}
-	if votes(m.known) { // a member that comes or goes changes no value
-		m.stale = true
-	}
-	return nil
+	return late
 }
 
 // settle tells the user function of what others have changed, in its turn.
-func (m *machine) settle() error {
-	if m.operations > 0 || !m.stale || m.over {
+func (m *machine) settle(now time.Time) error {
+	if m.operations > 0 || m.over || !m.mirror.behind() {
 		return nil
 	}
-	m.stale = false
-	view, err := m.read()
+	tell := m.dialect.changed
+	if m.mirror.view.Kind == 0 {
+		tell = m.dialect.appeared
+	}
+	d, err := m.mirror.follow(now)
 	switch {
-	case m.replica.Deleted():
+	case m.mirror.replica.Deleted():
 		_ = m.say(m.dialect.deleted(), nil)
 		m.end(command.Failed(isDeleted), nil)
 		return nil
-	case err != nil:
+	case err != nil || d == nil:
 		return err
 	}
-	d, err := crdt.Diff(m.known, view)
-	if err != nil || d == nil {
-		return err
-	}
-	tell := m.dialect.changed
-	if m.known.Kind == 0 {
-		tell = m.dialect.appeared
-	}
-	m.known = view
 	m.figures.Deltas.Add(1)
 	return m.say(tell(d))
 }
@@ -502,16 +471,6 @@ func (m *machine) report(format string, args ...any) {
 
 // idle reports whether nobody needs the stream.
 func (m *machine) idle() bool { return len(m.exchanges) == 0 && m.operations == 0 }
-
-// votes reports whether there is a Vote in a value.
-func votes(v *crdt.View) bool {
-	for _, under := range v.Entries {
-		if votes(under) {
-			return true
-		}
-	}
-	return v.Kind == crdt.KindVote
-}
 
 // take gives what there is to do, once.
 func (m *machine) take() todo {

@@ -43,6 +43,9 @@ func (c *cluster) meet(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, node := range c.nodes {
+		for _, cell := range node.cells {
+			cell.tell()
+		}
 		node.electorate = crdt.Electorate{Self: node.self}
 		for _, other := range c.nodes[:n] {
 			node.electorate.Members = append(node.electorate.Members, other.self)
@@ -71,6 +74,7 @@ type cell struct {
 	value   *crdt.Value
 	deleted bool
 	watch   []chan struct{}
+	changes uint32
 }
 
 // Replica makes the copies of a node a Replicas.
@@ -115,6 +119,7 @@ func (n *copies) catchUp() {
 }
 
 func (c *cell) tell() {
+	c.changes++
 	for _, w := range c.watch {
 		select {
 		case w <- struct{}{}:
@@ -153,6 +158,7 @@ func (c *cell) Change(d *crdt.Delta) error {
 		return err
 	}
 	if c.value = v; !v.Pending() { // an older write of a register
+		c.changes++
 		return nil
 	}
 	c.commit(batch{at: at, seen: n.clock.Clone(), name: c.name, effect: v.AppendEffect([]byte{}, at)})
@@ -195,6 +201,11 @@ func (c *cell) Watch() (<-chan struct{}, func()) {
 		defer c.lock()()
 		c.watch = slices.DeleteFunc(c.watch, func(x chan struct{}) bool { return x == w })
 	}
+}
+
+func (c *cell) Revision() uint32 {
+	defer c.lock()()
+	return c.changes
 }
 
 // view is what a node has.

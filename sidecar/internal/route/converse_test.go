@@ -27,6 +27,7 @@ type noReplica struct{ crdt.Replica }
 
 func (noReplica) Deleted() bool                                 { return false }
 func (noReplica) Refresh(context.Context) error                 { return nil }
+func (noReplica) Revision() uint32                              { return 0 }
 func (noReplica) Watch() (changes <-chan struct{}, stop func()) { return nil, func() {} }
 
 func (noReplica) Read(f func(*crdt.Value, crdt.Electorate)) error {
