@@ -27,8 +27,19 @@ import (
 // may be stopped before the end.
 func team(t *testing.T, n int) (all []*pair) {
 	t.Helper()
-	cluster, store, silent := placement.Memory(time.Minute), storage.Memory(), slog.New(slog.DiscardHandler)
+	next := growing(t)
 	for range n {
+		all = append(all, next())
+	}
+	return all
+}
+
+// growing starts one more with each call.
+func growing(t *testing.T) (next func() *pair) {
+	t.Helper()
+	cluster, store, silent := placement.Memory(time.Minute), storage.Memory(), slog.New(slog.DiscardHandler)
+	return func() *pair {
+		t.Helper()
 		f := sidecartest.Start(t, sidecartest.Config{})
 		s, err := sidecar.Start(t.Context(), sidecar.Config{
 			Function: f.Addr(), Listen: "127.0.0.1:0", Log: silent,
@@ -47,9 +58,8 @@ func team(t *testing.T, n int) (all []*pair) {
 			t.Fatal(err)
 		}
 		p.conn = connect(t, s.Addr())
-		all = append(all, p)
+		return p
 	}
-	return all
 }
 
 func (p *pair) stops() {
@@ -134,23 +144,30 @@ func TestReplicatedInACluster(t *testing.T) {
 	until(t, stream, is(8))
 }
 
-// A member that leaves is not counted any more.
+// A member that comes is counted, and one that leaves is not any more.
 func TestReplicatedVotesOfMembers(t *testing.T) {
 	t.Parallel()
-	both := team(t, 2)
-	one, other := both[0], both[1]
 	const id = "Vote-shared"
 	is := func(votes, voters int32) func(*tckcrdt.State) bool {
 		return func(s *tckcrdt.State) bool {
 			return s.GetVote().GetVotesFor() == votes && s.GetVote().GetTotalVoters() == voters
 		}
 	}
-	for _, p := range []*pair{one, other} {
-		if _, err := p.changes(id, votes(true)); err != nil {
-			t.Fatal(err)
-		}
+	next := growing(t)
+	one := next()
+	if _, err := one.changes(id, votes(true)); err != nil {
+		t.Fatal(err)
 	}
 	stream := one.watches(&tckcrdt.StreamedRequest{Id: id})
+	until(t, stream, is(1, 1))
+	other := next()
+	if _, err := other.changes("PNCounter-other"); err != nil { // a node is a member once it has to do with such values
+		t.Fatal(err)
+	}
+	until(t, stream, is(1, 2))
+	if _, err := other.changes(id, votes(true)); err != nil {
+		t.Fatal(err)
+	}
 	until(t, stream, is(2, 2))
 	other.stops()
 	until(t, stream, is(1, 1))

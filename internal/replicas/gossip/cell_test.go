@@ -293,6 +293,40 @@ func TestEmptyValueTravels(t *testing.T) {
 	}
 }
 
+// A change that is done grows the revision by one, and so does what others do.
+func TestRevision(t *testing.T) {
+	t.Parallel()
+	a, b := newReplica(1), newReplica(2)
+	c := a.Open("s")
+	if got := c.Revision(); got != 0 {
+		t.Errorf("nothing has the revision %d", got)
+	}
+	_, stop := c.Watch()
+	defer stop()
+	grows := func(by uint32, what string, does func()) {
+		t.Helper()
+		before := c.Revision()
+		if does(); c.Revision() != before+by {
+			t.Errorf("%s: from %d to %d", what, before, c.Revision())
+		}
+	}
+	vote := func(d *crdt.Delta) func() { return func() { must(t, c.Change(d)) } }
+	grows(1, "a change", vote(&crdt.Delta{Kind: crdt.KindVote, Self: true}))
+	grows(1, "a change of nothing", vote(&crdt.Delta{Kind: crdt.KindVote, Self: true}))
+	a.Seal()
+	grows(1, "a change of nothing in a new batch", vote(&crdt.Delta{Kind: crdt.KindVote, Self: true}))
+	grows(0, "a change that fails", func() {
+		if err := c.Change(add("x")); err == nil {
+			t.Error("a vote has an element")
+		}
+	})
+	grows(1, "other members", func() { a.Elect([]crdt.ReplicaID{1, 2}) })
+	must(t, b.Open("s").Change(&crdt.Delta{Kind: crdt.KindVote, Self: true}))
+	grows(1, "another's change", func() { pass(t, b, a) })
+	must(t, c.Delete())
+	grows(0, "a change of what is deleted", func() { _ = c.Change(&crdt.Delta{Kind: crdt.KindVote}) })
+}
+
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	a, b := newReplica(1), newReplica(2)

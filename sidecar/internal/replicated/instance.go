@@ -68,13 +68,13 @@ func (i *instance) offer(c *Call) (taken bool, err error) {
 		i.waiting = append(i.waiting, c)
 		return true, nil
 	}
-	i.step(func() error { i.give(c); return nil })
+	i.step(func(now time.Time) error { i.give(c, now); return nil })
 	return true, nil
 }
 
 // give gives a command to the user function.
-func (i *instance) give(c *Call) {
-	c.id = i.machine.command(c.command, time.Now())
+func (i *instance) give(c *Call, now time.Time) {
+	c.id = i.machine.command(c.command, now)
 	c.command = nil
 	i.slot.Use()
 	i.calls[c.id] = c
@@ -132,9 +132,9 @@ func (i *instance) start() (*stream, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.machine, i.used = m, time.Now()
-	i.step(func() error {
+	i.step(func(now time.Time) error {
 		for _, c := range i.waiting {
-			i.give(c)
+			i.give(c, now)
 		}
 		i.waiting = nil
 		return nil
@@ -210,7 +210,7 @@ func (i *instance) send(s *stream, changes <-chan struct{}) {
 		select {
 		case <-i.wake:
 		case <-changes:
-			i.do(func() error { return nil })
+			i.do(nothing)
 		case <-timer.C:
 			i.do(i.tick)
 		}
@@ -229,7 +229,7 @@ func (i *instance) receive(s *stream) {
 	for {
 		m := i.machine.dialect.message()
 		err := s.receive(m)
-		i.do(func() error {
+		i.do(func(now time.Time) error {
 			if err != nil {
 				return i.lost(err)
 			}
@@ -237,7 +237,7 @@ func (i *instance) receive(s *stream) {
 			if err != nil {
 				return err
 			}
-			return i.machine.received(said, time.Now())
+			return i.machine.received(said, now)
 		})
 		if err != nil {
 			return
@@ -282,8 +282,7 @@ func (i *instance) idleTimeout() time.Duration {
 
 // tick ends what has taken too long, and the instance when it was idle for so
 // long.
-func (i *instance) tick() error {
-	now := time.Now()
+func (i *instance) tick(now time.Time) error {
 	if err := i.machine.tick(now); err != nil {
 		return err
 	}
@@ -294,21 +293,21 @@ func (i *instance) tick() error {
 }
 
 // do is a step of the machine.
-func (i *instance) do(f func() error) {
+func (i *instance) do(f func(now time.Time) error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.step(f)
 }
 
 // step is called with the lock held, and does what the machine leaves to do.
-func (i *instance) step(f func() error) {
-	m := i.machine
+func (i *instance) step(f func(now time.Time) error) {
+	m, now := i.machine, time.Now()
 	if !m.idle() {
-		i.used = time.Now()
+		i.used = now
 	}
-	err := f()
+	err := f(now)
 	if err == nil {
-		err = m.settle(time.Now())
+		err = m.settle(now)
 	}
 	if err != nil && !m.over {
 		i.crash(err)
@@ -323,11 +322,16 @@ func (i *instance) step(f func() error) {
 			i.figures.Passivated.Add(1)
 		}
 	}
-	select {
-	case i.wake <- struct{}{}:
-	default:
+	if len(i.outbox) > 0 || m.operations == 0 || i.over { // something to send, or another beat
+		select {
+		case i.wake <- struct{}{}:
+		default:
+		}
 	}
 }
+
+// nothing is a step only to find out what others have changed.
+func nothing(time.Time) error { return nil }
 
 // crash ends the instance, whose user function may think otherwise of the value
 // than the replica. The next command begins with what that has.
@@ -380,7 +384,7 @@ func (i *instance) await(w *write) {
 	ctx, cancel := context.WithTimeout(context.Background(), i.server.WriteTimeout)
 	defer cancel()
 	err := i.replica.Wait(ctx, w.consistency)
-	i.do(func() error { return i.machine.written(w, err) })
+	i.do(func(time.Time) error { return i.machine.written(w, err) })
 }
 
 // leave is the end of a caller's interest in a call. One that still waits for the
@@ -394,7 +398,7 @@ func (i *instance) leave(c *Call) {
 		return
 	}
 	if i.machine != nil {
-		i.step(func() error { i.machine.leave(c.id, time.Now()); return nil })
+		i.step(func(now time.Time) error { i.machine.leave(c.id, now); return nil })
 	}
 }
 
@@ -420,7 +424,7 @@ func (i *instance) retire(now bool) {
 	defer i.mu.Unlock()
 	i.retired, i.stopped = true, now
 	if i.machine != nil {
-		i.step(func() error { return nil })
+		i.step(nothing)
 	}
 }
 
@@ -429,7 +433,7 @@ func (i *instance) reset(d spec.Dialect) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.machine != nil && i.spoken != d {
-		i.step(func() error { return errDialect })
+		i.step(func(time.Time) error { return errDialect })
 	}
 }
 

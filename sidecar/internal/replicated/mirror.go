@@ -44,7 +44,6 @@ func (m *mirror) change(d *crdt.Delta) error {
 		return fmt.Errorf("the user function has sent a change that is not possible: %w", err)
 	}
 	if err := m.replica.Change(d); err != nil {
-		m.doubtful = true
 		return err
 	}
 	m.revision++

@@ -406,7 +406,6 @@ func (p *play) finish() {
 		time.Sleep(replicated.DefaultCancelTimeout + time.Second) // for cancels without a response
 	}
 	p.here.catchUp()
-	time.Sleep(2 * time.Second) // for votes
 	synctest.Wait()
 	if i := p.now(); i != nil {
 		view := modelOf(p.here.view(p.name))

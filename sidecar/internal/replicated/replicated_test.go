@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -729,6 +730,60 @@ func TestDeletedBefore(t *testing.T) {
 	})
 }
 
+// What others change is told although the user function has changed nothing at the
+// same time.
+func TestNothingAndSomethingElsewhere(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		x, y := &crdt.Delta{Kind: crdt.KindGSet, Added: elements("x")}, &crdt.Delta{Kind: crdt.KindGSet, Added: elements("y")}
+		w.elsewhere(x)
+		written := make(chan error)
+		w.here.waits = func(context.Context, crdt.Consistency) error { return <-written }
+		c := w.do("a")
+		w.hears("init(test.Entity it gset(+x))", "command(1 Do a)")
+		p, err := replicated.ProtoOf(x)
+		must(err)
+		w.says(answer{id: 1, text: "r", update: p, level: crdtpb.CrdtWriteConsistency_MAJORITY}.reply())
+		w.elsewhere(y)
+		w.hears()
+		close(written)
+		w.got(c, "r", "end")
+		w.hears("gset(+y)")
+	})
+}
+
+func elements(all ...string) (list []string) {
+	for _, s := range all {
+		list = append(list, replicated.ElementOf(text(s)))
+	}
+	return list
+}
+
+// What others change of a large value is told from time to time.
+func TestChangesOfALargeValueAreGathered(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		large := &crdt.Delta{Kind: crdt.KindGSet}
+		for i := range 50_000 {
+			large.Added = append(large.Added, replicated.ElementOf(text(fmt.Sprint(i))))
+		}
+		w.elsewhere(large)
+		c := w.do("a")
+		w.says(answer{id: 1, text: "r"}.reply())
+		w.got(c, "r", "end")
+		w.function.stream(1).takes()
+		for _, x := range []string{"a", "b", "c"} {
+			w.elsewhere(&crdt.Delta{Kind: crdt.KindGSet, Added: elements(x)})
+			synctest.Wait()
+		}
+		w.hears("gset(+a)")
+		time.Sleep(time.Second / 2)
+		w.hears("gset(+b +c)")
+		w.elsewhere(&crdt.Delta{Kind: crdt.KindGSet, Added: elements("d")})
+		w.hears("gset(+d)")
+	})
+}
+
 // Votes.
 
 func TestMembershipChangesVotes(t *testing.T) {
@@ -738,16 +793,11 @@ func TestMembershipChangesVotes(t *testing.T) {
 		w.says(answer{id: 1, update: vote(true)}.reply())
 		w.hears("init(test.Entity it)", "command(1 Do a)", "vote(true 1/2)")
 		w.cluster.meet(1)
-		time.Sleep(time.Second)
 		w.hears("vote(true 1/1)")
-		time.Sleep(3 * time.Second)
-		w.hears()
 		w.do("b")
 		w.cluster.meet(2)
-		time.Sleep(3 * time.Second)
 		w.hears("command(2 Do b)")
 		w.says(answer{id: 2}.reply())
-		time.Sleep(time.Second)
 		w.hears("vote(true 1/2)")
 	})
 }

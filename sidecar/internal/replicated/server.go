@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mallee-io/mallee"
+	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
 )
@@ -81,22 +82,20 @@ func (s *Server) Open(c *command.Command, id string) (*Call, error) {
 }
 
 func (s *Server) open(c *command.Command, at key) (*Call, error) {
-	if err := (mallee.ID{Type: at.service.Name, Key: at.id}).Validate(); err != nil {
-		return nil, err
-	}
-	replica := s.Replicas.Replica(ID(at.service, at.id))
 	call := &Call{command: c, streams: c.On.ServerStreams, limit: s.MaxBehind, changed: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return nil, mallee.ErrUnavailable.Errorf("the sidecar has stopped").BeforeRun()
-	case replica.Deleted():
-		return nil, command.Failed(isDeleted)
 	case s.draining && call.streams:
 		call.complete()
 	}
 	last := s.instances[at]
+	replica, err := s.replica(at, last)
+	if err != nil {
+		return nil, err
+	}
 	if last != nil {
 		if taken, err := last.offer(call); taken || err != nil {
 			return call, err
@@ -105,8 +104,24 @@ func (s *Server) open(c *command.Command, at key) (*Call, error) {
 	i := newInstance(s, at, replica, last)
 	s.instances[at] = i
 	s.aside(i.run)
-	_, err := i.offer(call)
+	_, err = i.offer(call)
 	return call, err
+}
+
+// replica is that of an entity, and of its last instance if there is one.
+func (s *Server) replica(of key, last *instance) (r crdt.Replica, err error) {
+	if last != nil {
+		r = last.replica
+	} else {
+		if err := (mallee.ID{Type: of.service.Name, Key: of.id}).Validate(); err != nil {
+			return nil, err
+		}
+		r = s.Replicas.Replica(ID(of.service, of.id))
+	}
+	if r.Deleted() {
+		return nil, command.Failed(isDeleted)
+	}
+	return r, nil
 }
 
 // ended takes note that an instance has ended.
