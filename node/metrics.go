@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mallee-io/mallee/internal/activation"
+	"github.com/mallee-io/mallee/internal/replicas"
 	"github.com/mallee-io/mallee/internal/transport"
 )
 
@@ -49,6 +50,19 @@ func figures() []figure {
 		{"mallee_lease_renewals_total", "Renewals of the lease.", nil},
 		{"mallee_lease_renewal_failures_total", "Renewals of the lease that have failed.", nil},
 		{"mallee_lease_fencings_total", "Times that the lease was lost and the node ended its activations.", nil},
+		{"mallee_replicas_values", "Replicated values of which the node has copies.", nil},
+		{"mallee_replicas_deleted_values", "Marks of replicated values that have been deleted.", nil},
+		{"mallee_replicas_members", "Nodes that have copies, as far as this one knows.", nil},
+		{"mallee_replicas_batches_total", "Batches of changes that were made here (out), once for each other node, that came from others (in), and that were sent again (again).", []string{"direction"}},
+		{"mallee_replicas_sent_bytes_total", "Bytes of replicated values sent to other nodes.", nil},
+		{"mallee_replicas_transfers_total", "Times that all values of another node were taken in.", nil},
+		{"mallee_replicas_retained_bytes", "Bytes of batches that are kept for other nodes and the store.", nil},
+		{"mallee_replicas_lag_batches", "Batches that the node lacks which is furthest behind.", nil},
+		{"mallee_replicas_unstored_batches", "Batches that are here and not in the store.", nil},
+		{"mallee_replicas_waits", "Callers that wait for other nodes or the store.", nil},
+		{"mallee_replicas_bad_messages_total", "Messages of other nodes that were lost here (dropped) or make no sense (refused).", []string{"outcome"}},
+		{"mallee_replicas_flush_failures_total", "Attempts to bring changes to the store that have failed.", nil},
+		{"mallee_replicas_removals_total", "Times that the others have removed this node's replica, and it began anew.", nil},
 		{"mallee_transport_connections", "Connections to other nodes.", nil},
 		{"mallee_transport_connections_total", "Connections that were made, also again.", nil},
 		{"mallee_transport_dial_failures_total", "Dials of other nodes that came to nothing.", nil},
@@ -98,6 +112,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		m.gauge(out, "mallee_lease_ttl_seconds", l.TTL.Seconds())
 		m.gauge(out, "mallee_lease_age_seconds", time.Since(l.sent()).Seconds())
 	}
+	m.collectReplicas(out, n.replicas.Figures())
 	if network, ok := n.config.Network.(interface{ Figures() transport.Figures }); ok {
 		m.collectTransport(out, network.Figures())
 	}
@@ -118,6 +133,25 @@ func (m *metrics) collectType(out chan<- prometheus.Metric, f activation.Figures
 		active -= n
 	}
 	m.gauge(out, "mallee_active_actors", float64(active), f.Type)
+}
+
+func (m *metrics) collectReplicas(out chan<- prometheus.Metric, f replicas.Figures) {
+	m.gauge(out, "mallee_replicas_values", float64(f.Values))
+	m.gauge(out, "mallee_replicas_deleted_values", float64(f.Deleted))
+	m.gauge(out, "mallee_replicas_members", float64(f.Members))
+	m.count(out, "mallee_replicas_batches_total", int64(f.Sent), "out")
+	m.count(out, "mallee_replicas_batches_total", int64(f.Received), "in")
+	m.count(out, "mallee_replicas_batches_total", int64(f.Resent), "again")
+	m.count(out, "mallee_replicas_sent_bytes_total", int64(f.Bytes))
+	m.count(out, "mallee_replicas_transfers_total", int64(f.Transfers))
+	m.gauge(out, "mallee_replicas_retained_bytes", float64(f.Retained))
+	m.gauge(out, "mallee_replicas_lag_batches", float64(f.Lag))
+	m.gauge(out, "mallee_replicas_unstored_batches", float64(f.Unstored))
+	m.gauge(out, "mallee_replicas_waits", float64(f.Waits))
+	m.count(out, "mallee_replicas_bad_messages_total", f.Dropped, "dropped")
+	m.count(out, "mallee_replicas_bad_messages_total", f.Refused, "refused")
+	m.count(out, "mallee_replicas_flush_failures_total", f.FailedFlushes)
+	m.count(out, "mallee_replicas_removals_total", f.Removals)
 }
 
 func (m *metrics) collectTransport(out chan<- prometheus.Metric, f transport.Figures) {

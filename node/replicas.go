@@ -39,7 +39,10 @@ func (n *Node) Replica(id mallee.ID) crdt.Replica { return n.replicas.Replica(re
 
 // replicaName is one that no other ID has.
 func replicaName(id mallee.ID) string {
-	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(id.Type) + "/" + id.Key
+	if strings.ContainsAny(id.Type, "%/") {
+		id.Type = strings.NewReplacer("%", "%25", "/", "%2F").Replace(id.Type)
+	}
+	return id.Type + "/" + id.Key
 }
 
 func newReplicas(n *Node, keeps bool) *replicas.Service {

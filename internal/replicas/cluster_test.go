@@ -3,6 +3,9 @@ package replicas_test
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,8 +13,10 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/examples/game"
+	"github.com/mallee-io/mallee/internal/replicas"
 	"github.com/mallee-io/mallee/malleetest"
 	"github.com/mallee-io/mallee/node"
+	"github.com/mallee-io/mallee/storage"
 )
 
 // patience bounds waits for what must come, by fake time.
@@ -33,13 +38,18 @@ func patient(t *testing.T) context.Context {
 // reaches waits until a counter has a value.
 func reaches(t *testing.T, r *mallee.Replicated[crdt.PNCounter], want int64) {
 	t.Helper()
+	until(t, r, func(got int64) bool { return got == want })
+}
+
+func until(t *testing.T, r *mallee.Replicated[crdt.PNCounter], ok func(int64) bool) {
+	t.Helper()
 	for c := range r.Changes(patient(t)) {
-		if got, err := c.Value(); err == nil && got == want {
+		if got, err := c.Value(); err == nil && ok(got) {
 			return
 		}
 	}
 	got, err := r.Value.Value()
-	t.Fatalf("the counter is at %d, %v, want %d", got, err, want)
+	t.Fatalf("the counter stays at %d, %v", got, err)
 }
 
 func must(t *testing.T, err error) {
@@ -280,4 +290,60 @@ func TestOverTCP(t *testing.T) {
 		reaches(t, visits(c.Node(i)), 3)
 		must(t, visits(c.Node(i)).Wait(patient(t), crdt.All))
 	}
+}
+
+// A keeper that comes to a node which has got the values as a whole, and not the
+// batches that the store lacks, writes all values.
+func TestKeeperWithoutBatches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 2, game.Types()...)
+		add(t, visits(c.Node(0)), 1)
+		fresh := c.Add()
+		must(t, visits(c.Node(fresh)).Wait(patient(t), crdt.Local))
+		c.Migrate(keeper, fresh)
+		must(t, visits(c.Node(0)).Wait(patient(t), crdt.All))
+		row, err := c.Store().Get(t.Context(), storage.Key{Table: replicas.Table, Key1: "log", Key2: "head"})
+		if err != nil || !strings.Contains(string(row.Value), `"generation":1`) {
+			t.Errorf("%s, %v", row.Value, err)
+		}
+		for i := range 3 {
+			c.Kill(i)
+		}
+		c.Restart(1)
+		reaches(t, visits(c.Node(1)), 1)
+	})
+}
+
+// Whatever happens to the keeper meanwhile, what was acknowledged is in the store.
+func TestKeeperMovesAbout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		var acked atomic.Int64
+		var writers sync.WaitGroup
+		stop, cancel := context.WithCancel(t.Context())
+		for i := range 3 {
+			r := visits(c.Node(i))
+			writers.Go(func() {
+				for stop.Err() == nil {
+					add(t, r, 1)
+					must(t, r.Wait(patient(t), crdt.Majority))
+					acked.Add(1)
+				}
+			})
+		}
+		for i := range 20 {
+			enough := acked.Load() + 10
+			until(t, visits(c.Node(i%3)), func(got int64) bool { return got >= enough })
+			c.Migrate(keeper, i%3)
+		}
+		cancel()
+		writers.Wait()
+		for i := range 3 {
+			c.Kill(i)
+		}
+		c.Restart(0)
+		reaches(t, visits(c.Node(0)), acked.Load())
+	})
 }

@@ -82,7 +82,6 @@ func (s *Service) take(m letter) {
 	if s.life == nil {
 		return
 	}
-	s.counts.received.Add(1)
 	if err := s.life.machine.Receive(s.now(), m.from, m.body); err != nil {
 		s.counts.refused.Add(1)
 		s.config.Log.Warn("a message about replicated values makes no sense", "from", placement.NodeID(m.from), "error", err)
@@ -106,7 +105,6 @@ func (s *Service) tick() (next time.Duration) {
 
 func (s *Service) send(out []gossip.Envelope) {
 	for _, e := range out {
-		s.counts.sent.Add(1)
 		s.config.Send(placement.NodeID(e.To), e.Body)
 	}
 }

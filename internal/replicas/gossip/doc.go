@@ -9,5 +9,9 @@
 //
 // A Machine sends batches to the others, again until they have them, passes on
 // those whose replica is gone, gives its whole state to who is too far behind, and
-// removes replicas that do not come back.
+// removes replicas that do not come back, when the keeper says so: the one actor that
+// gives replicas their IDs.
+//
+// The simulation in the tests runs machines under faults, and holds them against what
+// comes of applying all of their batches one after the other.
 package gossip

@@ -95,16 +95,17 @@ func NewMachine(c MachineConfig, self Peer, id crdt.ReplicaID, v *Values) *Machi
 
 // Rename says that this process is another node now; its replica stays. The keeper
 // has been asked before, and still knows the replica: see Returned.
-func (m *Machine) Rename(self Peer) {
-	m.self, m.member = self, false
-	m.Members(0, nil)
-}
+func (m *Machine) Rename(self Peer) { m.self, m.member = self, false }
 
 // Members says which nodes have copies: those of the cluster that are alive, this
 // one included. Others are not sent to, and not listened to. While this one is not
-// among them it says nothing.
+// among them it says nothing, and nothing else changes: a process that loses its lease
+// calls it with none at once, and Rename when it may speak again.
 func (m *Machine) Members(now time.Duration, live []Peer) {
 	m.member, m.live = slices.Contains(live, m.self), len(live)
+	if !m.member {
+		return
+	}
 	for p := range m.peers {
 		if !slices.Contains(live, p) {
 			delete(m.peers, p)

@@ -76,29 +76,42 @@ func (m *Machine) takeDigest(now time.Duration, from Peer, p *peer, x *message) 
 	if x.sender < p.replica {
 		return nil // an earlier replica of that node; it is late
 	}
-	if m.synced && d.clock.Seen(m.id) > m.clock.Seen(m.id) {
-		return fmt.Errorf("replica %d has batch %d of this one, which has made %d", x.sender, d.clock.Seen(m.id), m.clock.Seen(m.id))
-	}
 	if m.synced {
+		if n := m.clock.Seen(m.id); d.clock.Seen(m.id) > n {
+			return fmt.Errorf("replica %d has batch %d of this one, which has made %d", x.sender, d.clock.Seen(m.id), n)
+		}
 		if err := m.learn(now, &d.clock); err != nil {
 			return err
 		}
-	}
-	if p.replica != x.sender {
-		p.replica = x.sender
-		clear(p.gaps)
-		m.elect()
-	}
-	m.note(now, x.sender, &d)
-	if m.synced {
 		m.hearLeft(d.left)
 		m.questions.take(from, &d)
+		if d.question > 0 {
+			m.send(from, m.digest(0, d.question))
+		}
 	}
-	if d.question > 0 && m.synced {
-		m.send(from, m.digest(0, d.question))
+	if p.replica != x.sender {
+		m.identify(from, p, x.sender)
 	}
+	m.note(now, x.sender, &d)
 	m.resendAt = min(m.resendAt, now+resendGrace/2)
 	return nil
+}
+
+// identify takes note of which replica a node is. It may have been another node before,
+// which is dead then, even if it still is among the members.
+func (m *Machine) identify(at Peer, p *peer, id crdt.ReplicaID) {
+	for other, q := range m.peers {
+		if q.replica != id {
+			continue
+		}
+		if other > at {
+			return
+		}
+		q.replica = 0
+	}
+	p.replica = id
+	clear(p.gaps)
+	m.elect()
 }
 
 // note keeps what a replica says of itself, and of the store.

@@ -52,38 +52,45 @@ func (m *Machine) Census(now time.Duration, c *Census) (gone []crdt.ReplicaID, c
 		return nil, false
 	}
 	m.seal(now)
-	if m.learn(now, known(c.Given)) != nil || m.learn(now, m.outlived(c)) != nil {
-		return nil, false // so many cannot have been given out
+	if m.learn(now, known(c.Given)) != nil || m.learn(now, m.outlived(c)) != nil || m.removed {
+		return nil, false
 	}
+	m.miss(now, c.Given)
+	gone = slices.DeleteFunc(slices.Clone(c.Given), func(id crdt.ReplicaID) bool { return !m.gone(now, id) })
+	if len(gone) == 0 || !m.agreed(c.Given, gone) {
+		m.removal.plan = nil
+		return nil, false
+	}
+	p := m.removal.plan
+	if p == nil || !slices.Equal(p.given, c.Given) || !slices.Equal(p.gone, gone) {
+		p = &plan{given: c.Given, gone: gone, seen: m.done(c.Given, gone)}
+		m.removal.plan = p
+	}
+	for _, id := range c.Given {
+		if !slices.Contains(gone, id) && !m.rowOf(id).Includes(&p.seen) {
+			return nil, false
+		}
+	}
+	if !c.Base.Includes(&p.seen) {
+		return nil, true
+	}
+	return gone, false
+}
+
+// miss takes note of who is away.
+func (m *Machine) miss(now time.Duration, given []crdt.ReplicaID) {
 	r := &m.removal
 	if now > r.census+m.config.RemoveAfter/2 {
 		clear(r.away) // who came back meanwhile has asked another keeper
 	}
 	r.census = now
-	for _, id := range c.Given {
+	for _, id := range given {
 		if _, away := r.away[id]; m.alive(id) {
 			delete(r.away, id)
 		} else if !away {
 			r.away[id] = now
 		}
 	}
-	gone = slices.DeleteFunc(slices.Clone(c.Given), func(id crdt.ReplicaID) bool { return !m.gone(now, id) })
-	if len(gone) == 0 || !m.agreed(c.Given, gone) {
-		r.plan = nil
-		return nil, false
-	}
-	if r.plan == nil || !slices.Equal(r.plan.given, c.Given) || !slices.Equal(r.plan.gone, gone) {
-		r.plan = &plan{given: c.Given, gone: gone, seen: m.done(c.Given, gone)}
-	}
-	for _, id := range c.Given {
-		if !slices.Contains(gone, id) && !m.rowOf(id).Includes(&r.plan.seen) {
-			return nil, false
-		}
-	}
-	if !c.Base.Includes(&r.plan.seen) {
-		return nil, true
-	}
-	return gone, false
 }
 
 // Returned is called by the keeper when a replica has asked whether it still is one,
@@ -93,17 +100,22 @@ func (m *Machine) Returned(id crdt.ReplicaID) {
 	m.removal.plan = nil
 }
 
-// gone reports whether a replica has said goodbye and all that it had is here, or has
-// been away for long.
+// gone reports whether a replica has ended, or has been away for long.
 func (m *Machine) gone(now time.Duration, id crdt.ReplicaID) bool {
 	if m.alive(id) {
 		return false
 	}
-	if seq, left := m.removal.left[id]; left && m.clock.Seen(id) == seq {
+	if m.said(id) {
 		return true
 	}
 	silent := slices.ContainsFunc(m.order, func(at Peer) bool { return m.peers[at].replica == 0 })
 	return !silent && now >= m.removal.away[id]+m.config.RemoveAfter
+}
+
+// said reports whether a replica has said goodbye, and its last batch is here.
+func (m *Machine) said(id crdt.ReplicaID) bool {
+	seq, left := m.removal.left[id]
+	return left && m.clock.Seen(id) == seq
 }
 
 // agreed reports whether those that stay have the same of those that are gone.
@@ -117,8 +129,7 @@ func (m *Machine) agreed(given, gone []crdt.ReplicaID) bool {
 			return false
 		}
 		for _, r := range gone {
-			_, left := m.removal.left[r]
-			fresh := left || id == m.id || row.heard >= m.removal.away[r]+m.config.RemoveAfter/2
+			fresh := m.said(r) || id == m.id || row.heard >= m.removal.away[r]+m.config.RemoveAfter/2
 			if !fresh || m.rowOf(id).Seen(r) != m.clock.Seen(r) {
 				return false
 			}
