@@ -236,7 +236,11 @@ func (m *Machine) send(to Peer, body []byte) {
 	m.outbox = append(m.outbox, Envelope{to, body})
 }
 
+// broadcast sends to all, unless this node may not speak.
 func (m *Machine) broadcast(body []byte) {
+	if !m.member {
+		return
+	}
 	for _, p := range m.order {
 		m.send(p, body)
 	}

@@ -269,6 +269,34 @@ func TestMachineLeaves(t *testing.T) {
 	}
 }
 
+// A replica is not folded while somebody lacks what another one may have done without
+// having seen all of it, or while the store would have to apply that again.
+func TestMachineFoldsWhatIsStable(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 4, gossip.MachineConfig{})
+	f.count(4, "counter")
+	f.nodes[3].Leave(f.now)
+	f.run(time.Second)
+	f.members(3)
+	f.lost = func(_, to gossip.Peer, body []byte) bool { return to == 3 && body[1] == 1 }
+	f.count(2, "counter")
+	f.run(time.Second)
+	census := gossip.Census{Given: []crdt.ReplicaID{1, 2, 3, 4}, Last: 4}
+	ask := func(what string, gone, checkpoint bool) {
+		t.Helper()
+		f.run(2 * time.Second)
+		ids, base := f.nodes[0].Census(f.now, &census)
+		if len(ids) > 0 != gone || base != checkpoint {
+			t.Errorf("%s: %d can be removed, and a checkpoint is wanted: %t", what, ids, base)
+		}
+	}
+	ask("node 3 lacks a batch of node 2", false, false)
+	f.lost = func(gossip.Peer, gossip.Peer, []byte) bool { return false }
+	ask("the last checkpoint lacks it", false, true)
+	census.Base = f.vals[0].Clock()
+	ask("all have it", true, false)
+}
+
 // What makes no sense is refused and changes nothing; what comes too early takes
 // bounded memory.
 func TestMachineIsBounded(t *testing.T) {
