@@ -174,7 +174,7 @@ func (a *adders) goOnBut(number int) {
 	a.t.Helper()
 	ctx := within(a.t)
 	for i, one := range a.all {
-		for want := one.acknowledged() + 12; i != number && one.acknowledged() < want; {
+		for want := one.acknowledged() + 5; i != number && one.acknowledged() < want; {
 			select {
 			case <-a.more:
 			case <-ctx.Done():
