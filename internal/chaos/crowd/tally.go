@@ -36,15 +36,15 @@ type tally struct {
 	sum   *mallee.Replicated[crdt.PNCounter]
 }
 
-func newTally(self *mallee.Self, turns Turns) Tally {
-	t := &tally{self: self, turns: turns}
-	t.ops, t.sum = marksOf(self, self.Key())
-	return t
-}
+func marksID(key string) mallee.ID { return mallee.ID{Type: "Marks", Key: key} }
+func sumID(key string) mallee.ID   { return mallee.ID{Type: "Sum", Key: key} }
 
-func marksOf(self *mallee.Self, key string) (*mallee.Replicated[crdt.ORSet[int64]], *mallee.Replicated[crdt.PNCounter]) {
-	return mallee.NewReplicated[crdt.ORSet[int64]](self, mallee.ID{Type: "Marks", Key: key}),
-		mallee.NewReplicated[crdt.PNCounter](self, mallee.ID{Type: "Sum", Key: key})
+func newTally(self *mallee.Self, turns Turns) Tally {
+	return &tally{
+		self: self, turns: turns,
+		ops: mallee.NewReplicated[crdt.ORSet[int64]](self, marksID(self.Key())),
+		sum: mallee.NewReplicated[crdt.PNCounter](self, sumID(self.Key())),
+	}
 }
 
 func (t *tally) Mark(ctx context.Context, op, n int64) error {
@@ -60,18 +60,15 @@ func (t *tally) Mark(ctx context.Context, op, n int64) error {
 }
 
 func (t *tally) Marks(ctx context.Context, key string, after int64, limit int) (m Marks, err error) {
-	ops, sum := t.ops, t.sum
-	if key != t.self.Key() {
-		ops, sum = marksOf(t.self, key)
-	}
-	if err := ops.Refresh(ctx); err != nil {
+	marks := t.self.Replica(marksID(key))
+	if err := marks.Refresh(ctx); err != nil {
 		return m, err
 	}
 	m.Process = os.Getpid()
-	if m.Sum, err = sum.Value.Value(); err != nil {
+	if m.Sum, err = (crdt.PNCounter{}).On(t.self.Replica(sumID(key))).Value(); err != nil {
 		return m, err
 	}
-	for op, err := range ops.Value.All() {
+	for op, err := range (crdt.ORSet[int64]{}).On(marks).All() {
 		if err != nil {
 			return m, err
 		}
