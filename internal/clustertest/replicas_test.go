@@ -3,11 +3,13 @@ package clustertest_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/crdt"
+	"github.com/mallee-io/mallee/internal/chaos/crowd"
 	"github.com/mallee-io/mallee/node"
 )
 
@@ -83,6 +85,51 @@ func (c *cluster) copiesAt(names ...string) (all []holder) {
 		all = append(all, copies{c.host(name)})
 	}
 	return all
+}
+
+// Actors use the copies of the nodes where they live, beside a process that hosts
+// nothing.
+func TestReplicasOfActorsAndClients(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	for i := range 3 {
+		c.host(fmt.Sprint("node", i))
+	}
+	client := c.client()
+	const tallies, rounds = 12, 5
+	of := func(i int) crowd.TallyRef { return crowd.TallyOf(client, fmt.Sprint(i)) }
+	for round := range int64(rounds) {
+		for i := range tallies {
+			if err := of(i).Mark(within(t), round+1, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range tallies { // each reads what the next one has changed, wherever that lives
+		key := fmt.Sprint((i + 1) % tallies)
+		m, err := of(i).Marks(within(t), key, 0, 100)
+		if err != nil || m.Sum != rounds || !slices.Equal(m.Ops, []int64{1, 2, 3, 4, 5}) {
+			t.Errorf("tally %d has %+v of tally %s: %v", i, m, key, err)
+		}
+	}
+	for i := range tallies {
+		sum := mallee.NewReplicated[crdt.PNCounter](client, mallee.ID{Type: "Sum", Key: fmt.Sprint(i)})
+		if err := sum.Wait(within(t), crdt.Local); err != nil {
+			t.Fatal(err)
+		}
+		if err := sum.Refresh(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := sum.Value.Add(-rounds); err != nil || n != 0 {
+			t.Errorf("the client has %d, %v", n, err)
+		}
+		if err := sum.Wait(within(t), crdt.All); err != nil {
+			t.Error(err)
+		}
+		if m, err := of(i).Marks(within(t), fmt.Sprint(i), 0, 0); err != nil || m.Sum != 0 {
+			t.Errorf("tally %d has %+v, %v", i, m, err)
+		}
+	}
 }
 
 // What was acknowledged is there when all nodes and all placement drivers have been
