@@ -78,7 +78,7 @@ func (r *Replicated[T]) Deleted() bool { return r.replica.Deleted() }
 // Changes yields Value at once, and again whenever it has changed since, here or
 // elsewhere; changes that come faster than they are taken come as one. It ends with
 // ctx, after the value has been deleted, and where no change can come any more.
-// It waits, so it is nothing for an actor's turn; an actor looks by a timer.
+// It waits, so it is nothing for an actor's turn: see OnChange.
 func (r *Replicated[T]) Changes(ctx context.Context) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		changes, stop := r.replica.Watch()
@@ -95,6 +95,14 @@ func (r *Replicated[T]) Changes(ctx context.Context) iter.Seq[T] {
 			}
 		}
 	}
+}
+
+// OnChange runs a function as turns of an actor after Value has changed, here or
+// elsewhere, or has been deleted: once for all changes before the turn. It ends with
+// the activation, or by stop.
+func (r *Replicated[T]) OnChange(self *Self, changed func(context.Context)) (stop func()) {
+	changes, end := r.replica.Watch()
+	return self.activation.OnSignal(changes, end, changed)
 }
 
 func replicaOf(c Caller, id ID) crdt.Replica {

@@ -32,6 +32,9 @@ type Activation interface {
 	// Schedule runs fn as a turn after first and then, if every > 0, at each
 	// multiple of every. The function it returns stops that.
 	Schedule(first, every time.Duration, fn func(context.Context)) (stop func())
+	// OnSignal runs fn as a turn after what the channel gives, once for all that it
+	// has given before. When the activation ends, or after stop, it calls end.
+	OnSignal(signal <-chan struct{}, end func(), fn func(context.Context)) (stop func())
 	// Reminders registers what due reminders run.
 	Reminders(fire func(context.Context, Reminder) error) Reminders
 	// Send gives a message to sessions, and Push to sessions by where they are,

@@ -5,15 +5,18 @@ import (
 	"time"
 )
 
-// timer puts a tick into the mailbox of its activation when it is due. The
-// next tick is set up when one has run, at the next multiple of the interval,
-// so late ones coalesce and none drifts.
+// timer puts a tick into the mailbox of its activation when it is due, by the
+// clock or by a signal. The next tick is set up when one has run, at the next
+// multiple of the interval, so late ones coalesce and none drifts.
 type timer struct {
 	activation *Activation
 	fn         func(context.Context)
 	first      time.Duration
 	every      time.Duration // 0: once
 	start      time.Time
+	signal     <-chan struct{} // nil: by the clock
+	over       chan struct{}   // of one with a signal: closed by halt
+	end        func()          // and called by it
 
 	// Guarded by the activation's mu.
 	next    *timer
@@ -32,6 +35,32 @@ func (a *Activation) Schedule(first, every time.Duration, fn func(context.Contex
 	t.next, a.timers = a.timers, t
 	t.clock = time.AfterFunc(first, t.fire)
 	return t.stop
+}
+
+// OnSignal runs fn as a turn after what a channel gives, once for all that it has
+// given before the turn. End is called when that is over, and must not block.
+func (a *Activation) OnSignal(signal <-chan struct{}, end func(), fn func(context.Context)) (stop func()) {
+	t := &timer{activation: a, fn: fn, signal: signal, over: make(chan struct{}), end: end}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.phase >= stopping {
+		end()
+		return func() {}
+	}
+	t.next, a.timers = a.timers, t
+	go t.await()
+	return t.stop
+}
+
+// await fires at the next signal.
+func (t *timer) await() {
+	select {
+	case _, more := <-t.signal:
+		if more {
+			t.fire()
+		}
+	case <-t.over:
+	}
 }
 
 func (t *timer) fire() {
@@ -65,6 +94,10 @@ func (t *timer) rearm() {
 	a := t.activation
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if t.signal != nil && !t.stopped {
+		go t.await()
+		return
+	}
 	if t.every == 0 || t.stopped {
 		t.unlink()
 		return
@@ -83,8 +116,16 @@ func (t *timer) stop() {
 
 // halt keeps further ticks from running, also one that is in the mailbox.
 func (t *timer) halt() {
+	if t.stopped {
+		return
+	}
 	t.stopped = true
-	t.clock.Stop()
+	if t.signal == nil {
+		t.clock.Stop()
+		return
+	}
+	close(t.over)
+	t.end()
 }
 
 func (t *timer) unlink() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/internal/replicas/gossip"
+	"github.com/mallee-io/mallee/storage"
 )
 
 // Table is where everything is kept.
@@ -45,3 +46,20 @@ func (l *Ledger) Clean(ctx context.Context) (left int, err error) {
 func (c *Checkpoint) Step(ctx context.Context) (done bool, err error) { return c.step(ctx) }
 
 func (c *Checkpoint) Base() *crdt.Clock { return &c.base }
+
+// ReadLogRow reads a row of the log, wherever it is.
+func ReadLogRow(value []byte) error {
+	_, _, _, err := parseLogRow(storage.Row{Key: headKey, Value: value}, headKey)
+	return err
+}
+
+// ReadHead reads a head.
+func ReadHead(value []byte) error {
+	_, _, err := parseHead(storage.Row{Key: headKey, Value: value})
+	return err
+}
+
+var (
+	AppendEntry = appendEntry
+	CutEntries  = cutEntries
+)

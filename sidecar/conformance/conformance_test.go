@@ -30,6 +30,8 @@ type library struct {
 	streams int
 	// unreadable says that the function chokes on an event with this text.
 	unreadable bool
+	// replicated says that the function has the models of replicated entities.
+	replicated bool
 	// more checks what only this function has. Nil: nothing.
 	more func(t *testing.T, function string)
 }
@@ -67,6 +69,10 @@ func (l library) conforms(t *testing.T) {
 	t.Run("Proxies", func(t *testing.T) {
 		proxies = sidecartest.Proxies(t, func(t *testing.T) sidecartest.Sidecar { return beside(t, l, function) }, l.proxies)
 	})
+	if l.replicated {
+		t.Run("Monitors", func(t *testing.T) { monitors(t, function) })
+		t.Run("Spreads", func(t *testing.T) { spreads(t, function) })
+	}
 	if l.more != nil {
 		t.Run("More", func(t *testing.T) { l.more(t, function) })
 	}
@@ -89,14 +95,13 @@ func beside(t *testing.T, l library, function string) sidecartest.Sidecar {
 // start starts a sidecar that ends with the test, and waits until it serves
 // clients. Streams bound those of entities; 0: as the sidecar does by itself.
 func start(t *testing.T, function string, streams int) *sidecar.Sidecar {
-	log := slog.New(slog.DiscardHandler)
-	s, err := sidecar.Start(t.Context(), sidecar.Config{
-		Function:   function,
-		Listen:     "127.0.0.1:0",
-		Node:       node.Config{Store: storage.Memory(), Log: log},
-		MaxStreams: streams,
-		Log:        log,
-	})
+	return startWith(t, sidecar.Config{Function: function, Node: node.Config{Store: storage.Memory()}, MaxStreams: streams})
+}
+
+func startWith(t *testing.T, c sidecar.Config) *sidecar.Sidecar {
+	c.Listen, c.Log = "127.0.0.1:0", slog.New(slog.DiscardHandler)
+	c.Node.Log = c.Log
+	s, err := sidecar.Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

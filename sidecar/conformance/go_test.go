@@ -12,9 +12,9 @@ const goSupport = "github.com/cloudstateio/go-support@v0.3.0"
 // dependencies that it had.
 func TestGo(t *testing.T) {
 	library{
-		name:  "go-support 0.3.0",
-		needs: []string{"go"},
-		more:  monitors,
+		name:       "go-support 0.3.0",
+		needs:      []string{"go"},
+		replicated: true,
 		build: func(w *workshop) []string {
 			var module struct{ Dir string }
 			if err := json.Unmarshal([]byte(w.fetch(w.dir, "go", "mod", "download", "-json", goSupport)), &module); err != nil {

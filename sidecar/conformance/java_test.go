@@ -18,11 +18,11 @@ const (
 // A function of ours on the Java library, which speaks protocol 0.2.
 func TestJava(t *testing.T) {
 	library{
-		name:   "java-support 0.6.0",
-		needs:  []string{"java", "javac", "mvn"},
-		build:  func(w *workshop) []string { return buildJava(w, "0.6.0") },
-		more:   monitors,
-		models: except("the function has no write consistency, since the library did not have it before", 177),
+		name:       "java-support 0.6.0",
+		needs:      []string{"java", "javac", "mvn"},
+		build:      func(w *workshop) []string { return buildJava(w, "0.6.0") },
+		replicated: true,
+		models:     except("the function has no write consistency, since the library did not have it before", 177),
 	}.conforms(t)
 }
 
@@ -42,7 +42,7 @@ func TestJava05(t *testing.T) {
 			except(lostEffects, 92, 179),
 			except(emptyEntities, 182),
 		),
-		more: monitors,
+		replicated: true,
 	}.conforms(t)
 }
 

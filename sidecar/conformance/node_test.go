@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/mallee-io/mallee/internal/gen/tckpb/tckaction"
+	"github.com/mallee-io/mallee/internal/gen/tckpb/tckcrdt"
 	"github.com/mallee-io/mallee/sidecar/sidecartest"
 )
 
@@ -32,6 +33,7 @@ const (
 	nestedElements = "the library ends when a map is given to it with a set, a register or a map in it"
 	changesFirst   = "the library sends what follows a change before the reply with the change"
 	noConsistency  = "the library has no write consistency"
+	noPassivation  = "the library cannot say when entities end"
 )
 
 func nodeSupport() library {
@@ -42,15 +44,18 @@ func nodeSupport() library {
 			except(nestedElements, 149, 150, 151, 152, 153, 154),
 			except(changesFirst, 172, 173, 174, 176),
 			except(noConsistency, 177),
+			except(noPassivation, 97),
 		),
 		proxies: merge(
 			except("a stateless function is asked in another way than an action", 37, 38, 39, 40, 41, 42, 43, 44, 45),
 			except(changesFirst, 181),
+			except(noPassivation, 183),
 		),
 		unreadable: true,
+		replicated: true,
 		more: func(t *testing.T, function string) {
 			t.Run("Stateless", func(t *testing.T) { stateless(t, function) })
-			t.Run("Monitors", func(t *testing.T) { monitors(t, function) })
+			t.Run("Defaults", func(t *testing.T) { defaults(t, function) })
 		},
 		build: func(w *workshop) []string {
 			dir := filepath.Join(w.dir, "node")
@@ -111,6 +116,22 @@ func stateless(t *testing.T, function string) {
 			t.Fatal(err)
 		}
 		receives(t, both, text)
+	}
+}
+
+// defaults changes a value that the library has made by itself, and has not told:
+// to it the value is there.
+func defaults(t *testing.T, function string) {
+	client := tckcrdt.NewCrdtConfiguredClient(connect(t, start(t, function, 0).Addr()))
+	ctx, cancel := context.WithTimeout(t.Context(), sidecartest.Patience)
+	defer cancel()
+	increment := &tckcrdt.Update{Update: &tckcrdt.Update_Gcounter{Gcounter: &tckcrdt.GCounterUpdate{Increment: 1}}}
+	actions := []*tckcrdt.RequestAction{{Action: &tckcrdt.RequestAction_Update{Update: increment}}}
+	for i, request := range []*tckcrdt.Request{{Id: "it"}, {Id: "it", Actions: actions}, {Id: "it", Actions: actions}, {Id: "it"}} {
+		got, err := client.Call(ctx, request)
+		if want := uint64(min(i, 2)); err != nil || got.GetState().GetGcounter().GetValue() != want {
+			t.Fatalf("call %d: %v, %v; want %d", i, got, err, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package gossip_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -333,13 +334,13 @@ func TestElect(t *testing.T) {
 	must(t, a.Open("m").Change(&crdt.Delta{Kind: crdt.KindORMap, Inserted: []crdt.Entry{{Key: "v", Delta: vote}}}))
 	must(t, a.Open("s").Change(add("x")))
 	watch := map[string]<-chan struct{}{}
-	for _, name := range []string{"v", "m", "s"} {
+	for _, name := range []string{"v", "m", "s", "none yet"} {
 		changes, stop := a.Open(name).Watch()
 		defer stop()
 		watch[name] = changes
 	}
 	a.Elect([]crdt.ReplicaID{1, 2})
-	if !told(watch["v"]) || !told(watch["m"]) || told(watch["s"]) {
+	if !told(watch["v"]) || !told(watch["m"]) || !told(watch["none yet"]) || told(watch["s"]) {
 		t.Error("an election is told to who watches votes and maps")
 	}
 	must(t, a.Open("v").Read(func(v *crdt.Value, e crdt.Electorate) {
@@ -347,6 +348,39 @@ func TestElect(t *testing.T) {
 			t.Errorf("%d of %d votes", w.For, w.Voters)
 		}
 	}))
+}
+
+// replica is a cell that nobody waits for.
+type replica struct{ *gossip.Cell }
+
+func (replica) Wait(context.Context, crdt.Consistency) error { return nil }
+func (replica) Refresh(context.Context) error                { return nil }
+
+// TestCountersByHandle: they are read and changed without an allocation.
+func TestCountersByHandle(t *testing.T) {
+	a := newReplica(1)
+	c := crdt.PNCounter{}.On(replica{a.Open("c")})
+	if n, err := c.Value(); n != 0 || err != nil {
+		t.Errorf("%d, %v before there is one", n, err)
+	}
+	for _, want := range []int64{2, 4} {
+		if n, err := c.Add(2); n != want || err != nil {
+			t.Errorf("%d, %v, want %d", n, err, want)
+		}
+	}
+	if n, err := c.Value(); n != 4 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := (crdt.GCounter{}).On(replica{a.Open("c")}).Value(); !errors.Is(err, crdt.ErrKind) {
+		t.Errorf("got %v", err)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = c.Add(1); _, _ = c.Value() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	must(t, a.Open("c").Delete())
+	if _, err := c.Value(); !errors.Is(err, crdt.ErrDeleted) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // TestLookingLeavesNothing: who asks for many names does not fill the memory.

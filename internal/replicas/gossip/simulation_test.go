@@ -104,6 +104,9 @@ func (w *simWorld) unwell() string {
 	}
 	for _, p := range w.procs {
 		c, f := p.values.Clock(), p.machine.Figures()
+		if _, open := p.values.Next(); open {
+			return p.name + " has changes that are in no batch yet"
+		}
 		for r := range c.All() {
 			if !given[r] {
 				return fmt.Sprintf("%s remembers replica %d: it has %s", p.name, r, text(&c))

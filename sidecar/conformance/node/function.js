@@ -72,7 +72,7 @@ action.commandHandlers = {
   ProcessStreamed: (stream, request) => replies(request).forEach((reply) => stream.write(reply)),
 };
 
-new CloudState().addEntity(model, other, action, replicated.model, replicated.other).start({
+new CloudState().addEntity(model, other, action, replicated.model, replicated.other, replicated.configured).start({
   bindAddress: process.env.HOST,
   bindPort: process.env.PORT,
 });

@@ -6,6 +6,8 @@ const options = { includeDirs: [process.env.PROTOS] };
 
 const model = new Crdt(desc, "cloudstate.tck.model.crdt.CrdtTckModel", options);
 const other = new Crdt(desc, "cloudstate.tck.model.crdt.CrdtTwo", options);
+const configured = new Crdt(desc, "cloudstate.tck.model.crdt.CrdtConfigured", options);
+const Response = model.lookupType("cloudstate.tck.model.crdt.Response");
 const call = other.grpc.cloudstate.tck.model.crdt.CrdtTwo.service.Call;
 
 // A new value, of the type that the name begins with.
@@ -162,8 +164,6 @@ model.commandHandlers = {
   },
 };
 
-const Response = model.lookupType("cloudstate.tck.model.crdt.Response");
-
 other.commandHandlers = {
   Call: (request, context) => {
     if (context.state === null) {
@@ -176,4 +176,14 @@ other.commandHandlers = {
   },
 };
 
-module.exports = { model, other };
+// A value by default, which a command may leave alone. The library does not tell
+// then that it has made it, and later sends changes of it.
+configured.defaultValue = () => new GCounter();
+configured.commandHandlers = {
+  Call: (request, context) => {
+    request.actions.forEach((action) => update(context.state, action.update));
+    return { state: state(context.state) };
+  },
+};
+
+module.exports = { model, other, configured };

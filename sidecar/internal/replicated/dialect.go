@@ -63,8 +63,7 @@ const (
 // change is what becomes of the value.
 type change struct {
 	delta       *crdt.Delta // nil: it is deleted
-	creates     bool        // it is only legal while the user function has no value
-	updates     bool        // it is only legal while it has one
+	creates     bool        // delta is the whole value
 	consistency crdt.Consistency
 }
 

@@ -75,8 +75,7 @@ func (dialect01) change(p *v01.CrdtStateAction) (c *change, err error) {
 	case *v01.CrdtStateAction_Create:
 		c.creates = true
 		c.delta, err = initialOf(action.Create)
-	case *v01.CrdtStateAction_Update:
-		c.updates = true
+	case *v01.CrdtStateAction_Update: // also of a value that Node's library has by default, and does not create
 		c.delta, err = oldDeltaOf(action.Update)
 	case *v01.CrdtStateAction_Delete:
 	default:

@@ -82,8 +82,7 @@ func TestOldDialectCreatesOnce(t *testing.T) {
 		there  bool
 		action *v01.CrdtStateAction
 	}{
-		"created twice":            {true, create(counterState(1))},
-		"updated without a value":  {false, oldUpdate(oldCounter(1))},
+		"created with less":        {true, create(counterState(0))},
 		"empty":                    {false, &v01.CrdtStateAction{}},
 		"created of nothing":       {false, create(&v01.CrdtState{})},
 		"updated with nothing":     {true, oldUpdate(&v01.CrdtDelta{})},
@@ -102,6 +101,48 @@ func TestOldDialectCreatesOnce(t *testing.T) {
 			}, old)
 		})
 	}
+}
+
+// The library for Node does not create a value that it has by default, and later
+// changes it.
+func TestOldDialectUpdatesDefault(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		c := w.do("")
+		w.says(oldReply(1, false, nil))
+		w.got(c, "nothing", "end")
+		c = w.do("")
+		w.says(oldReply(2, false, oldUpdate(oldCounter(1))))
+		w.got(c, "nothing", "end")
+		w.has(1)
+	}, old)
+}
+
+// The library for Java creates a value with its first change, when it has got one
+// already that others have created.
+func TestOldDialectCreatesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		command := func(id string) string {
+			return `{"command":{"entityId":"it","id":"` + id + `","name":"Do","payload":{"@type":"type.googleapis.com/google.protobuf.StringValue","value":""}}}`
+		}
+		c := w.do("")
+		w.hears(`{"init":{"serviceName":"test.Entity","entityId":"it"}}`, command("1"))
+		w.says(oldReply(1, false, nil))
+		w.got(c, "nothing", "end")
+		w.elsewhere(&crdt.Delta{Kind: crdt.KindGCounter, Increment: 1})
+		w.hears(`{"state":{"gcounter":{"value":"1"}}}`)
+		c = w.do("")
+		w.hears(command("2"))
+		w.says(oldReply(2, false, create(counterState(3))))
+		w.got(c, "nothing", "end")
+		w.has(3)
+		c = w.do("")
+		w.hears(command("3")) // and nothing that it has itself
+		w.says(oldReply(3, false, create(counterState(3))))
+		w.got(c, "nothing", "end")
+		w.has(3)
+	}, old)
 }
 
 // A user function whose dialect was mistaken shows it with its first change.

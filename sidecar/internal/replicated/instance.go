@@ -262,17 +262,17 @@ func (i *instance) lost(err error) error {
 
 // beat is how long there is nothing to do unless something happens.
 func (i *instance) beat() time.Duration {
-	const often = time.Second
+	const often, seldom = time.Second, time.Hour
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !i.machine.idle() {
+	switch m := i.machine; {
+	case m.operations > 0 || votes(m.known):
 		return often
+	case m.idle():
+		return max(time.Until(i.used.Add(i.idleTimeout())), 0)
+	default: // open streams
+		return seldom
 	}
-	rest := time.Until(i.used.Add(i.idleTimeout()))
-	if votes(i.machine.known) {
-		rest = min(rest, often)
-	}
-	return max(rest, 0)
 }
 
 func (i *instance) idleTimeout() time.Duration {

@@ -93,7 +93,11 @@ type exchange struct {
 	since   time.Time // when that was sent
 	writes  int       // that are not done
 	held    []*Answer // until they are
+	early   []*Answer // messages of a stream that have come before its reply
 }
+
+// maxEarly bounds them. Node's library sends one.
+const maxEarly = 16
 
 type place uint8
 
@@ -213,6 +217,13 @@ func (m *machine) replied(s said, now time.Time) error {
 		x.at = asked // it still is
 		return err
 	}
+	early := x.early
+	x.early = nil
+	for _, e := range early {
+		if x.at == open {
+			m.follow(x, e)
+		}
+	}
 	if x.at == open && x.left && !m.over {
 		m.cancel(x, now)
 	}
@@ -253,19 +264,39 @@ func (m *machine) change(x *exchange, c *change, a *Answer) error {
 // apply changes what the user function is known to have, and then the replica.
 func (m *machine) apply(c *change) error {
 	switch {
+	case c.delta == nil && m.replica.Deleted(): // elsewhere at the same time
+		return nil
 	case c.delta == nil:
 		return m.replica.Delete()
-	case c.creates && m.known.Kind != 0:
-		return errors.New("the user function creates a value that is there")
-	case c.updates && m.known.Kind == 0:
-		return errors.New("the user function updates a value that is not there")
 	}
-	if err := m.known.Apply(c.delta); err != nil {
+	d := c.delta
+	if c.creates && m.known.Kind != 0 {
+		var err error
+		if d, err = m.beyond(d); err != nil || d == nil {
+			return err
+		}
+	}
+	if err := m.known.Apply(d); err != nil {
 		return fmt.Errorf("the user function has sent a change that is not possible: %w", err)
 	}
 	m.stale = true // the replica may think otherwise
 	m.figures.Changes.Add(1)
-	return m.replica.Change(c.delta)
+	return m.replica.Change(d)
+}
+
+// beyond is what a whole value has that the user function was not told: nil for
+// nothing. Java's library creates a value with its first change, also where it
+// has got one of others since it made its own.
+func (m *machine) beyond(whole *crdt.Delta) (*crdt.Delta, error) {
+	var all crdt.View
+	if err := all.Apply(whole); err != nil {
+		return nil, fmt.Errorf("the user function has sent a value that is not possible: %w", err)
+	}
+	d, err := crdt.Diff(m.known, &all)
+	if err != nil {
+		return nil, fmt.Errorf("the user function creates another value than the one that is there: %w", err)
+	}
+	return d, nil
 }
 
 // done ends an operation with its answer.
@@ -315,16 +346,26 @@ func (m *machine) written(w *write, failed error) error {
 	return nil
 }
 
-// streamed takes a message of an open stream. One that fails its stream ends it
-// too: libraries have forgotten it then, and must not hear of it again.
+// streamed takes a message of a stream. One that fails its stream ends it too:
+// libraries have forgotten it then, and must not hear of it again. Node's library
+// tells the stream of a command that changes the value before it has replied to
+// that command: such a message waits for the reply.
 func (m *machine) streamed(s said) {
 	x := m.exchanges[s.id]
-	if x == nil || x.at != open && x.at != leaving {
-		m.report("%s %q has sent a message for command %d, which has no stream.", m.service, m.id, s.id)
-		return
-	}
 	a := &Answer{Action: s.action, Effects: s.effects}
 	a.last = s.ends || s.action.GetFailure() != nil
+	switch {
+	case x != nil && (x.at == open || x.at == leaving):
+		m.follow(x, a)
+	case x != nil && x.at == asked && x.streams && len(x.early) < maxEarly:
+		x.early = append(x.early, a)
+	default:
+		m.report("%s %q has sent a message for command %d, which has no stream.", m.service, m.id, s.id)
+	}
+}
+
+// follow is a message after the reply.
+func (m *machine) follow(x *exchange, a *Answer) {
 	if a.last && x.at == leaving {
 		m.operations--
 		m.forget(x)
@@ -344,7 +385,7 @@ func (m *machine) forget(x *exchange) {
 func (m *machine) canceled(s said) error {
 	x := m.exchanges[s.id]
 	if (x == nil || x.at == ended) && s.id > 0 && s.id <= m.last {
-		x = &exchange{id: s.id, left: true, at: leaving}
+		x = &exchange{left: true, at: leaving} // of no command: the answers to that are another's concern
 		m.operations++
 		if len(s.effects) > 0 {
 			m.report("%s %q has responded too late to a cancel of command %d: its side effects are not carried out.", m.service, m.id, s.id)

@@ -3,7 +3,9 @@ package replicated_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
+	"github.com/mallee-io/mallee/sidecar/internal/entity"
 	"github.com/mallee-io/mallee/sidecar/internal/replicated"
 )
 
@@ -332,6 +335,27 @@ func TestUserFunctionEndsAStream(t *testing.T) {
 	})
 }
 
+// The library for Node tells the stream of a command that changes the value before
+// it replies to that command.
+func TestMessageBeforeReply(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		c := w.watch("a")
+		w.says(answer{id: 1, text: "1", effects: []string{"e"}}.message(), answer{id: 1, text: "0", streamed: true, update: gcounter(1)}.reply(), answer{id: 1, text: "2"}.message())
+		w.got(c, "0", "effect e, 1", "2")
+		c = w.watch("b")
+		w.says(answer{id: 2, text: "1", ends: true}.message(), answer{id: 2, text: "0", streamed: true}.reply())
+		w.got(c, "0", "1", "end")
+		c = w.watch("c")
+		w.says(answer{id: 3, text: "1"}.message(), answer{id: 3, fail: "no"}.reply())
+		w.got(c, "failure no", "end")
+		c = w.do("d")
+		w.says(answer{id: 4, text: "1"}.message(), answer{id: 4, text: "0"}.reply())
+		w.got(c, "0", "end")
+		w.reported("command 4")
+	})
+}
+
 // Libraries have forgotten a stream that they have failed: they crash when it is
 // canceled.
 func TestStreamFails(t *testing.T) {
@@ -392,6 +416,23 @@ func TestEndCrossesTheCancel(t *testing.T) {
 		w.do("b")
 		w.hears("command(2 Do b)")
 		w.says(answer{id: 2}.reply())
+	})
+}
+
+// The caller still gets what waits for a write.
+func TestEndCrossesTheCancelDuringAWrite(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		written := make(chan struct{})
+		w.here.waits = func(context.Context, crdt.Consistency) error { <-written; return nil }
+		c := w.watch("a")
+		w.says(answer{id: 1, text: "first", streamed: true, update: gcounter(1), level: 1}.reply())
+		w.leaves(c)
+		w.says(answer{id: 1, text: "bye", ends: true}.message(), answer{id: 1, update: gcounter(2)}.response())
+		w.got(c, "left")
+		w.has(3)
+		close(written)
+		w.got(c, "first", "bye", "end")
 	})
 }
 
@@ -723,6 +764,34 @@ func TestTypeLoses(t *testing.T) {
 		w.hears("init(test.Entity it gcounter(0))", "command(1 Do b)")
 		w.says(answer{id: 1}.reply())
 	})
+}
+
+// Few streams are enough for many entities.
+func TestStreamsAreBounded(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.function.answers = func(r *rpc, m any) {
+			if c := m.(*crdtpb.CrdtStreamIn).GetCommand(); c != nil {
+				r.said <- answer{id: c.Id, text: "x"}.reply()
+			}
+		}
+		var all []*caller
+		for n := range 10 {
+			all = append(all, w.callOf(fmt.Sprint(n), 0, "a"))
+		}
+		for _, c := range all {
+			w.got(c, "x", "end")
+		}
+		open := 0
+		for _, r := range w.function.streams {
+			if !slices.Contains(r.heard, "half-close") {
+				open++
+			}
+		}
+		if open != 2 {
+			t.Errorf("%d streams are open", open)
+		}
+	}, func(c *replicated.Config) { c.Streams = entity.NewStreams(2) })
 }
 
 // The end.

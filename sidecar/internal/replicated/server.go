@@ -69,6 +69,9 @@ func ID(s *spec.Service, id string) mallee.ID {
 // reach it in the order in which they are opened.
 func (s *Server) Open(c *command.Command, id string) (*Call, error) {
 	figures := s.figures[c.On.Service]
+	if figures == nil {
+		return nil, mallee.ErrNotFound.Errorf("service %s is no replicated entity of this user function", c.On.Service.Name).BeforeRun()
+	}
 	figures.Commands.Add(1)
 	call, err := s.open(c, key{c.On.Service, id})
 	if err != nil {
@@ -154,10 +157,14 @@ func (s *Server) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	for _, i := range s.all() {
+	late := s.all()
+	for _, i := range late {
 		i.retire(true)
 	}
 	<-done // bounded by the timeouts of streams
+	if len(late) == 0 {
+		return nil
+	}
 	return mallee.ErrTimeout.Errorf("replicated entities had not ended their streams in time")
 }
 

@@ -96,12 +96,14 @@ type caller struct {
 func (w *world) do(payload string) *caller    { return w.call(0, payload) }
 func (w *world) watch(payload string) *caller { return w.call(1, payload) }
 
-func (w *world) call(method int, payload string) *caller {
+func (w *world) call(method int, payload string) *caller { return w.callOf("it", method, payload) }
+
+func (w *world) callOf(id string, method int, payload string) *caller {
 	on := w.service.Methods[method]
 	ctx, leave := context.WithCancel(context.Background())
 	c := &caller{leave: leave}
 	var err error
-	c.Call, err = w.server.Open(&command.Command{On: on, Payload: command.Payload{TypeURL: on.InputURL(), Value: []byte(payload)}}, "it")
+	c.Call, err = w.server.Open(&command.Command{On: on, Payload: command.Payload{TypeURL: on.InputURL(), Value: []byte(payload)}}, id)
 	if err != nil {
 		c.note("refused: " + mallee.AsError(err).Message)
 		return c

@@ -24,7 +24,7 @@ func inCluster(t *testing.T, entity func(w *world, ctx context.Context, from mal
 	w = newWorld(t, func(c *route.Config) { c.Actors = n })
 	t.Cleanup(w.stop)
 	s := w.model.Service("t.Entity")
-	cluster := malleetest.Start(t, 1, w.router.ActionType(w.model.Service("t.Model")), w.router.ActionType(w.model.Service("t.Two")), mallee.Type{
+	cluster := malleetest.Start(t, 1, w.router.ActionType(w.model.Service("t.Model")), w.router.ActionType(w.model.Service("t.Two")), w.router.ReplicatedType(w.model.Service("t.Copies")), mallee.Type{
 		Name: s.Name, New: func(self *mallee.Self) any { return self }, Interfaces: []mallee.Interface{command.Interface(s)},
 		IdleTimeout: time.Hour, MailboxSize: 100, Interleave: true,
 		Answer: func(ctx context.Context, self any, call mallee.Call) error {

@@ -22,8 +22,10 @@ import (
 	"github.com/mallee-io/mallee"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/actionpb"
+	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/crdtpb"
 	"github.com/mallee-io/mallee/internal/gen/cloudstatepb/functionpb"
 	"github.com/mallee-io/mallee/sidecar/internal/command"
+	"github.com/mallee-io/mallee/sidecar/internal/replicated"
 	"github.com/mallee-io/mallee/sidecar/internal/route"
 	"github.com/mallee-io/mallee/sidecar/internal/spec"
 	"github.com/mallee-io/mallee/sidecar/internal/spec/spectest"
@@ -58,6 +60,11 @@ service Entity {
   rpc Get(Keyed) returns (Out);
   rpc Tell(Keyed) returns (Out) { option (cloudstate.eventing) = { out: { topic: "news" } }; }
 }
+service Copies {
+  rpc Do(Keyed) returns (Out);
+  rpc Watch(Keyed) returns (stream Out);
+  rpc Tell(Keyed) returns (Out) { option (cloudstate.eventing) = { out: { topic: "news" } }; }
+}
 service Elsewhere {
   rpc Get(Keyed) returns (Out);
   rpc Act(In) returns (Out);
@@ -70,6 +77,7 @@ type world struct {
 	t      *testing.T
 	model  *spec.Model
 	router *route.Router
+	copies *replicated.Server
 	stop   func()
 
 	mu      sync.Mutex
@@ -77,6 +85,7 @@ type world struct {
 	reports []string
 	trace   []string // what happened, in its order
 	actor   func(ctx context.Context, id mallee.ID, c *command.Command) error
+	says    func(id int64, text string) []*crdtpb.CrdtStreamOut // what replicated entities answer a command with
 }
 
 // inWorld runs body in a bubble, in which no goroutine may be left behind.
@@ -99,17 +108,23 @@ func newWorld(t *testing.T, change ...func(*route.Config)) *world {
 		spectest.Entity(spec.Action, "t.Two", ""),
 		spectest.Entity(spec.Stateless, "t.Old", ""),
 		spectest.Entity(spec.Value, "t.Entity", "entities"),
+		spectest.Entity(spec.Replicated, "t.Copies", "copies"),
 	}, spectest.File(t, "t.proto", source))
 	conn, stop := w.serve()
-	w.stop = stop
-	config := route.Config{
-		Model: w.model, Function: conn, Actors: w, Log: slog.New(slog.DiscardHandler),
-		Report: func(text string) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.reports = append(w.reports, text)
-		},
+	report := func(text string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.reports = append(w.reports, text)
 	}
+	silent := slog.New(slog.DiscardHandler)
+	w.copies = replicated.New(replicated.Config{Model: w.model, Function: conn, Replicas: noReplicas{}, Report: report, Log: silent})
+	w.stop = func() {
+		if err := w.copies.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		stop()
+	}
+	config := route.Config{Model: w.model, Function: conn, Actors: w, Replicated: w.copies, Log: silent, Report: report}
 	for _, f := range change {
 		f(&config)
 	}
@@ -122,6 +137,7 @@ func (w *world) serve() (*grpc.ClientConn, func()) {
 	server := grpc.NewServer()
 	actionpb.RegisterActionProtocolServer(server, &function{world: w})
 	functionpb.RegisterStatelessFunctionServer(server, &oldFunction{world: w})
+	crdtpb.RegisterCrdtServer(server, &copiesFunction{world: w})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	conn, err := grpc.NewClient("passthrough:///function", grpc.WithTransportCredentials(insecure.NewCredentials()),
