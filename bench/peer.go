@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -31,6 +32,8 @@ func roles() map[string]role {
 		"grpc-echo":        serveRawEcho,
 		"grpc-proxy":       serveProxy,
 		"dapr-app":         serveDaprApp,
+		"mallee-replica":   serveMalleeReplica,
+		"bare-replica":     serveBareReplica,
 	}
 }
 
@@ -43,12 +46,18 @@ type peer struct {
 	addr string
 }
 
-func startPeer(ctx context.Context, name string, args ...string) (*peer, error) {
+func startPeer(_ context.Context, name string, args ...string) (*peer, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{cmd: exec.Command(exe, append([]string{"-serve", name}, args...)...)}
+	return startProgram(exe, append([]string{"-serve", name}, args...)...)
+}
+
+// startProgram starts a peer that is another program: it says where it serves, and
+// ends with its standard input.
+func startProgram(exe string, args ...string) (p *peer, err error) {
+	p = &peer{cmd: exec.Command(exe, args...)}
 	p.cmd.Stderr = os.Stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -63,7 +72,7 @@ func startPeer(ctx context.Context, name string, args ...string) (*peer, error) 
 	p.out = bufio.NewScanner(out)
 	p.addr, err = p.line()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("peer %s: %w", name, err), p.stop())
+		return nil, errors.Join(fmt.Errorf("peer %s: %w", filepath.Base(exe)+" "+strings.Join(args, " "), err), p.stop())
 	}
 	return p, nil
 }

@@ -34,6 +34,7 @@ func suites() []suite {
 		{name: "websocket", benches: websocketBenches(), entrants: websocketEntrants()},
 		{name: "gateway", benches: gatewayBenches(), entrants: gatewayEntrants()},
 		{name: "sidecar", benches: sidecarBenches(), entrants: sidecarEntrants()},
+		{name: "crdt", benches: crdtBenches(), entrants: crdtEntrants()},
 	}
 }
 

@@ -22,6 +22,9 @@ func check[S subject[S]](s S, d *Delta, depth int) error {
 	case depth > maxDepth:
 		return illegal("it is nested too deeply")
 	}
+	if err := checkPieces(d); err != nil {
+		return err
+	}
 	switch d.Kind {
 	case KindGCounter:
 		if d.Increment > 1<<63-1 {

@@ -1,5 +1,7 @@
 package crdt
 
+import "slices"
+
 // Delta is a change of a value as its users see it: what they ask for, and what
 // they are told. Elements and keys are opaque bytes. Fields of other kinds than
 // Kind are ignored.
@@ -62,6 +64,28 @@ const (
 	Majority                    // more than half of the members, and the store
 	All                         // all members, and the store
 )
+
+// Size is about how many bytes the change takes when it travels, and at least what
+// it adds to the value's.
+func (d *Delta) Size() int {
+	if d == nil {
+		return 0
+	}
+	n := atomSize + len(d.Value)
+	for _, x := range d.Removed {
+		n += len(x) + atomSize
+	}
+	for _, x := range d.Added {
+		n += len(x) + atomSize
+	}
+	for _, e := range d.entries() {
+		n += len(e.Key) + e.Delta.Size()
+	}
+	return n
+}
+
+// entries are those that are updated, and those that are inserted.
+func (d *Delta) entries() []Entry { return slices.Concat(d.Updated, d.Inserted) }
 
 // count is the change of a counter.
 func (d *Delta) count() int64 {

@@ -86,3 +86,15 @@ func (r *reader) effect(depth int) (e effect) {
 	}
 	return e
 }
+
+// size is at least what the effect adds to a value's encoding.
+func (e *effect) size() int {
+	n := atomSize + len(e.value)
+	for _, x := range e.added {
+		n += len(x) + atomSize
+	}
+	for i := range e.entries {
+		n += len(e.entries[i].key) + e.entries[i].effect.size()
+	}
+	return n
+}

@@ -54,6 +54,7 @@ func (m *orMap) update(at Dot, now int64, s *slot, e Entry, fresh bool) (changed
 	changed = s.value.change(at, now, e.Delta, true) || fresh
 	if changed {
 		s.marks.replace(at, mark{})
+		s.size += e.Delta.Size()
 		touch(&m.pending, e.Key, false)
 	}
 	return changed
@@ -85,6 +86,7 @@ func (m *orMap) apply(at Dot, seen past, e *effect) (changed bool) {
 		x := &e.entries[i]
 		s, of := m.at(x.key).of(x.effect.kind)
 		m.put(x.key, s)
+		of.size += x.effect.size()
 		changed = of.marks.observe(at, mark{}, seen) || changed
 		changed = of.value.contents.apply(at, seen, &x.effect) || changed
 	}

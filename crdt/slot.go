@@ -6,6 +6,7 @@ type slot struct {
 	marks atoms[mark]
 	value Value
 	next  *slot
+	size  int // bytes of its encoding, at most: see fits
 }
 
 // of is the slot of a kind, made if there is none, and the first one then.
@@ -53,6 +54,7 @@ func (s *slot) merge(o *slot, mine, theirs past) (first *slot, changed bool) {
 		changed = s.marks.drop(theirs) || changed
 		changed = s.value.contents.drop(theirs) || changed
 	default:
+		s.size += o.size
 		s.next, changed = s.next.merge(o.next, mine, theirs)
 		changed = s.marks.merge(o.marks, mine, theirs) || changed
 		changed = s.value.contents.merge(o.value.contents, mine, theirs) || changed
@@ -81,9 +83,10 @@ func parseSlots(r *reader, after Kind, depth int) *slot {
 	if k == 0 || !r.check(k > after && k.known() && depth < maxDepth) {
 		return nil
 	}
-	s := &slot{value: *NewValue(k)}
+	s := &slot{value: *NewValue(k), size: 2 + len(r.rest)}
 	s.marks = parseAtoms(r, 1, (*reader).mark)
 	s.value.contents.parse(r, depth+1)
+	s.size -= len(r.rest)
 	s.next = parseSlots(r, k, depth)
 	r.check(len(s.marks) > 0 || !s.value.contents.empty())
 	return s

@@ -76,6 +76,9 @@ func (v *Value) Change(at Dot, now int64, d *Delta) error {
 	if err := check(v, d, 0); err != nil {
 		return err
 	}
+	if err := v.fits(d); err != nil {
+		return err
+	}
 	v.change(at, now, d, false)
 	return nil
 }

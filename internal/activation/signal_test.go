@@ -36,6 +36,7 @@ func TestSignalsAreTurns(t *testing.T) {
 			}
 		}
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		if turns != 2 || ended != 0 {
 			t.Errorf("%d turns, want 2; ended %d times", turns, ended)
 		}

@@ -74,7 +74,7 @@ func (c *checkpoint) folded() bool {
 func (c *checkpoint) put(ctx context.Context) error {
 	n := min(len(c.next), maxRow)
 	c.head.Rows++
-	row := storage.PutBytes(valuesRow(c.head.Generation, c.head.Rows), append([]byte{rowVersion}, c.next[:n]...), 0)
+	row := storage.PutBytes(valuesRow(c.head.Generation, c.head.Rows), makeRow(c.next[:n]), 0)
 	_, err := c.ledger.write(ctx, row)
 	c.next, c.bytes = c.next[n:], c.bytes+n
 	return err

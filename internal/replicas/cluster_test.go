@@ -311,6 +311,26 @@ func TestClient(t *testing.T) {
 	})
 }
 
+// Processes that host nothing come to know each other: what one changes is on the
+// other within the time that a message takes, and does not go a longer way.
+func TestClientsKnowEachOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 1, game.Types()...)
+		one, other := c.Client(), c.Client()
+		add(t, visits(one), 1)
+		add(t, visits(other), 1)
+		reaches(t, visits(other), 2)
+		time.Sleep(3 * time.Second) // they are told of each other
+		begin := time.Now()
+		add(t, visits(one), 1)
+		reaches(t, visits(other), 3)
+		if took := time.Since(begin); took > 100*time.Millisecond {
+			t.Errorf("it took %v, of fake time", took)
+		}
+	})
+}
+
 func TestOverTCP(t *testing.T) {
 	t.Parallel()
 	c := malleetest.OverTCP.Start(t, game.Types()...)

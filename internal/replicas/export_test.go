@@ -47,9 +47,9 @@ func (c *Checkpoint) Step(ctx context.Context) (done bool, err error) { return c
 
 func (c *Checkpoint) Base() *crdt.Clock { return &c.base }
 
-// ReadLogRow reads a row of the log, wherever it is.
+// ReadLogRow reads what is behind the header of a row of the log.
 func ReadLogRow(value []byte) error {
-	_, _, _, err := parseLogRow(storage.Row{Key: headKey, Value: value}, headKey)
+	_, _, _, err := parseLogRow(storage.Row{Key: headKey, Value: makeRow(value)}, headKey)
 	return err
 }
 

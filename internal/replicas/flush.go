@@ -143,6 +143,13 @@ func (s *Service) since(l *life, c *crdt.Clock) (batches []gossip.Batch, clock c
 	return l.machine.Since(s.now(), c)
 }
 
+// keep keeps the batches that lead from a clock, nil: no longer.
+func (s *Service) keep(l *life, since *crdt.Clock) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.machine.Keep(since)
+}
+
 // noteDurable takes note of what the store has.
 func (s *Service) noteDurable(l *life, durable *crdt.Clock) {
 	s.mu.Lock()

@@ -214,6 +214,7 @@ func (k *keeper) run() {
 	err := k.prepare(ctx)
 	if err == nil {
 		err = k.work(ctx)
+		k.service.keep(k.life, nil)
 	}
 	if ctx.Err() != nil {
 		err = errKeeperEnded
@@ -295,9 +296,8 @@ func (k *keeper) step(ctx context.Context, count bool) (busy bool, err error) {
 	case k.open != nil:
 		return true, k.advance(ctx)
 	case k.due || l.bytes > max(l.whole, k.service.config.CheckpointAfter) || len(l.log) > maxLog:
-		k.open, err = l.begin(ctx, k.service.values)
 		k.due = false
-		return true, err
+		return true, k.begin(ctx)
 	}
 	return false, nil
 }
@@ -323,6 +323,15 @@ func (k *keeper) flush(ctx context.Context) error {
 	return nil
 }
 
+// begin begins a checkpoint. What is flushed while it is under way belongs behind it,
+// too.
+func (k *keeper) begin(ctx context.Context) (err error) {
+	if k.open, err = k.ledger.begin(ctx, k.service.values); err == nil {
+		k.service.keep(k.life, &k.open.base)
+	}
+	return err
+}
+
 // advance goes on with the checkpoint. One that does not fit together any more is
 // begun anew.
 func (k *keeper) advance(ctx context.Context) error {
@@ -333,6 +342,7 @@ func (k *keeper) advance(ctx context.Context) error {
 	c := k.open
 	k.open, k.due = nil, true
 	batches, clock, ok := k.service.since(k.life, &c.base)
+	k.service.keep(k.life, nil)
 	if !ok || c.folded() {
 		k.self.Log().Warn("a checkpoint of the replicated values begins anew: too much has changed meanwhile")
 		return nil

@@ -103,10 +103,11 @@ func (l *ledger) loadCheckpoint(ctx context.Context, values *gossip.Values) erro
 			break // left over
 		}
 		n++
-		if err := checkRow(row, valuesRow(l.head.Generation, n), 1); err != nil {
+		piece, err := openRow(row, valuesRow(l.head.Generation, n))
+		if err != nil {
 			return err
 		}
-		pending, l.whole = append(pending, row.Value[1:]...), l.whole+len(row.Value)
+		pending, l.whole = append(pending, piece...), l.whole+len(piece)
 		entries, rest := cutEntries(pending)
 		if len(entries) == 0 {
 			continue
@@ -211,13 +212,13 @@ func (l *ledger) writeLog(ctx context.Context, generation uint64, behind int, ba
 	for i := range batches {
 		pending = gossip.AppendBatch(pending, &batches[i])
 		for len(pending) > maxRow {
-			if err := put(append([]byte{rowVersion, rowMore}, pending[:maxRow]...)); err != nil {
+			if err := put(makeRow([]byte{rowMore}, pending[:maxRow])); err != nil {
 				return nil, 0, err
 			}
 			pending = pending[maxRow:]
 		}
 	}
-	err = put(append(clock.Append([]byte{rowVersion, rowEnd}), pending...))
+	err = put(makeRow(clock.Append([]byte{rowEnd}), pending))
 	return rows, bytes, err
 }
 

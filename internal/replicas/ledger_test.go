@@ -121,7 +121,11 @@ func (r *run) change() {
 	case 0:
 		_, err = cell.Count(crdt.KindPNCounter, r.random.Int64N(9)-4)
 	case 1:
-		err = cell.Change(&crdt.Delta{Kind: crdt.KindORSet, Added: []string{element}})
+		d := &crdt.Delta{Kind: crdt.KindORSet, Added: []string{element}}
+		if r.random.IntN(3) == 0 { // two of them are too large for one row
+			d.Added = []string{strings.Repeat(element, 150<<10)}
+		}
+		err = cell.Change(d)
 	case 2:
 		err = cell.Change(&crdt.Delta{Kind: crdt.KindORSet, Removed: []string{element}})
 	case 3:
@@ -259,7 +263,7 @@ func TestLedgerOnPebble(t *testing.T) {
 func TestDamagedRows(t *testing.T) {
 	t.Parallel()
 	whole := storage.Memory()
-	r := newRun(t, whole, 3, -1)
+	r := newRun(t, whole, 8, -1) // nothing is left over then
 	if err := r.script(t.Context(), 200); err != nil {
 		t.Fatal(err)
 	}
@@ -275,6 +279,7 @@ func TestDamagedRows(t *testing.T) {
 		"later version":  func(v []byte) []byte { return append([]byte{9}, v[1:]...) },
 		"cut":            func(v []byte) []byte { return v[:len(v)-1] },
 		"longer":         func(v []byte) []byte { return append(slices.Clone(v), 7) },
+		"a bit else":     func(v []byte) []byte { return append(slices.Clone(v[:len(v)-1]), v[len(v)-1]^1) },
 		"there no more":  nil,
 		"another's kind": func(v []byte) []byte { return append([]byte{v[0], 7}, v[2:]...) },
 	}

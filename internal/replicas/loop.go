@@ -75,10 +75,7 @@ func (s *Service) receive(m letter) {
 
 func (s *Service) take(m letter) {
 	s.waiting.Add(-int64(len(m.body)))
-	if !s.speaks[m.from] {
-		s.speaks[m.from] = true
-		hint(s.look)
-	}
+	s.heard(m.from)
 	if s.life == nil {
 		return
 	}
@@ -118,6 +115,9 @@ func (s *Service) progress() {
 	}
 	if !isClosed(s.ready) && l.machine.Synced() {
 		close(s.ready)
+	}
+	for _, at := range l.machine.Introduced() {
+		s.heard(at)
 	}
 	if s.waits.settle(l, s.values) {
 		hint(s.urge)

@@ -33,7 +33,7 @@ func (s *Service) watch() {
 }
 
 // poll learns which nodes have copies: this one, those that can have the keeper, and
-// those that have sent something.
+// those that have sent something, to it or to another one.
 func (s *Service) poll(ctx context.Context) error {
 	members, err := s.config.Members(ctx)
 	if err != nil {
@@ -57,6 +57,15 @@ func (s *Service) poll(ctx context.Context) error {
 	s.speaks = speaks
 	s.changedMembers()
 	return nil
+}
+
+// heard takes note of a node that has copies; whether it is a member is to be seen.
+// mu is held.
+func (s *Service) heard(at gossip.Peer) {
+	if !s.speaks[at] {
+		s.speaks[at] = true
+		hint(s.look)
+	}
 }
 
 // Lost says that a node is no member any more.

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
+	"slices"
 
 	"github.com/mallee-io/mallee/crdt"
 	"github.com/mallee-io/mallee/internal/replicas/gossip"
@@ -18,9 +20,9 @@ import (
 //
 // Generations and numbers have 16 hexadecimal digits; numbers count from 1. The rows
 // of a generation are one stream of bytes, cut into pieces of at most maxRow, so a
-// value or a batch may be larger than a row. Every row begins with its version. A row
-// of the log says in its second byte whether it ends a flush; then what the store has
-// by it, a clock, stands before the batches' bytes.
+// value or a batch may be larger than a row. Every row begins with its version and
+// the CRC-32C of what follows. A row of the log says then whether it ends a flush; if
+// so, what the store has by it, a clock, stands before the batches' bytes.
 //
 // All that is written is one row at a time, or deletes what has no meaning any more.
 // What does not belong to the head's generation is left over from a checkpoint that
@@ -32,9 +34,10 @@ const (
 	logPrefix = "rows/"
 
 	rowVersion = 1
+	rowHeader  = 1 + crc32.Size
 	maxRow     = 256 << 10 // bytes of a row: far from what any store refuses
 
-	rowMore = 0 // the second byte of a row of the log
+	rowMore = 0 // what a row of the log begins with
 	rowEnd  = 1
 )
 
@@ -94,31 +97,43 @@ func valuesRow(generation uint64, number int) storage.Key {
 	return storage.Key{Table: table, Key1: valuesKey(generation), Key2: fmt.Sprintf("%016x", number)}
 }
 
-// checkRow refuses a row that is not the one which has to come, or of a version that
-// is not known.
-func checkRow(row storage.Row, want storage.Key, least int) error {
+// makeRow is the value of a row.
+func makeRow(parts ...[]byte) []byte {
+	row := slices.Concat(append([][]byte{make([]byte, rowHeader)}, parts...)...)
+	row[0] = rowVersion
+	binary.BigEndian.PutUint32(row[1:], checksum(row[rowHeader:]))
+	return row
+}
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// openRow gives what is behind the header. It refuses a row that is not the one which
+// has to come, of a version that is not known, or that has changed.
+func openRow(row storage.Row, want storage.Key) ([]byte, error) {
 	switch {
 	case row.Key != want:
-		return fmt.Errorf("the row %s of the store is missing: %s follows", want, row.Key)
-	case len(row.Value) < least || row.Value[0] != rowVersion:
-		return damaged(row.Key, fmt.Errorf("it begins with %x, this program knows version %d", row.Value[:min(least, len(row.Value))], rowVersion))
+		return nil, fmt.Errorf("the row %s of the store is missing: %s follows", want, row.Key)
+	case len(row.Value) < rowHeader || row.Value[0] != rowVersion:
+		return nil, damaged(row.Key, fmt.Errorf("it begins with %x, this program knows version %d", row.Value[:min(1, len(row.Value))], rowVersion))
+	case binary.BigEndian.Uint32(row.Value[1:]) != checksum(row.Value[rowHeader:]):
+		return nil, damaged(row.Key, fmt.Errorf("its checksum is another one"))
 	}
-	return nil
+	return row.Value[rowHeader:], nil
 }
 
 // parseLogRow tells what a row of the log has. An end says that the store has what the
 // clock says, once the piece is applied.
 func parseLogRow(row storage.Row, want storage.Key) (piece []byte, clock crdt.Clock, end bool, err error) {
-	if err := checkRow(row, want, 2); err != nil {
+	value, err := openRow(row, want)
+	switch {
+	case err != nil:
 		return nil, clock, false, err
-	}
-	switch row.Value[1] {
-	case rowMore:
-		return row.Value[2:], clock, false, nil
-	case rowEnd:
-		clock, piece, err = crdt.ParseClock(row.Value[2:])
+	case len(value) > 0 && value[0] == rowMore:
+		return value[1:], clock, false, nil
+	case len(value) > 0 && value[0] == rowEnd:
+		clock, piece, err = crdt.ParseClock(value[1:])
 	default:
-		err = fmt.Errorf("its kind %d is not known", row.Value[1])
+		err = fmt.Errorf("it does not say whether it ends a flush")
 	}
 	if err != nil {
 		return nil, clock, false, damaged(row.Key, err)
@@ -126,15 +141,25 @@ func parseLogRow(row storage.Row, want storage.Key) (piece []byte, clock crdt.Cl
 	return piece, clock, true, nil
 }
 
-// An entry of a checkpoint is its name and state, each after its length. A state's is
-// one more than it is; 0 says that the value has been deleted.
+// An entry of a checkpoint is its name after its length; what it is; and its state
+// after its length, unless it is deleted.
+const (
+	entryWhole = iota
+	entryDeleted
+	entryContinues // a value that an entry before it begins
+)
 
 func appendEntry(b []byte, e *gossip.Entry) []byte {
 	b = append(binary.AppendUvarint(b, uint64(len(e.Name))), e.Name...)
-	if e.Deleted {
-		return append(b, 0)
+	switch {
+	case e.Deleted:
+		return append(b, entryDeleted)
+	case e.Continues:
+		b = append(b, entryContinues)
+	default:
+		b = append(b, entryWhole)
 	}
-	return append(binary.AppendUvarint(b, uint64(len(e.State))+1), e.State...)
+	return append(binary.AppendUvarint(b, uint64(len(e.State))), e.State...)
 }
 
 // cutEntries takes the entries that are there in whole.
@@ -149,20 +174,24 @@ func cutEntries(b []byte) (entries []gossip.Entry, rest []byte) {
 }
 
 func cutEntry(b []byte) (e gossip.Entry, rest []byte, ok bool) {
+	name, b, ok := cutBytes(b)
+	if !ok || len(b) == 0 || b[0] > entryContinues {
+		return e, nil, false
+	}
+	how, b := b[0], b[1:]
+	e = gossip.Entry{Name: string(name), Deleted: how == entryDeleted, Continues: how == entryContinues}
+	if !e.Deleted {
+		e.State, b, ok = cutBytes(b)
+	}
+	return e, b, ok
+}
+
+// cutBytes takes bytes that stand after their length.
+func cutBytes(b []byte) (cut, rest []byte, ok bool) {
 	size, n := binary.Uvarint(b)
 	if n <= 0 || size > uint64(len(b)-n) {
-		return e, nil, false
+		return nil, nil, false
 	}
-	e.Name, b = string(b[n:n+int(size)]), b[n+int(size):]
-	size, n = binary.Uvarint(b)
-	switch {
-	case n <= 0 || size > uint64(len(b)-n)+1:
-		return e, nil, false
-	case size == 0:
-		e.Deleted = true
-		return e, b[n:], true
-	}
-	end := n + int(size) - 1
-	e.State = b[n:end]
-	return e, b[end:], true
+	end := n + int(size)
+	return b[n:end], b[end:], true
 }

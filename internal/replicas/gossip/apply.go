@@ -98,6 +98,7 @@ func (v *Values) Merge(theirs *Values) error {
 	if own := v.at.Replica; own != 0 && theirs.clock.Seen(own) >= v.at.Seq {
 		return fmt.Errorf("another process has seen batch %d of this replica, which has made %d", theirs.clock.Seen(own), v.at.Seq-1)
 	}
+	v.take(theirs)
 	for s := range theirs.slots.all() {
 		if err := v.merge(s, &theirs.clock); err != nil {
 			return fmt.Errorf("merge of %q: %w", s.name, err)
@@ -105,6 +106,21 @@ func (v *Values) Merge(theirs *Values) error {
 	}
 	v.clock.Merge(&theirs.clock)
 	return nil
+}
+
+// take takes over what theirs have where there is nothing here, not even a watcher.
+// That costs nothing for each value: a newcomer's changes need not wait for millions.
+func (v *Values) take(theirs *Values) {
+	values, deleted := theirs.values.Load(), theirs.deleted.Load()
+	for i := range theirs.slots {
+		v.slots[i].take(&theirs.slots[i])
+	}
+	for s := range theirs.slots.all() { // what is left there will be merged
+		values -= count(s.value != nil)
+		deleted -= count(s.deleted)
+	}
+	v.values.Add(values)
+	v.deleted.Add(deleted)
 }
 
 func (v *Values) merge(theirs *slot, clock *crdt.Clock) error {

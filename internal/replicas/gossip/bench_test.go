@@ -135,30 +135,78 @@ func fill(b *testing.B, v *gossip.Values, id crdt.ReplicaID, d *crdt.Delta) {
 	}
 }
 
+// read reads all that another has, as who has nothing of it.
+func read(b *testing.B, from *gossip.Values) (staged *gossip.Values) {
+	since := from.Clock()
+	staged = gossip.NewStaged(&since)
+	for next, done := "", false; !done; done = next == "" {
+		entries, after, err := from.Entries(next, 256<<10)
+		if err == nil {
+			err = staged.Load(entries)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		next = after
+	}
+	return staged
+}
+
+// merge merges, and reports how long nobody can change anything else.
+func merge(b *testing.B, to, staged *gossip.Values) {
+	began := time.Now()
+	if err := to.Merge(staged); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(time.Since(began).Seconds(), "s-in-merge")
+	if n, _ := to.Size(); n != million {
+		b.Fatalf("%d values", n)
+	}
+}
+
 // BenchmarkTransfer reads, loads and merges a million counters, as a newcomer does.
 func BenchmarkTransfer(b *testing.B) {
 	from := newReplica(1)
 	fill(b, from, 1, &crdt.Delta{Kind: crdt.KindPNCounter, Change: 7})
 	for b.Loop() {
-		since := from.Clock()
-		staged := gossip.NewStaged(&since)
-		for next, done := "", false; !done; done = next == "" {
-			entries, after, err := from.Entries(next, 256<<10)
-			if err == nil {
-				err = staged.Load(entries)
+		merge(b, newReplica(2), read(b, from))
+	}
+}
+
+// BenchmarkTransferAgain is for one who has them already, and of whom a hundredth has
+// changed at either side.
+func BenchmarkTransferAgain(b *testing.B) {
+	from, to := newReplica(1), newReplica(2)
+	fill(b, from, 1, &crdt.Delta{Kind: crdt.KindPNCounter, Change: 7})
+	if err := to.Merge(read(b, from)); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for i := range million / 100 {
+			for side, v := range []*gossip.Values{from, to} {
+				if _, err := v.Open(fmt.Sprintf("value-%010d", 100*i+side)).Count(crdt.KindPNCounter, 1); err != nil {
+					b.Fatal(err)
+				}
 			}
-			if err != nil {
-				b.Fatal(err)
+		}
+		merge(b, to, read(b, from))
+	}
+}
+
+// BenchmarkTransferLarge reads one set of so many elements in parts.
+func BenchmarkTransferLarge(b *testing.B) {
+	for _, n := range []int{100_000, million} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			from := newReplica(1)
+			c := from.Open("set")
+			for i := range n {
+				if err := c.Change(add(fmt.Sprintf("element-%010d", i))); err != nil {
+					b.Fatal(err)
+				}
 			}
-			next = after
-		}
-		to, began := newReplica(2), time.Now()
-		if err := to.Merge(staged); err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(time.Since(began).Seconds(), "s-in-merge") // in which nothing else can change
-		if n, _ := to.Size(); n != million {
-			b.Fatalf("%d values", n)
-		}
+			for b.Loop() {
+				read(b, from)
+			}
+		})
 	}
 }

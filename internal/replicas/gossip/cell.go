@@ -62,7 +62,7 @@ func (c *Cell) Change(d *crdt.Delta) error {
 	if d == nil {
 		return fmt.Errorf("%w: there is none", crdt.ErrIllegal)
 	}
-	size := sizeOf(d)
+	size := d.Size()
 	if size > MaxChange {
 		return fmt.Errorf("%w: it has %d bytes, and at most %d travel", crdt.ErrIllegal, size, MaxChange)
 	}

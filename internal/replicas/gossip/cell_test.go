@@ -180,7 +180,8 @@ func TestCellRefuses(t *testing.T) {
 		{"new", &crdt.Delta{Kind: crdt.KindGCounter, Increment: 1 << 63}, crdt.ErrIllegal},
 		{"", add("x"), crdt.ErrIllegal},
 		{strings.Repeat("n", gossip.MaxName+1), add("x"), crdt.ErrIllegal},
-		{"new", add(strings.Repeat("x", gossip.MaxChange)), crdt.ErrIllegal},
+		{"new", add(slices.Repeat([]string{strings.Repeat("x", crdt.MaxElement)}, gossip.MaxChange/crdt.MaxElement)...), crdt.ErrIllegal},
+		{"new", add(strings.Repeat("x", crdt.MaxElement+1)), crdt.ErrIllegal},
 	} {
 		if err := a.Open(c.name).Change(c.delta); !errors.Is(err, c.want) {
 			t.Errorf("change of %.8q: %v, not %v", c.name, err, c.want)
@@ -494,10 +495,14 @@ func TestNothingDoesNotFillABatch(t *testing.T) {
 func TestBatchesFitAMessage(t *testing.T) {
 	t.Parallel()
 	a := newReplica(1)
+	var all []string // that one change can have
+	for i := range gossip.MaxChange/crdt.MaxElement - 1 {
+		all = append(all, fmt.Sprint(i)+strings.Repeat("x", crdt.MaxElement-1))
+	}
 	var changing sync.WaitGroup
 	for i := range 8 {
 		changing.Go(func() {
-			if err := a.Open(fmt.Sprint(i)).Change(add(strings.Repeat("x", gossip.MaxChange-100))); err != nil {
+			if err := a.Open(fmt.Sprint(i)).Change(add(all...)); err != nil {
 				t.Error(err)
 			}
 		})

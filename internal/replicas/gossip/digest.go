@@ -25,9 +25,10 @@ func (m *Machine) takeDigest(now time.Duration, from Peer, p *peer, x *message) 
 			return err
 		}
 		m.hearLeft(d.left)
+		m.introduce(d.nodes)
 		m.questions.take(from, &d)
 		if d.question > 0 {
-			m.send(from, m.digest(0, d.question))
+			m.send(from, m.digest(0, d.question, nil))
 		}
 	}
 	if p.replica != x.sender {
@@ -78,8 +79,8 @@ func absorb(c, more *crdt.Clock) {
 	}
 }
 
-func (m *Machine) digest(question, answer uint64) []byte {
-	d := digest{clock: m.clock, store: m.store, left: m.removal.list(), question: question, answer: answer}
+func (m *Machine) digest(question, answer uint64, nodes []Peer) []byte {
+	d := digest{clock: m.clock, store: m.store, left: m.removal.list(), nodes: nodes, question: question, answer: answer}
 	if m.leaving {
 		d.left = append(d.left, crdt.Dot{Replica: m.id, Seq: m.clock.Seen(m.id)})
 	}
@@ -87,7 +88,7 @@ func (m *Machine) digest(question, answer uint64) []byte {
 }
 
 func (m *Machine) sendDigest(now time.Duration) {
-	m.broadcast(m.digest(m.questions.ask(), 0))
+	m.broadcast(m.digest(m.questions.ask(), 0, m.order))
 	for _, p := range m.peers {
 		p.owed = false
 	}
@@ -108,7 +109,7 @@ func (m *Machine) acknowledge(now time.Duration) {
 	for _, at := range m.order {
 		if p := m.peers[at]; p.owed {
 			if body == nil {
-				body = m.digest(0, 0)
+				body = m.digest(0, 0, nil)
 			}
 			m.send(at, body)
 			p.owed = false

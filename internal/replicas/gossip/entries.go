@@ -1,80 +1,69 @@
 package gossip
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/mallee-io/mallee/crdt"
 )
 
-// Entry is one value, or the mark of a deleted one, as it is sent to who needs all.
+// Entry is one value, a part of it, or the mark of a deleted one, as it is sent to who
+// needs all.
 type Entry struct {
-	Name    string
-	Deleted bool
-	State   []byte // of crdt.Value.AppendBinary; empty when deleted
+	Name      string
+	Deleted   bool
+	Continues bool   // the value: another entry has had what comes before in it
+	State     []byte // of crdt.Value.AppendPart; empty when deleted
 }
 
 // Entries gives the values that come after a cursor, "" at first, until they have
-// size bytes, but at least one, and the cursor after them: "" at the end. What is open is sealed first.
+// size bytes, but at least something, and the cursor after them: "" at the end. A set
+// or ORMap that is too large is divided. What is open is sealed first, but nothing
+// waits while they are read: what is changed meanwhile may be in them.
 //
 // To have another process's state: take its Clock, read all entries, while it goes
 // on, and then the batches that it has seen since that Clock, its own sealed ones
-// included. NewStaged puts them together.
+// included: Seal has to be called before. NewStaged puts them together.
 func (v *Values) Entries(after string, size int) (entries []Entry, next string, err error) {
-	i, name, err := parseCursor(after)
+	c, err := parseCursor(after)
 	if err != nil {
 		return nil, "", err
 	}
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.seal()
-	for ; i < buckets; i, name = i+1, "" {
-		for _, s := range v.slots[i].after(name) {
+	v.mu.Unlock()
+	for ; c.bucket < buckets; c = (cursor{bucket: c.bucket + 1}) {
+		for _, s := range v.slots[c.bucket].sorted() {
+			if c.passed(s.name) {
+				continue
+			}
 			if size <= 0 && len(entries) > 0 {
-				return entries, appendCursor(i, name), nil
+				return entries, c.String(), nil
 			}
-			name = s.name
-			e, ok, err := s.entry()
-			if err != nil {
-				return nil, "", fmt.Errorf("value %q: %w", s.name, err)
-			}
+			e, from, ok := s.entry(c.from, size)
 			if ok {
 				entries = append(entries, e)
 				size -= len(e.Name) + len(e.State)
+			}
+			if c.name, c.from = s.name, from; from != "" {
+				return entries, c.String(), nil
 			}
 		}
 	}
 	return entries, "", nil
 }
 
-func (s *slot) entry() (e Entry, ok bool, err error) {
+// entry is the value's part from somewhere on, "" at first; next is where another one
+// begins, if there is one.
+func (s *slot) entry(from string, size int) (e Entry, next string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e = Entry{Name: s.name, Deleted: s.deleted}
 	if s.value != nil {
-		e.State, err = s.value.AppendBinary(nil)
+		e.Continues = from != ""
+		e.State, next = s.value.AppendPart(nil, from, size)
 	}
-	return e, s.deleted || s.value != nil, err
-}
-
-// A cursor is the number of a bucket, and the last name of it that has been read.
-
-func appendCursor(bucket int, name string) string {
-	return string(binary.BigEndian.AppendUint16(nil, uint16(bucket))) + name
-}
-
-func parseCursor(c string) (bucket int, name string, err error) {
-	if c == "" {
-		return 0, "", nil
-	}
-	if len(c) < 2 {
-		return 0, "", fmt.Errorf("a cursor of %d bytes: %w", len(c), crdt.ErrMalformed)
-	}
-	if bucket = int(binary.BigEndian.Uint16([]byte(c[:2]))); bucket >= buckets {
-		return 0, "", fmt.Errorf("a cursor at %d of %d: %w", bucket, buckets, crdt.ErrMalformed)
-	}
-	return bucket, c[2:], nil
+	return e, next, s.deleted || s.value != nil
 }
 
 // NewStaged is where another process's state, or the store's, is put together: Load
@@ -82,14 +71,22 @@ func parseCursor(c string) (bucket int, name string, err error) {
 // the batches that it has seen since then; then Merge of other Values, all at once.
 // Entries have some of those batches in them already, and others not: only when all
 // are applied is what is staged as its clock says.
+//
+// That goes for the parts of one value as it does for values, because nothing that a
+// batch does to an element, or at a key, depends on what is at others: each element is
+// as it was at some time since, and has what was before in it. All that comes later
+// is applied to all of them: an element that was removed behind the cursor, or was
+// added there, is so by a batch of these. So is a value that has been replaced between
+// two parts by one of a lower kind, or deleted: of the new one there was nothing
+// before, and the part that comes next takes the place of what was loaded.
 func NewStaged(since *crdt.Clock) *Values {
 	v := NewValues(nil)
 	v.clock = since.Clone()
 	return v
 }
 
-// Load takes entries in, in the place of those of the same name. Only Values that are
-// staged do so. After an error nothing has changed.
+// Load takes entries in, in the place of those of the same name, or of the same part
+// of it. Only Values that are staged do so. After an error nothing has changed.
 func (v *Values) Load(entries []Entry) error {
 	if v.now != nil {
 		return errors.New("entries are only loaded into values that are staged")
@@ -101,6 +98,9 @@ func (v *Values) Load(entries []Entry) error {
 			return fmt.Errorf("a name of %d bytes: %w", len(e.Name), crdt.ErrMalformed)
 		}
 		if e.Deleted {
+			if e.Continues {
+				return fmt.Errorf("value %q is deleted and goes on: %w", e.Name, crdt.ErrMalformed)
+			}
 			continue
 		}
 		if values[i], err = crdt.ParseValue(e.State); err != nil {
@@ -109,10 +109,17 @@ func (v *Values) Load(entries []Entry) error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for i, e := range entries {
-		s := v.slots.lock(e.Name)
-		v.put(s, values[i], e.Deleted)
-		s.mu.Unlock()
+	for i := range entries {
+		v.load(&entries[i], values[i])
 	}
 	return nil
+}
+
+func (v *Values) load(e *Entry, value *crdt.Value) {
+	s := v.slots.lock(e.Name)
+	defer s.mu.Unlock()
+	if e.Continues && s.value != nil && s.value.TakePart(value) == nil {
+		return
+	}
+	v.put(s, value, e.Deleted)
 }

@@ -30,6 +30,7 @@ type Machine struct {
 	clock    crdt.Clock // of values, since the last look
 	store    crdt.Clock // what the store has
 	retained retained
+	pinned   *crdt.Clock // nil: no more is kept than others need
 	early    early
 
 	member  bool // this node is alive, as far as it knows
@@ -38,6 +39,8 @@ type Machine struct {
 	order   []Peer                  // of peers
 	rows    map[crdt.ReplicaID]*row // what other replicas have said
 	elected []crdt.ReplicaID
+
+	introduced []Peer
 
 	digestAt  time.Duration // to all
 	ackAt     time.Duration // to those from whom something has come
@@ -63,8 +66,8 @@ type MachineConfig struct {
 	// bytes. Who needs those that are gone gets the whole state. Batches that came
 	// too early may take an eighth of it besides. Defaults to 64 MiB.
 	MaxRetained int
-	// MaxMessage bounds a message, in bytes. Defaults to 256 KiB; a batch or value
-	// that is larger goes alone.
+	// MaxMessage bounds a message, in bytes. Defaults to 256 KiB; a batch, or a
+	// piece of a value, that is larger goes alone.
 	MaxMessage int
 }
 

@@ -97,6 +97,31 @@ func TestMachineSendsOnce(t *testing.T) {
 	}
 }
 
+// A node tells the others whom it speaks to.
+func TestMachineIntroduces(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 3, gossip.MachineConfig{})
+	f.nodes[0].Members(f.now, []gossip.Peer{1, 2, 3})
+	f.nodes[1].Members(f.now, []gossip.Peer{1, 2})
+	f.nodes[2].Members(f.now, []gossip.Peer{1, 3})
+	f.run(time.Second)
+	for i, want := range []gossip.Peer{3, 2} {
+		if got := f.nodes[i+1].Introduced(); !slices.Contains(got, want) {
+			t.Errorf("node %d has heard of %v, want %d", i+2, got, want)
+		}
+		if got := f.nodes[i+1].Introduced(); len(got) > 0 {
+			t.Errorf("node %d has heard of %v again", i+2, got)
+		}
+	}
+	f.members(3)
+	f.run(time.Second)
+	for i, m := range f.nodes {
+		if got := m.Introduced(); len(got) > 0 {
+			t.Errorf("node %d hears of %v, which are members", i+1, got)
+		}
+	}
+}
+
 // What was lost is sent again; what is not kept any more comes with the whole state.
 func TestMachineFillsGaps(t *testing.T) {
 	t.Parallel()
@@ -295,6 +320,30 @@ func TestMachineFoldsWhatIsStable(t *testing.T) {
 	ask("the last checkpoint lacks it", false, true)
 	census.Base = f.vals[0].Clock()
 	ask("all have it", true, false)
+}
+
+// What a checkpoint that is under way needs is kept, though all have it.
+func TestMachineKeeps(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, gossip.MachineConfig{})
+	since := f.vals[0].Clock()
+	kept := func() bool {
+		f.run(time.Second)
+		all := f.vals[0].Clock()
+		f.nodes[0].Durable(&all)
+		_, _, ok := f.nodes[0].Since(f.now, &since)
+		return ok
+	}
+	f.nodes[0].Keep(&since)
+	f.count(1, "counter")
+	f.count(2, "counter")
+	if !kept() {
+		t.Error("what is to be kept is not")
+	}
+	f.nodes[0].Keep(nil)
+	if kept() {
+		t.Error("it is kept for ever")
+	}
 }
 
 // What makes no sense is refused and changes nothing; what comes too early takes

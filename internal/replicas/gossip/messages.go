@@ -59,6 +59,7 @@ type digest struct {
 	clock    crdt.Clock
 	store    crdt.Clock // what the store has, as far as it knows
 	left     []crdt.Dot // replicas that have said goodbye, and their last batches
+	nodes    []Peer     // to whom the sender speaks
 	question uint64     // 0: none; who gets it sends its own digest at once
 	answer   uint64     // the question that this one answers
 }
@@ -69,18 +70,21 @@ func (d *digest) append(b []byte) []byte {
 	for _, x := range d.left {
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(x.Replica)), x.Seq)
 	}
+	b = binary.AppendUvarint(b, uint64(len(d.nodes)))
+	for _, at := range d.nodes {
+		b = binary.AppendUvarint(b, uint64(at))
+	}
 	return binary.AppendUvarint(binary.AppendUvarint(b, d.question), d.answer)
 }
 
 func (d *digest) parse(b []byte) error {
 	r := reader{b: b}
 	d.clock, d.store = r.clock(), r.clock()
-	n := r.uvarint()
-	if n > crdt.MaxReplicas || n > uint64(len(r.b)) {
-		r.bad = true
-	}
-	for i := uint64(0); i < n && !r.bad; i++ {
+	for range r.count() {
 		d.left = append(d.left, crdt.Dot{Replica: crdt.ReplicaID(r.uvarint()), Seq: r.uvarint()})
+	}
+	for range r.count() {
+		d.nodes = append(d.nodes, Peer(r.uvarint()))
 	}
 	d.question, d.answer = r.uvarint(), r.uvarint()
 	return r.err("a digest")
@@ -131,8 +135,22 @@ func (e *entries) parse(b []byte) error {
 	return nil
 }
 
+// How an entry is.
+const (
+	entryWhole uint64 = iota
+	entryDeleted
+	entryContinues
+)
+
 func appendEntry(b []byte, e *Entry) []byte {
-	b = appendBool(appendString(b, e.Name), e.Deleted)
+	how := entryWhole
+	switch {
+	case e.Deleted:
+		how = entryDeleted
+	case e.Continues:
+		how = entryContinues
+	}
+	b = binary.AppendUvarint(appendString(b, e.Name), how)
 	b = binary.AppendUvarint(b, uint64(len(e.State)))
 	return append(b, e.State...)
 }
@@ -140,7 +158,9 @@ func appendEntry(b []byte, e *Entry) []byte {
 func parseEntries(b []byte) (all []Entry, err error) {
 	r := reader{b: b}
 	for len(r.b) > 0 && !r.bad {
-		all = append(all, Entry{Name: string(r.bytes()), Deleted: r.bool(), State: r.bytes()})
+		name, how := string(r.bytes()), r.uvarint()
+		r.bad = r.bad || how > entryContinues
+		all = append(all, Entry{Name: name, Deleted: how == entryDeleted, Continues: how == entryContinues, State: r.bytes()})
 	}
 	return all, r.err("a part of the whole state")
 }
@@ -187,6 +207,16 @@ func (r *reader) uvarint() uint64 {
 	}
 	r.b = r.b[n:]
 	return x
+}
+
+// count is the length of a list, whose parts have a byte at least.
+func (r *reader) count() uint64 {
+	n := r.uvarint()
+	if n > crdt.MaxReplicas || n > uint64(len(r.b)) {
+		r.bad = true
+		return 0
+	}
+	return n
 }
 
 func (r *reader) bool() bool {

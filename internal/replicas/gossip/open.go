@@ -1,10 +1,6 @@
 package gossip
 
-import (
-	"errors"
-
-	"github.com/mallee-io/mallee/crdt"
-)
+import "errors"
 
 // Bounds of what changes bring. A message of the transport has at most 16 MiB.
 const (
@@ -97,24 +93,4 @@ func (v *Values) sealLarge() {
 	if v.size.Load() > sealSize {
 		v.seal()
 	}
-}
-
-// sizeOf is about what a change brings to a batch.
-func sizeOf(d *crdt.Delta) int {
-	if d == nil {
-		return 0
-	}
-	n := slotSize + len(d.Value)
-	for _, x := range d.Removed {
-		n += len(x) + 16
-	}
-	for _, x := range d.Added {
-		n += len(x) + 16
-	}
-	for _, entries := range [...][]crdt.Entry{d.Updated, d.Inserted} {
-		for _, e := range entries {
-			n += len(e.Key) + sizeOf(e.Delta)
-		}
-	}
-	return n
 }

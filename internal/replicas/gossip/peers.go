@@ -28,6 +28,24 @@ func (m *Machine) alive(id crdt.ReplicaID) bool {
 	return id == m.id || slices.ContainsFunc(m.order, func(at Peer) bool { return m.peers[at].replica == id })
 }
 
+// introduce takes note of nodes that another one speaks to.
+func (m *Machine) introduce(nodes []Peer) {
+	for _, at := range nodes {
+		if at != m.self && m.peers[at] == nil && len(m.introduced) < crdt.MaxReplicas {
+			m.introduced = append(m.introduced, at)
+		}
+	}
+}
+
+// Introduced gives the nodes that another one speaks to and this one does not, and
+// forgets them: who finds that they are alive tells so with Members. So nodes that
+// have copies without hosting anything come to know each other.
+func (m *Machine) Introduced() []Peer {
+	nodes := m.introduced
+	m.introduced = nil
+	return nodes
+}
+
 // elect tells the values whose votes count.
 func (m *Machine) elect() {
 	ids := []crdt.ReplicaID{m.id}

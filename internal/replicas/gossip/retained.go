@@ -139,6 +139,10 @@ func (m *Machine) Since(now time.Duration, c *crdt.Clock) (batches []Batch, cloc
 	return batches, m.clock.Clone(), ok
 }
 
+// Keep keeps the batches that a clock does not cover for Since, within MaxRetained,
+// also when all others have them; nil ends that.
+func (m *Machine) Keep(since *crdt.Clock) { m.pinned = since }
+
 // prune drops the batches that all members and the store have.
 func (m *Machine) prune() {
 	if m.live != len(m.order)+1 {
@@ -146,6 +150,9 @@ func (m *Machine) prune() {
 	}
 	for id, log := range m.retained.logs {
 		seq := min(m.store.Seen(id), log[len(log)-1].batch.At.Seq)
+		if m.pinned != nil && !m.pinned.Forgotten(id) {
+			seq = min(seq, m.pinned.Seen(id))
+		}
 		for _, at := range m.order {
 			row := m.row(at)
 			switch {

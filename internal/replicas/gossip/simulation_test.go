@@ -54,7 +54,7 @@ func newWorld(seed uint64, verbose bool) *simWorld {
 			removed: make(map[crdt.ReplicaID]uint64), added: make(map[string]bool),
 		},
 	}
-	w.config = gossip.MachineConfig{RemoveAfter: simRemove, MaxMessage: 200 + w.random.IntN(4000)}
+	w.config = gossip.MachineConfig{RemoveAfter: simRemove, MaxMessage: 20 + w.random.IntN(300)} // so small that values are divided
 	w.stable = w.chance(5)
 	if w.chance(3) {
 		w.config.MaxRetained = 5000 + w.random.IntN(10000)
@@ -263,7 +263,7 @@ func TestSimulation(t *testing.T) {
 		t.Fatalf("seeds %d fail; seed %d: %s\n%s", failed, failed[0], w.failure, strings.Join(log, "\n"))
 	}
 	t.Logf("%d seeds: %v", seeds, sum)
-	for _, what := range []string{"acknowledged", "heard", "transfers", "removed", "came back", "checked again", "leaves", "resent"} {
+	for _, what := range []string{"acknowledged", "heard", "transfers", "removed", "came back", "checked again", "leaves", "resent", "divided"} {
 		if seeds >= 100 && sum[what] < seeds/8 {
 			t.Errorf("too little of this has happened for the simulation to mean something: %s", what)
 		}

@@ -331,8 +331,13 @@ func (w *simWorld) checkpoint(k *keeper) {
 	s, after := &w.store, ""
 	s.entries, s.log = nil, nil
 	for {
-		part, next, err := k.at.values.Entries(after, 1000)
+		part, next, err := k.at.values.Entries(after, w.config.MaxMessage)
 		k.at.check(err)
+		for _, e := range part {
+			if e.Continues {
+				w.sum["divided"]++
+			}
+		}
 		s.entries = append(s.entries, part...)
 		if after = next; after == "" {
 			break

@@ -133,6 +133,17 @@ func (t *slots) all() iter.Seq[*slot] {
 	}
 }
 
+// take takes over the slots of another bucket if there are none here. The other one's
+// must not be in use.
+func (b *bucket) take(other *bucket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.slots) == 0 && len(other.slots) > 0 {
+		b.slots, other.slots = other.slots, nil
+		b.used.Store(true)
+	}
+}
+
 func (b *bucket) list() []*slot {
 	if !b.used.Load() {
 		return nil
@@ -146,9 +157,9 @@ func (b *bucket) list() []*slot {
 	return all
 }
 
-// after lists the slots whose names are greater, in order.
-func (b *bucket) after(name string) []*slot {
-	all := slices.DeleteFunc(b.list(), func(s *slot) bool { return s.name <= name })
+// sorted lists the slots in the order of their names.
+func (b *bucket) sorted() []*slot {
+	all := b.list()
 	slices.SortFunc(all, func(a, b *slot) int { return cmp.Compare(a.name, b.name) })
 	return all
 }

@@ -122,8 +122,14 @@ func (w *world) delta(kind crdt.Kind, depth int) *crdt.Delta {
 	return d
 }
 
-// transfer gives all that one has to another, while it goes on.
+// transfer gives all that one has to another, while it goes on. It starts again when
+// a replica was removed meanwhile.
 func (w *world) transfer(from, to *gossip.Values) {
+	for !w.tryTransfer(from, to) {
+	}
+}
+
+func (w *world) tryTransfer(from, to *gossip.Values) (done bool) {
 	since := from.Clock()
 	staged := gossip.NewStaged(&since)
 	for next := ""; ; {
@@ -142,7 +148,7 @@ func (w *world) transfer(from, to *gossip.Values) {
 	has := from.Clock()
 	for id := range since.All() {
 		if has.Forgotten(id) {
-			return // some entries were read before and some after: it would have to start again
+			return false // some entries were read before it and some after
 		}
 	}
 	for _, b := range w.sealed {
@@ -158,6 +164,7 @@ func (w *world) transfer(from, to *gossip.Values) {
 	w.settle(staged)
 	must(w, to.Merge(staged))
 	w.settle(to)
+	return true
 }
 
 func (w *world) receive(v *gossip.Values) {
