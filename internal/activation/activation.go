@@ -126,7 +126,7 @@ func (a *Activation) Replica(id mallee.ID) crdt.Replica {
 // OnLoad registers a state to read before OnActivate.
 func (a *Activation) OnLoad(load func(context.Context) error) {
 	if a.actor != nil {
-		panic("mallee: states are declared in the constructor of the actor " + a.ID().String())
+		panic("mallee: states and replicated values are declared in the constructor of the actor " + a.ID().String())
 	}
 	a.table.callsDeeply()
 	a.mu.Lock()

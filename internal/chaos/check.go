@@ -19,6 +19,7 @@ type Verdict struct {
 	LostAcks          int // writes that were acknowledged and are not there
 	DoubleActivations int // turns that ran while another activation of the actor lived
 	Nonlinearizable   int // actors whose answers no order of their calls explains
+	Replicated        Replicated
 	Sessions          Sessions
 	Findings          []string
 
@@ -43,9 +44,13 @@ func Check(h *History) (Verdict, error) {
 	var v Verdict
 	v.checkTurns(h)
 	v.checkSessions(h)
+	v.checkCopies(h)
 	actors := make(map[mallee.ID][]*Call)
 	for i := range h.Calls {
 		c := &h.Calls[i]
+		if c.Method == Mark {
+			continue // see checkCopies
+		}
 		actors[c.Actor] = append(actors[c.Actor], c)
 	}
 	byName := func(a, b mallee.ID) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Key, b.Key)) }

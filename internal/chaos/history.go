@@ -26,6 +26,7 @@ type History struct {
 	Pauses   []Pause
 	Exits    []Exit
 	Journals map[mallee.ID][]int64 // what each counter has added, at the end
+	Copies   []Copy
 	Turns    []Turn
 	Words    []Word // those of one client in their order
 }
@@ -43,7 +44,7 @@ const historyVersion = 1
 // Method is what a call asks of an actor.
 type Method = crowd.Method
 
-// Methods of the crowd. Arg is what Add adds and what CompareAndSet compares
+// Methods of the crowd. Arg is what Add and Mark add and what CompareAndSet compares
 // with; Write and CompareAndSet set the number of the operation. Result is the
 // sum, the value, and for CompareAndSet the value before.
 const (
@@ -52,6 +53,7 @@ const (
 	Write         = crowd.Write
 	Read          = crowd.Read
 	CompareAndSet = crowd.CompareAndSet
+	Mark          = crowd.Mark
 )
 
 // Outcome is what the caller knows of a call.
@@ -127,6 +129,15 @@ type Word struct {
 	Cut     *edge.Closed `json:"cut,omitempty"`     // the connection was lost
 	Settled bool         `json:"settled,omitempty"` // it has got through to its actor, after all faults
 	Ended   string       `json:"ended,omitempty"`   // the session has ended
+}
+
+// Copy is what a process has at the end of what is replicated under one key, or a part
+// of it: its sum, and some of its operations.
+type Copy struct {
+	Process int     `json:"pid"`
+	Key     string  `json:"key"`
+	Sum     int64   `json:"sum"`
+	Ops     []int64 `json:"ops"`
 }
 
 // journalPage is a part of a counter's journal, in its order.

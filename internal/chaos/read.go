@@ -69,6 +69,8 @@ func (h *History) read(r io.Reader) error {
 			h.Exits = append(h.Exits, *l.Exit)
 		case l.Journal != nil:
 			h.Journals[l.Journal.Actor] = append(h.Journals[l.Journal.Actor], l.Journal.Ops...)
+		case l.Copy != nil:
+			h.Copies = append(h.Copies, *l.Copy)
 		case l.Word != nil:
 			h.Words = append(h.Words, *l.Word)
 		default:

@@ -21,6 +21,7 @@ type record struct {
 	Pause   *Pause       `json:"pause,omitempty"`
 	Exit    *Exit        `json:"exit,omitempty"`
 	Journal *journalPage `json:"journal,omitempty"`
+	Copy    *Copy        `json:"copy,omitempty"`
 	Word    *Word        `json:"word,omitempty"`
 }
 
@@ -69,6 +70,9 @@ func (r *Recorder) Exit(e Exit) { r.write(record{Exit: &e}) }
 
 // Word records what a client has said, or was told.
 func (r *Recorder) Word(w Word) { r.write(record{Word: &w}) }
+
+// Copy records what a process has of what is replicated, or a part of it.
+func (r *Recorder) Copy(c Copy) { r.write(record{Copy: &c}) }
 
 // Journal records what a counter has added, or a part of it.
 func (r *Recorder) Journal(actor mallee.ID, ops []int64) {

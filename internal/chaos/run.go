@@ -47,7 +47,7 @@ type RunConfig struct {
 // The crowd of a run.
 const (
 	defaultCallers = 16
-	actors         = 16                    // counters, and as many registers
+	actors         = 16                    // counters, and as many registers and tallies
 	think          = 10 * time.Millisecond // of a caller, between two calls
 )
 
@@ -85,7 +85,7 @@ func play(ctx context.Context, config RunConfig, record *Recorder) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	w := &Workload{Caller: client, Record: record, Seed: config.Seed, Workers: cmp.Or(config.Callers, defaultCallers), Actors: actors, Think: think}
+	w := &Workload{Caller: client, Record: record, Seed: config.Seed, Workers: cmp.Or(config.Callers, defaultCallers), Actors: actors, Nodes: config.Nodes, Think: think}
 	clients := &Clients{URLs: stage.GatewayURLs(), Record: record, Seed: config.Seed, Number: config.Clients}
 	if err := clients.Connect(ctx); err != nil {
 		return err

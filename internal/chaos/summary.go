@@ -16,7 +16,8 @@ type Summary struct {
 	Nonlinearizable   int          `json:"nonlinearizable"`
 	Failover          Quantiles    `json:"failover_ms"`
 	Faults            map[Kind]int `json:"faults"`
-	Sessions          *Sessions    `json:"sessions,omitempty"` // nil without clients
+	Replicated        *Replicated  `json:"replicated,omitempty"` // nil without tallies
+	Sessions          *Sessions    `json:"sessions,omitempty"`   // nil without clients
 }
 
 // Quantiles are those of how long actors were away whose node was killed, in
@@ -52,6 +53,9 @@ func Summarize(h *History, v Verdict) Summary {
 	}
 	away := failovers(h)
 	s.Failover = Quantiles{len(away), spread(away)}
+	if v.Replicated.Marks > 0 {
+		s.Replicated = &v.Replicated
+	}
 	if v.Sessions.Clients > 0 {
 		s.Sessions = &v.Sessions
 	}
@@ -60,7 +64,8 @@ func Summarize(h *History, v Verdict) Summary {
 
 // Clean reports whether the cluster has kept its promises.
 func (s *Summary) Clean() bool {
-	return s.FailedInDrains+s.LostAcks+s.DoubleActivations+s.Nonlinearizable == 0 && (s.Sessions == nil || s.Sessions.Clean())
+	return s.FailedInDrains+s.LostAcks+s.DoubleActivations+s.Nonlinearizable == 0 &&
+		(s.Replicated == nil || s.Replicated.Clean()) && (s.Sessions == nil || s.Sessions.Clean())
 }
 
 // spread of durations that it sorts.

@@ -13,14 +13,15 @@ import (
 	"github.com/mallee-io/mallee/internal/chaos/crowd"
 )
 
-// Workload is a crowd of workers that call counters and registers and record
-// what they are answered.
+// Workload is a crowd of workers that call counters, registers and tallies and
+// record what they are answered.
 type Workload struct {
 	Caller  mallee.Caller
 	Record  *Recorder
 	Seed    uint64
 	Workers int // that call at the same time
-	Actors  int // counters, and as many registers
+	Actors  int // counters, and as many registers and tallies
+	Nodes   int // whose copies are compared at the end; 0: 1
 	// Think is how long a worker waits between calls, on average.
 	Think time.Duration
 
@@ -31,6 +32,7 @@ type Workload struct {
 const (
 	counterType  = "Counter"
 	registerType = "Register"
+	tallyType    = "Tally"
 	peerType     = "Peer"
 	// pageSize is how many operations of a journal are read at a time.
 	pageSize = 1000
@@ -68,7 +70,9 @@ type worker struct {
 func (k *worker) act(ctx context.Context) {
 	key := strconv.Itoa(k.random.IntN(k.Actors))
 	c := Call{Worker: k.number, Actor: mallee.ID{Type: registerType, Key: key}, Relayed: k.random.IntN(2) == 0}
-	switch k.random.IntN(6) {
+	switch k.random.IntN(8) {
+	case 6, 7:
+		c.Actor.Type, c.Method, c.Arg = tallyType, Mark, 1+k.random.Int64N(100)
 	case 0:
 		c.Method = Read
 	case 1:
@@ -140,7 +144,7 @@ func (w *Workload) Finish(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return w.readCopies(ctx)
 }
 
 func (w *Workload) readLast(ctx context.Context, c Call) error {

@@ -73,7 +73,7 @@ func TestWorkloadOfACluster(t *testing.T) {
 			c.Restart(1)
 		})
 		s := chaos.Summarize(h, v)
-		if !s.Clean() || s.Calls < 1000 || len(h.Turns) < 1000 || s.Failed > s.Calls/10 {
+		if !s.Clean() || s.Replicated == nil || s.Replicated.Copies == 0 || s.Calls < 1000 || len(h.Turns) < 1000 || s.Failed > s.Calls/10 {
 			t.Errorf("%+v, %d turns: %q", s, len(h.Turns), v.Findings)
 		}
 	})
@@ -102,7 +102,7 @@ func TestWorkloadOfASplitCluster(t *testing.T) {
 			defer func() { _ = n.Stop(context.WithoutCancel(t.Context())) }()
 			s.nodes[i] = n
 		}
-		if _, v := play(t, dir, s, func() {}); v.LostAcks == 0 || v.DoubleActivations == 0 || v.Nonlinearizable == 0 {
+		if _, v := play(t, dir, s, func() {}); v.LostAcks == 0 || v.Replicated.Clean() || v.DoubleActivations == 0 || v.Nonlinearizable == 0 {
 			t.Errorf("got %+v", v)
 		}
 	})

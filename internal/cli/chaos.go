@@ -32,11 +32,13 @@ func chaosCommand() *cobra.Command {
 		Use:   "chaos",
 		Short: "Break a cluster of real processes, and judge what its actors answered",
 		Long: `Starts three placement drivers and some nodes on this machine, and a crowd that
-calls counters and registers, half of the time through actors on other nodes.
+calls counters, registers and tallies of replicated values, half of the time
+through actors on other nodes.
 Kills, pauses, cuts off, drains and restarts the processes meanwhile, up to two
 at a time, as the seed decides. Then checks that every actor was linearizable,
-that no acknowledged write is lost, that no actor ran in two places at once, and
-that no call failed while a node was drained or restarted. Clients that have
+that no acknowledged write is lost, that no actor ran in two places at once, that
+no call failed while a node was drained or restarted, and that all nodes have the
+same replicated values, with every acknowledged change. Clients that have
 sessions by two gateways must get each message once and in order, or know that
 they have not. Ctrl-C mends the
 cluster and judges what there is. docs/chaos.md tells more.
@@ -180,6 +182,12 @@ func (o *chaosOptions) print(out io.Writer, s chaos.Summary) error {
 	row("actors that are not linearizable", s.Nonlinearizable, ", must be 0")
 	row("ms from a kill to the next answer of an actor, p50", s.Failover.P50, "")
 	row("ms, p99", s.Failover.P99, "")
+	if r := s.Replicated; r != nil {
+		row("changes of replicated values", r.Marks, "")
+		row("processes whose copies were compared", r.Copies, "")
+		row("of these changes lost", r.Lost, ", must be 0")
+		row("values that are not the same everywhere", r.Unequal, ", must be 0")
+	}
 	if c := s.Sessions; c != nil {
 		row("messages of clients", c.Said, "")
 		row("messages for clients", c.Heard, "")

@@ -38,14 +38,18 @@ type side struct {
 // at pds; nil: where they are.
 func (c *cluster) sidecar(name string, f sidecartest.Config, pds []string) *side {
 	c.t.Helper()
-	function, log := sidecartest.Start(c.t, f), slog.New(c.log.of(name))
-	if pds == nil {
-		pds = c.addrs()
+	return c.sidecarOf(f, node.Config{Name: name, PD: pds})
+}
+
+// sidecarOf starts one; what the configuration of its node leaves open is the
+// cluster's.
+func (c *cluster) sidecarOf(f sidecartest.Config, n node.Config) *side {
+	c.t.Helper()
+	function, log := sidecartest.Start(c.t, f), slog.New(c.log.of(n.Name))
+	if n.Store = c.store; n.PD == nil {
+		n.PD = c.addrs()
 	}
-	s, err := sidecar.Start(within(c.t), sidecar.Config{
-		Function: function.Addr(), Listen: "127.0.0.1:0", Log: log,
-		Node: node.Config{Name: name, PD: pds, Store: c.store},
-	})
+	s, err := sidecar.Start(within(c.t), sidecar.Config{Function: function.Addr(), Listen: "127.0.0.1:0", Log: log, Node: n})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -152,6 +152,37 @@ func TestStopLosesNothing(t *testing.T) {
 	})
 }
 
+// What a node takes until the last moment stays, and then it takes no more.
+func TestChangesWhileANodeStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := malleetest.Start(t, 3, game.Types()...)
+		for i := range 3 { // at last, one alone
+			add(t, visits(c.Node(i)), 1)
+		}
+		want := int64(3)
+		for i := range 3 {
+			r, ended := visits(c.Node(i)), make(chan error)
+			go func() {
+				for {
+					if _, err := r.Value.Add(1); err != nil {
+						ended <- err
+						return
+					}
+					want++
+					time.Sleep(100 * time.Microsecond)
+				}
+			}()
+			c.Stop(i)
+			if err := <-ended; !errors.Is(err, mallee.ErrUnavailable) || !mallee.SafeToRetry(err) {
+				t.Errorf("a node that has stopped says: %v", err)
+			}
+		}
+		c.Restart(1)
+		reaches(t, visits(c.Node(1)), want)
+	})
+}
+
 // Both sides of a partition go on, and are equal afterwards.
 func TestPartitionHeals(t *testing.T) {
 	t.Parallel()

@@ -88,6 +88,7 @@ func (k *keeper) OnActivate(context.Context) error {
 // keeper need not win against it.
 func (k *keeper) OnDeactivate(ctx context.Context, reason mallee.Reason) (err error) {
 	if reason == mallee.ReasonStopping {
+		k.service.values.End()
 		all := k.service.all()
 		k.want(&all)
 		err = k.until(ctx, func() bool { return k.durable.Includes(&all) })

@@ -89,7 +89,7 @@ func (s *Service) enter(id crdt.ReplicaID) {
 		machine: gossip.NewMachine(s.config.Gossip, gossip.Peer(s.config.Self()), id, s.values),
 	}
 	s.life.machine.Members(s.now(), s.live)
-	s.config.Log.Info("the node is a replica", "replica", id)
+	s.config.Log.Info("the node begins to have copies of the replicated values", "replica", id)
 	hint(s.kick)
 }
 

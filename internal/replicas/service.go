@@ -125,9 +125,10 @@ func (s *Service) start() {
 	})
 }
 
-// Stop brings what the node has changed to the store, says goodbye to the others and
-// ends. When ctx ends first, what the others have stays.
+// Stop lets nothing be changed any more, brings what the node has changed to the store,
+// says goodbye to the others and ends. When ctx ends first, what the others have stays.
 func (s *Service) Stop(ctx context.Context) error {
+	s.values.End()
 	err := s.Flush(ctx)
 	s.leave()
 	s.Abort()
@@ -138,6 +139,7 @@ func (s *Service) Stop(ctx context.Context) error {
 // Abort ends as a crash does.
 func (s *Service) Abort() {
 	s.once.Do(func() {}) // nothing begins any more
+	s.values.End()
 	s.end()
 }
 

@@ -17,6 +17,26 @@ type replica struct {
 
 var _ crdt.Replica = (*replica)(nil)
 
+// Change implements crdt.Replica.
+func (r *replica) Change(d *crdt.Delta) error { return refused(r.Cell.Change(d)) }
+
+// Count implements crdt.Replica.
+func (r *replica) Count(kind crdt.Kind, change int64) (int64, error) {
+	value, err := r.Cell.Count(kind, change)
+	return value, refused(err)
+}
+
+// Delete implements crdt.Replica.
+func (r *replica) Delete() error { return refused(r.Cell.Delete()) }
+
+// refused gives those errors of changes a code that are not the caller's fault.
+func refused(err error) error {
+	if err == gossip.ErrNotBegun || err == gossip.ErrEnded {
+		return mallee.ErrUnavailable.Errorf("change a replicated value: %v", err).BeforeRun()
+	}
+	return err
+}
+
 // Wait implements crdt.Replica.
 func (r *replica) Wait(ctx context.Context, c crdt.Consistency) error {
 	ctx, cancel := r.service.bound(ctx)

@@ -9,16 +9,17 @@ import (
 // Method is what a call asks of an actor.
 type Method string
 
-// Methods of counters and registers.
+// Methods of counters, registers and tallies.
 const (
 	Add           Method = "add"
 	Get           Method = "get"
 	Write         Method = "write"
 	Read          Method = "read"
 	CompareAndSet Method = "cas"
+	Mark          Method = "mark"
 )
 
-// Ask is one call of a counter or a register.
+// Ask is one call of a counter, a register or a tally.
 type Ask struct {
 	Method  Method
 	Key     string // of the actor
@@ -40,6 +41,8 @@ func (a Ask) Call(ctx context.Context, caller mallee.Caller) (result int64, err 
 		return register.Read(ctx, a.Op)
 	case CompareAndSet:
 		return register.CompareAndSet(ctx, a.Op, a.Arg)
+	case Mark:
+		return 0, TallyOf(caller, a.Key).Mark(ctx, a.Op, a.Arg)
 	}
 	return 0, mallee.ErrInvalid.Errorf("nobody has a method %q", a.Method)
 }

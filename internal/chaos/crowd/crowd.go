@@ -22,6 +22,7 @@ func Types(turns Turns) []mallee.Type {
 	return []mallee.Type{
 		CounterType(func(self *mallee.Self) Counter { return newCounter(self, turns) }),
 		RegisterType(func(self *mallee.Self) Register { return newRegister(self, turns) }),
+		TallyType(func(self *mallee.Self) Tally { return newTally(self, turns) }),
 		RelayType(func(self *mallee.Self) Relay { return &relay{self} }),
 		PeerType(func(self *mallee.Self) Peer { return newPeer(self, turns) }),
 		HallType(newHall),

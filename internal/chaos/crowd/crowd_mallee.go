@@ -972,6 +972,213 @@ func (call *relayPassCall) DecodeResults(b []byte) error {
 	return d.Finish()
 }
 
+// TallyType is the actor type Tally: create makes the actor of an activation.
+func TallyType[T Tally](create func(*mallee.Self) T, options ...mallee.TypeOption) mallee.Type {
+	return mallee.NewType(TallyInterface(), func(self *mallee.Self) any { return create(self) }, options...)
+}
+
+// TallyInterface describes Tally to the runtime. Give it to mallee.Serves
+// when the actors of another type implement Tally too.
+func TallyInterface() mallee.Interface {
+	return mallee.Interface{
+		Name: "Tally",
+		Doc:  "Tally changes what is replicated, at the copies of its node: a set of operations\nand a sum for each key, which every other tally may read.",
+		Methods: []mallee.Method{
+			{Name: "Mark", Doc: "Mark adds the operation to the set, and n to the sum. It returns when a majority\nof the nodes has that.", New: func() mallee.Call { return new(tallyMarkCall) }},
+			{Name: "Marks", Doc: "Marks is what its node has of a key: up to limit operations after one, in their\norder.", New: func() mallee.Call { return new(tallyMarksCall) }},
+		},
+	}
+}
+
+// TallyRef is a reference to a Tally. It is a small value: making one
+// costs nothing, and the actor need not be active.
+type TallyRef struct {
+	caller mallee.Caller
+	id     mallee.ID
+}
+
+var _ Tally = TallyRef{}
+
+// TallyOf refers to the Tally with the key. The caller is a node or, inside of
+// an actor, its mallee.Self.
+func TallyOf(caller mallee.Caller, key string) TallyRef {
+	return TallyRef{caller, mallee.ID{Type: "Tally", Key: key}}
+}
+
+// TallyAt refers to an actor of any type that serves Tally.
+func TallyAt(caller mallee.Caller, id mallee.ID) TallyRef {
+	return TallyRef{caller, id}
+}
+
+// ID is the address of the actor.
+func (r TallyRef) ID() mallee.ID { return r.id }
+
+// Mark adds the operation to the set, and n to the sum. It returns when a majority
+// of the nodes has that.
+func (r TallyRef) Mark(ctx context.Context, op int64, n int64) error {
+	call := &tallyMarkCall{args: tallyMarkArgs{Op: op, N: n}}
+	return r.caller.Invoke(ctx, r.id, call)
+}
+
+// Marks is what its node has of a key: up to limit operations after one, in their
+// order.
+func (r TallyRef) Marks(ctx context.Context, key string, after int64, limit int) (m Marks, err error) {
+	call := &tallyMarksCall{args: tallyMarksArgs{Key: key, After: after, Limit: limit}}
+	if err := r.caller.Invoke(ctx, r.id, call); err != nil {
+		failed := tallyMarksResults{} // the call may still be running: its results are not ours
+		return failed.M, err
+	}
+	return call.results.M, nil
+}
+
+// tallyMarkCall is one call of Tally.Mark.
+type tallyMarkCall struct {
+	args    tallyMarkArgs
+	results tallyMarkResults
+}
+
+type tallyMarkArgs struct {
+	Op int64 `json:"op"`
+	N  int64 `json:"n"`
+}
+
+type tallyMarkResults struct{}
+
+func (*tallyMarkCall) Interface() string       { return "Tally" }
+func (*tallyMarkCall) Method() string          { return "Mark" }
+func (*tallyMarkCall) Flags() mallee.CallFlags { return 0 }
+func (call *tallyMarkCall) Args() any          { return &call.args }
+func (call *tallyMarkCall) Results() any       { return &call.results }
+
+func (call *tallyMarkCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Tally)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Tally", actor)
+	}
+	err = target.Mark(ctx, call.args.Op, call.args.N)
+	return err
+}
+
+func (*tallyMarkCall) CopyArgs() error { return nil }
+
+func (*tallyMarkCall) CopyResults() error { return nil }
+
+func (call *tallyMarkCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(2)
+	e.Int(call.args.Op)
+	e.Int(call.args.N)
+	return e.Finish()
+}
+
+func (call *tallyMarkCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.args.Op = d.Int(64)
+	}
+	if n > 1 {
+		call.args.N = d.Int(64)
+	}
+	d.Skip(n - 2)
+	return d.Finish()
+}
+
+func (*tallyMarkCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(0)
+	return e.Finish()
+}
+
+func (*tallyMarkCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	d.Skip(d.ArrayLen())
+	return d.Finish()
+}
+
+// tallyMarksCall is one call of Tally.Marks.
+type tallyMarksCall struct {
+	args    tallyMarksArgs
+	results tallyMarksResults
+}
+
+type tallyMarksArgs struct {
+	Key   string `json:"key"`
+	After int64  `json:"after"`
+	Limit int    `json:"limit"`
+}
+
+type tallyMarksResults struct {
+	M Marks `json:"m"`
+}
+
+func (*tallyMarksCall) Interface() string       { return "Tally" }
+func (*tallyMarksCall) Method() string          { return "Marks" }
+func (*tallyMarksCall) Flags() mallee.CallFlags { return 0 }
+func (call *tallyMarksCall) Args() any          { return &call.args }
+func (call *tallyMarksCall) Results() any       { return &call.results }
+
+func (call *tallyMarksCall) Run(ctx context.Context, actor any) (err error) {
+	target, ok := actor.(Tally)
+	if !ok {
+		return mallee.ErrNotFound.Errorf("%T does not implement Tally", actor)
+	}
+	call.results.M, err = target.Marks(ctx, call.args.Key, call.args.After, call.args.Limit)
+	return err
+}
+
+func (*tallyMarksCall) CopyArgs() error { return nil }
+
+func (call *tallyMarksCall) CopyResults() error {
+	var c wire.Copier
+	var fresh tallyMarksResults
+	copyMarks(&c, &fresh.M, &call.results.M)
+	call.results = fresh
+	return c.Finish()
+}
+
+func (call *tallyMarksCall) AppendArgs(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(3)
+	e.String(call.args.Key)
+	e.Int(call.args.After)
+	e.Int(int64(call.args.Limit))
+	return e.Finish()
+}
+
+func (call *tallyMarksCall) DecodeArgs(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		call.args.Key = d.String()
+	}
+	if n > 1 {
+		call.args.After = d.Int(64)
+	}
+	if n > 2 {
+		call.args.Limit = int(d.Int(wire.WordSize))
+	}
+	d.Skip(n - 3)
+	return d.Finish()
+}
+
+func (call *tallyMarksCall) AppendResults(b []byte) ([]byte, error) {
+	e := wire.NewEncoder(b)
+	e.ArrayLen(1)
+	encodeMarks(&e, &call.results.M)
+	return e.Finish()
+}
+
+func (call *tallyMarksCall) DecodeResults(b []byte) error {
+	d := wire.NewDecoder(b)
+	n := d.ArrayLen()
+	if n > 0 {
+		decodeMarks(&d, &call.results.M)
+	}
+	d.Skip(n - 1)
+	return d.Finish()
+}
+
 func encodeAsk(e *wire.Encoder, v *Ask) {
 	if !e.MapLen(4) {
 		return
@@ -1039,6 +1246,48 @@ func decodeInt64Slice(d *wire.Decoder) []int64 {
 }
 
 func copyInt64Slice(_ *wire.Copier, v []int64) []int64 { return slices.Clone(v) }
+
+func encodeMarks(e *wire.Encoder, v *Marks) {
+	if !e.MapLen(3) {
+		return
+	}
+	e.String("Process")
+	e.Int(int64(v.Process))
+	e.String("Sum")
+	e.Int(v.Sum)
+	e.String("Ops")
+	encodeInt64Slice(e, v.Ops)
+	e.Leave()
+}
+
+func decodeMarks(d *wire.Decoder, v *Marks) {
+	for range d.MapLen() {
+		switch string(d.Name()) {
+		case "Process":
+			v.Process = int(d.Int(wire.WordSize))
+		case "Sum":
+			v.Sum = d.Int(64)
+		case "Ops":
+			v.Ops = decodeInt64Slice(d)
+		default:
+			d.Skip(1)
+		}
+		if d.Err() != nil {
+			break
+		}
+	}
+	d.Leave()
+}
+
+func copyMarks(c *wire.Copier, to, from *Marks) {
+	if !c.Enter() {
+		return
+	}
+	to.Process = from.Process
+	to.Sum = from.Sum
+	to.Ops = copyInt64Slice(c, from.Ops)
+	c.Leave()
+}
 
 func encodeSession(e *wire.Encoder, v *mallee.Session) {
 	if !e.MapLen(3) {

@@ -192,9 +192,9 @@ func (c *Cell) enter() (*slot, error) {
 		return nil, fmt.Errorf("%w: the name has %d bytes, of 1 to %d", crdt.ErrIllegal, len(c.name), MaxName)
 	}
 	c.values.mu.RLock()
-	if c.values.at.Replica == 0 {
+	if err := c.values.closed(); err != nil {
 		c.values.mu.RUnlock()
-		return nil, ErrNotBegun
+		return nil, err
 	}
 	s := c.lock(true)
 	if s.deleted {
@@ -206,6 +206,17 @@ func (c *Cell) enter() (*slot, error) {
 		c.values.mu.RUnlock()
 	}
 	return s, nil
+}
+
+// closed is why nothing can be changed here. mu is held.
+func (v *Values) closed() error {
+	switch {
+	case v.ended:
+		return ErrEnded
+	case v.at.Replica == 0:
+		return ErrNotBegun
+	}
+	return nil
 }
 
 func (c *Cell) leave(s *slot, changed bool) {

@@ -222,6 +222,31 @@ func TestBeforeBegin(t *testing.T) {
 	}
 }
 
+// After the end nothing changes any more, and what has is in sealed batches, also that
+// of a cell which was dirty.
+func TestEnd(t *testing.T) {
+	t.Parallel()
+	v := gossip.NewValues(func() int64 { return 0 })
+	v.Begin(1)
+	c, other := v.Open("s"), v.Open("t")
+	must(t, c.Change(add("x")))
+	v.End()
+	for _, c := range []*gossip.Cell{c, other} {
+		if err := c.Change(add("y")); !errors.Is(err, gossip.ErrEnded) {
+			t.Errorf("a change: %v", err)
+		}
+		if err := c.Delete(); !errors.Is(err, gossip.ErrEnded) {
+			t.Errorf("to delete: %v", err)
+		}
+	}
+	if _, open := v.Next(); open {
+		t.Error("something is open")
+	}
+	if b := v.Seal(); len(b) != 1 || b[0].At != (crdt.Dot{Replica: 1, Seq: 1}) {
+		t.Errorf("sealed are %v", b)
+	}
+}
+
 func TestDeleted(t *testing.T) {
 	t.Parallel()
 	a, b := newReplica(1), newReplica(2)

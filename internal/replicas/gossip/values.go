@@ -9,8 +9,11 @@ import (
 	"github.com/mallee-io/mallee/crdt"
 )
 
-// ErrNotBegun says that the process is not a replica yet.
-var ErrNotBegun = errors.New("this process does not have the replicated values yet")
+// Errors of changes.
+var (
+	ErrNotBegun = errors.New("this process does not have the replicated values yet")
+	ErrEnded    = errors.New("this process is ending")
+)
 
 // Values has this process's copies of all values. Its methods are safe for
 // concurrent use.
@@ -33,6 +36,7 @@ type Values struct {
 	clock  crdt.Clock
 	at     crdt.Dot // what the open batch will have; no replica before Begin. Who holds a dirty slot may read it too
 	sealed []Batch  // since the last Seal
+	ended  bool     // nothing is changed here any more
 
 	dirty struct {
 		mu    sync.Mutex
@@ -72,6 +76,15 @@ func (v *Values) Reset() {
 	v.clean()
 	v.clock, v.at, v.sealed = crdt.Clock{}, crdt.Dot{}, nil
 	v.electorate.Store(&crdt.Electorate{Members: v.electorate.Load().Members})
+}
+
+// End lets changes fail with ErrEnded from now on, so that what was made can be brought
+// to others as a whole.
+func (v *Values) End() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.seal()
+	v.ended = true
 }
 
 // Open is the copy of a value. Its Wait and Refresh are not implemented: they are for
