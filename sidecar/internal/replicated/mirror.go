@@ -2,6 +2,8 @@ package replicated
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mallee-io/mallee/crdt"
@@ -23,6 +25,7 @@ type mirror struct {
 
 // load reads the replica. The view of no value is of no kind.
 func (m *mirror) load() (err error) {
+	m.doubts, m.doubtful = make(map[string]struct{}), false
 	m.revision = m.replica.Revision() // first: what comes between them is compared once more
 	m.view, err = m.read(func(v *crdt.Value, e crdt.Electorate) *crdt.View { return v.View(e) })
 	return err
@@ -47,22 +50,21 @@ func (m *mirror) change(d *crdt.Delta) error {
 		return err
 	}
 	m.revision++
-	m.doubtful = m.doubtful || isDoubtful(d) && d.Kind != crdt.KindORMap
-	for _, entries := range [...][]crdt.Entry{d.Updated, d.Inserted} {
-		for _, e := range entries {
-			if d.Kind == crdt.KindORMap && isDoubtful(e.Delta) {
-				m.doubt(e.Key)
-			}
-		}
-	}
+	m.doubt(d)
 	return nil
 }
 
-func (m *mirror) doubt(key string) {
-	if m.doubts == nil {
-		m.doubts = make(map[string]struct{})
+// doubt notes what is to be compared after a change.
+func (m *mirror) doubt(d *crdt.Delta) {
+	if d.Kind != crdt.KindORMap {
+		m.doubtful = m.doubtful || isDoubtful(d)
+		return
 	}
-	m.doubts[key] = struct{}{}
+	for _, e := range slices.Concat(d.Updated, d.Inserted) {
+		if isDoubtful(e.Delta) {
+			m.doubts[e.Key] = struct{}{}
+		}
+	}
 }
 
 // isDoubtful reports whether what comes of a change is more than its user can know.
@@ -71,13 +73,8 @@ func isDoubtful(d *crdt.Delta) bool {
 	case crdt.KindRegister, crdt.KindVote:
 		return true
 	case crdt.KindORMap:
-		for _, entries := range [...][]crdt.Entry{d.Updated, d.Inserted} {
-			for _, e := range entries {
-				if isDoubtful(e.Delta) {
-					return true
-				}
-			}
-		}
+		under := func(e crdt.Entry) bool { return isDoubtful(e.Delta) }
+		return slices.ContainsFunc(d.Updated, under) || slices.ContainsFunc(d.Inserted, under)
 	}
 	return false
 }
@@ -87,8 +84,8 @@ func (m *mirror) behind() bool {
 	return m.doubtful || len(m.doubts) > 0 || m.revision != m.replica.Revision()
 }
 
-// follow takes over what the replica has, and gives what the user function is to be
-// told of it, or nil.
+// follow takes over what the replica has when the mirror is behind, and gives what the
+// user function is to be told of it, or nil.
 func (m *mirror) follow(now time.Time) (*crdt.Delta, error) {
 	if !m.doubtful && len(m.doubts) > 0 && m.revision == m.replica.Revision() {
 		from, to, err := m.doubted()
@@ -96,15 +93,13 @@ func (m *mirror) follow(now time.Time) (*crdt.Delta, error) {
 			return m.accept(from, to)
 		}
 	}
-	if !m.behind() || now.Before(m.quiet) {
+	if now.Before(m.quiet) {
 		return nil, nil
 	}
 	from := m.view
 	if err := m.load(); err != nil {
 		return nil, err
 	}
-	clear(m.doubts)
-	m.doubtful = false
 	m.quiet = now.Add(pause(m.view))
 	return crdt.Diff(from, m.view)
 }
@@ -131,9 +126,7 @@ func (m *mirror) doubted() (from, to *crdt.View, err error) {
 
 // accept takes over keys of a map.
 func (m *mirror) accept(from, to *crdt.View) (*crdt.Delta, error) {
-	for key, w := range to.Entries {
-		m.view.Entries[key] = w
-	}
+	maps.Copy(m.view.Entries, to.Entries)
 	clear(m.doubts)
 	return crdt.Diff(from, to)
 }
