@@ -14,8 +14,8 @@ import (
 
 const (
 	// maxReaders bounds the tallies that are asked for the copies of their nodes, to
-	// meet all nodes.
-	maxReaders = 100
+	// meet all nodes. One that has just started gets no actors for a while.
+	maxReaders = 300
 	// equalWithin is how long the copies of a cluster that is whole again may differ.
 	equalWithin = 30 * time.Second
 )
@@ -64,7 +64,8 @@ func (w *Workload) copiesOfNodes(ctx context.Context) (all []Copy, err error) {
 				return nil, err
 			}
 			if k == 0 && seen[c.Process] {
-				break // from another reader
+				sleep(ctx, readPause)
+				break // another reader may be elsewhere
 			}
 			seen[c.Process] = true
 			all = append(all, c)
