@@ -23,6 +23,7 @@ const (
 	DefaultWriteTimeout  = 5 * time.Second
 	DefaultMaxMessage    = 12 << 20
 	DefaultMaxBehind     = 16 << 20
+	DefaultHoldAfter     = 500 * time.Millisecond
 )
 
 // Config is what a Server needs.
@@ -72,6 +73,11 @@ type Config struct {
 	// is further behind fails. Defaults to DefaultMaxBehind.
 	MaxBehind int
 
+	// HoldAfter is how long the user function may know nothing of what others have
+	// changed, since it always has commands to answer: then new ones wait until it
+	// has been told. Defaults to DefaultHoldAfter.
+	HoldAfter time.Duration
+
 	// Log defaults to slog.Default.
 	Log *slog.Logger
 }
@@ -92,6 +98,7 @@ func (c Config) withDefaults() Config {
 	c.MaxMessage = cmp.Or(c.MaxMessage, DefaultMaxMessage)
 	c.MaxCommands = cmp.Or(c.MaxCommands, mallee.DefaultMailboxSize)
 	c.MaxBehind = cmp.Or(c.MaxBehind, DefaultMaxBehind)
+	c.HoldAfter = cmp.Or(c.HoldAfter, DefaultHoldAfter)
 	if c.Report == nil {
 		c.Report = func(string) {}
 	}

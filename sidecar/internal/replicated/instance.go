@@ -118,7 +118,7 @@ func (i *instance) start() (*stream, error) {
 	i.spoken = i.server.dialect()
 	m := &machine{
 		dialect: dialectOf(i.spoken), service: i.service.Name, id: i.id, mirror: mirror{replica: i.replica},
-		cancelTimeout: i.server.CancelTimeout, replyTimeout: i.server.RelayTimeout, figures: i.figures,
+		cancelTimeout: i.server.CancelTimeout, replyTimeout: i.server.RelayTimeout, holdAfter: i.server.HoldAfter, figures: i.figures,
 	}
 	if err := m.begin(); err != nil {
 		return nil, err

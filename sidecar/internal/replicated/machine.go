@@ -30,7 +30,8 @@ const (
 // may change it at a time. It is the user function's turn while there are
 // operations, commands and cancels, that it has not answered yet or whose change
 // has not reached all that it has to. What others change meanwhile it is told
-// after the last one, in one delta.
+// after the last one, in one delta. When that does not come for too long, new
+// commands wait for it.
 //
 // After each step the caller calls settle, and takes what there is to do.
 type machine struct {
@@ -38,13 +39,16 @@ type machine struct {
 	service, id   string
 	cancelTimeout time.Duration
 	replyTimeout  time.Duration
+	holdAfter     time.Duration
 	figures       *Figures
 
 	mirror     mirror
-	last       int64  // id of the latest command
-	sent       uint64 // operations so far
-	operations int    // that are not done
+	stale      time.Time // since when the user function cannot be told; zero: it knows all
+	last       int64     // id of the latest command
+	sent       uint64    // operations so far
+	operations int       // that are not done
 	exchanges  map[int64]*exchange
+	held       []*exchange // that are to be asked, in their order
 	cancels    []*exchange // that leave, in their order
 	over       bool        // the stream is to be half-closed
 	todo
@@ -77,20 +81,21 @@ type write struct {
 
 // exchange is one command and its answers.
 //
-//	asked → open → leaving → ended
+//	held → asked → open → leaving → ended
 //
-// Only streams are open, until the user function ends them or their caller has
+// Most are asked at once. Only streams are open, until the user function ends them or their caller has
 // left. A reply that is held back, since a write is not done, keeps it in the
 // table beyond its end.
 type exchange struct {
 	id      int64
-	streams bool // what the method answers with
-	left    bool // the caller has gone
+	command proto.Message // until it is asked
+	streams bool          // what the method answers with
+	left    bool          // the caller has gone
 	at      place
 	order   uint64    // of its latest operation
 	since   time.Time // when that was sent
 	writes  int       // that are not done
-	held    []*Answer // until they are
+	answers []*Answer // until they are
 	early   []*Answer // messages of a stream that have come before its reply
 }
 
@@ -100,7 +105,8 @@ const maxEarly = 16
 type place uint8
 
 const (
-	asked place = iota
+	held place = iota
+	asked
 	open
 	leaving
 	ended
@@ -130,12 +136,22 @@ func (m *machine) say(p proto.Message, err error) error {
 func (m *machine) command(c *command.Command, now time.Time) (id int64) {
 	m.last++
 	x := &exchange{id: m.last, streams: c.On.ServerStreams}
-	m.exchanges[x.id] = x
-	m.operate(x, asked, now)
-	_ = m.say(m.dialect.command(&cloudstatepb.Command{
+	x.command = m.dialect.command(&cloudstatepb.Command{
 		EntityId: m.id, Id: x.id, Name: c.On.Name, Payload: c.Payload.Any(), Streamed: x.streams,
-	}), nil)
+	})
+	m.exchanges[x.id] = x
+	if !m.stale.IsZero() && now.Sub(m.stale) >= m.holdAfter {
+		m.held = append(m.held, x)
+	} else {
+		m.ask(x, now)
+	}
 	return x.id
+}
+
+func (m *machine) ask(x *exchange, now time.Time) {
+	m.operate(x, asked, now)
+	_ = m.say(x.command, nil)
+	x.command = nil
 }
 
 func (m *machine) operate(x *exchange, at place, now time.Time) {
@@ -151,7 +167,11 @@ func (m *machine) leave(id int64, now time.Time) {
 		return
 	}
 	x.left = true
-	if x.at == open {
+	switch x.at {
+	case held: // it does not run
+		m.held = slices.DeleteFunc(m.held, func(h *exchange) bool { return h == x })
+		m.answer(x, ending(nil))
+	case open:
 		m.cancel(x, now)
 	}
 }
@@ -237,7 +257,7 @@ func (m *machine) change(x *exchange, c *change, a *Answer) error {
 		m.done(x, a)
 	} else {
 		x.writes++
-		x.held = append(x.held, a)
+		x.answers = append(x.answers, a)
 		m.writes = append(m.writes, &write{of: x, consistency: c.consistency, deletes: c.delta == nil})
 	}
 	if c.delta == nil {
@@ -291,7 +311,7 @@ func (m *machine) answer(x *exchange, a *Answer) {
 		x.at = ended
 	}
 	if x.writes > 0 {
-		x.held = append(x.held, a)
+		x.answers = append(x.answers, a)
 		return
 	}
 	m.answers = append(m.answers, addressed{x.id, a})
@@ -312,12 +332,12 @@ func (m *machine) written(w *write, failed error) error {
 		if w.deletes {
 			text = notDeleted
 		}
-		x.held = []*Answer{ending(command.Failed(text))}
+		x.answers = []*Answer{ending(command.Failed(text))}
 	}
 	if x.writes == 0 {
-		held := x.held
-		x.held = nil
-		for _, a := range held {
+		answers := x.answers
+		x.answers = nil
+		for _, a := range answers {
 			m.answer(x, a)
 		}
 	}
@@ -398,7 +418,7 @@ func (m *machine) giveUp(x *exchange) {
 // is over, are followed by the end of the stream.
 func (m *machine) failed(s said) {
 	x := m.exchanges[s.id]
-	if x == nil || x.at == ended {
+	if x == nil || x.at == held || x.at == ended {
 		return
 	}
 	if x.at == asked {
@@ -426,11 +446,32 @@ func (m *machine) tick(now time.Time) error {
 	return late
 }
 
-// settle tells the user function of what others have changed, in its turn.
+// settle tells the user function of what others have changed, in its turn, and asks
+// what has waited for that.
 func (m *machine) settle(now time.Time) error {
-	if m.operations > 0 || m.over || !m.mirror.behind() {
+	switch {
+	case m.over:
 		return nil
+	case !m.mirror.behind():
+		m.stale = time.Time{}
+	case m.operations == 0:
+		m.stale = time.Time{}
+		if err := m.tell(now); err != nil || m.over {
+			return err
+		}
+	case m.stale.IsZero():
+		m.stale = now
 	}
+	if m.stale.IsZero() {
+		for _, x := range m.held {
+			m.ask(x, now)
+		}
+		m.held = nil
+	}
+	return nil
+}
+
+func (m *machine) tell(now time.Time) error {
 	tell := m.dialect.changed
 	if m.mirror.view.Kind == 0 {
 		tell = m.dialect.appeared
@@ -454,10 +495,10 @@ func (m *machine) end(waiting, streaming error) {
 	if m.over {
 		return
 	}
-	m.over = true
+	m.over, m.held = true, nil
 	for _, id := range slices.Sorted(maps.Keys(m.exchanges)) {
 		switch x := m.exchanges[id]; x.at {
-		case asked:
+		case held, asked:
 			m.answer(x, ending(waiting))
 		case open, leaving:
 			m.answer(x, ending(streaming))

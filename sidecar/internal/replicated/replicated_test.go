@@ -66,6 +66,35 @@ func TestChangeFromElsewhere(t *testing.T) {
 	})
 }
 
+// A user function that always has something to answer hears of others nevertheless.
+func TestChangeFromElsewhereUnderLoad(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.do("a")
+		w.hears("init(test.Entity it)", "command(1 Do a)")
+		w.elsewhere(&crdt.Delta{Kind: crdt.KindGCounter, Increment: 5})
+		w.do("b")
+		w.says(answer{id: 1, text: "r"}.reply())
+		w.hears("command(2 Do b)")
+		time.Sleep(replicated.DefaultHoldAfter)
+		c, gone := w.do("c"), w.do("gone")
+		w.leaves(gone)
+		w.hears()
+		w.says(answer{id: 2, text: "r"}.reply())
+		w.hears("gcounter(5)", "command(3 Do c)")
+		w.do("d")
+		w.hears("command(5 Do d)")
+		w.says(answer{id: 3, text: "r"}.reply())
+		w.got(c, "r", "end")
+		w.got(gone, "left", "end")
+		w.elsewhere(&crdt.Delta{Kind: crdt.KindGCounter, Increment: 1})
+		time.Sleep(replicated.DefaultHoldAfter)
+		e := w.do("e")
+		w.says(io.EOF) // while it is held
+		w.got(e, "failed: Entity terminating")
+	})
+}
+
 // Activation.
 
 func TestBeginsWithTheValue(t *testing.T) {
