@@ -108,7 +108,7 @@ func TestUnknownNamesAreOneLine(t *testing.T) {
 		}
 	}
 	err := run(t.Context(), []string{"-run", "nope"}, io.Discard, io.Discard)
-	if want := `no suite "nope"; there is: local, remote, storage, websocket, gateway, sidecar`; err.Error() != want {
+	if want := `no suite "nope"; there is: local, remote, storage, websocket, gateway, sidecar, crdt`; err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
